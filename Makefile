@@ -1,0 +1,29 @@
+PYTHON ?= python
+SOURCES = rooftop tests benchmarks $(wildcard *.py)
+
+help:  ## this list
+	@grep -E '^[a-z_]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+check: lint types imports test  ## format, lint, types, import direction, tests: the house is clean
+
+lint:  ## ruff: format and rules
+	$(PYTHON) -m ruff format --check $(SOURCES)
+	$(PYTHON) -m ruff check $(SOURCES)
+
+format:  ## mend what ruff can mend
+	$(PYTHON) -m ruff format $(SOURCES)
+	$(PYTHON) -m ruff check --fix $(SOURCES)
+
+types:  ## mypy, strict
+	$(PYTHON) -m mypy
+
+imports:  ## imports run one way
+	PYTHONPATH=. lint-imports
+
+test:  ## tests, with the coverage floor of rooftop/
+	$(PYTHON) -m pytest --cov --cov-report=term:skip-covered
+
+slow:  ## the slow tests too
+	$(PYTHON) -m pytest -m slow
+
+.PHONY: help check lint format types imports test slow

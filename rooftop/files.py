@@ -1,0 +1,67 @@
+"""Files appear whole or not at all: write beside, then rename."""
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rooftop.errors import RooftopError
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it onto `path` if the block ends well, else remove it.
+
+    The temporary name keeps the suffix, since writers choose the format by it.
+
+    Raises:
+        RooftopError: no space left on the disk; what stood at `path` before is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o666 & ~_umask())
+        part.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RooftopError(
+                f"{path}: no space left on the disk; free some and run the same command again."
+            ) from error
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented UTF-8 JSON, whole or not at all; NaN is refused, since JSON has none."""
+    with whole(path) as part:
+        part.write_text(
+            json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        RooftopError: the file is missing or no JSON; the sentence names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RooftopError(f"{path}: no such file.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RooftopError(f"{path}: not valid JSON ({error}); write or download it again.") from error
