@@ -1,0 +1,93 @@
+"""Pixel scores: four counts that are summed over a whole split, and the five ratios made of them.
+
+Averaging the scores of batches or pictures instead would make a score depend on how the split is cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Whole = int | np.int64 | NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pixels that are truly roof and found, wrongly roof, missed, and rightly left alone.
+
+    Plain ints, or int64 arrays of one shape: (K,) for K categories, (N, K) for N pictures. They add up
+    with `+`, and `sum(many, Counts())` adds many.
+    """
+
+    tp: Whole = 0
+    fp: Whole = 0
+    fn: Whole = 0
+    tn: Whole = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Add pixel by pixel count, as if both had been counted in one go."""
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def total(self) -> Counts:
+        """Sum over all axes (categories, pictures): plain ints."""
+        return Counts(*(int(np.sum(getattr(self, f.name))) for f in fields(self)))
+
+
+def count(prediction: NDArray[Any], mask: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Counts:
+    """Count the pixels of one picture.
+
+    Args:
+        prediction: bool or uint8 (H, W) or (K, H, W), 1 = roof.
+        mask: the truth, in the same shape.
+        valid: bool (H, W), False where nobody judges; None means everywhere.
+
+    Returns:
+        Counts of int64: 0-dimensional for (H, W), of shape (K,) for (K, H, W).
+
+    Raises:
+        ValueError: the shapes differ. Broadcasting would count pixels twice.
+    """
+    if prediction.shape != mask.shape or (valid is not None and valid.shape != mask.shape[-2:]):
+        shapes = prediction.shape, mask.shape, None if valid is None else valid.shape
+        raise ValueError(f"prediction, mask and valid differ in shape: {shapes}")
+    said, true = prediction.astype(bool, copy=False), mask.astype(bool, copy=False)
+    judged = np.ones(mask.shape[-2:], dtype=bool) if valid is None else valid
+    hit = _pixels(said & true & judged)
+    said_all, true_all = _pixels(said & judged), _pixels(true & judged)
+    rest = _pixels(judged) - said_all - true_all + hit
+    return Counts(tp=hit, fp=said_all - hit, fn=true_all - hit, tn=rest)
+
+
+def ratios(counts: Counts) -> dict[str, Floats]:
+    """Divide element by element: iou, f1, precision, recall, accuracy; float64 in [0, 1] each.
+
+    Where a ratio is 0 / 0 it is 1 if truth and prediction are both empty, and 0 otherwise: to find nothing
+    where there are roofs earns no precision, to invent roofs where there are none earns no recall.
+    """
+    tp, fp, fn, tn = (np.asarray(getattr(counts, f.name), dtype=np.float64) for f in fields(counts))
+    empty = np.where(tp + fp + fn == 0, 1.0, 0.0)
+    return {
+        "iou": divide(tp, tp + fp + fn, empty),
+        "f1": divide(2 * tp, 2 * tp + fp + fn, empty),
+        "precision": divide(tp, tp + fp, empty),
+        "recall": divide(tp, tp + fn, empty),
+        "accuracy": divide(tp + tn, tp + fp + fn + tn, np.ones_like(tp)),
+    }
+
+
+def scores(counts: Counts) -> dict[str, float]:
+    """Score all categories and pictures together: iou, f1, precision, recall, accuracy, each in [0, 1]."""
+    return {name: float(value) for name, value in ratios(counts.total()).items()}
+
+
+def divide(above: Floats, below: Floats, otherwise: Floats) -> Floats:
+    """Divide element by element, giving `otherwise` where `below` is 0; float64 arrays of one shape."""
+    return np.divide(above, below, out=np.array(otherwise, dtype=np.float64), where=below != 0)
+
+
+def _pixels(where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.asarray(np.count_nonzero(where, axis=(-2, -1)), dtype=np.int64)
