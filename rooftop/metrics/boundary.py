@@ -1,12 +1,12 @@
 """How well outlines are met: boundary IoU, and boundary F1 within some pixels.
 
-Boundary IoU: Cheng et al. 2021, "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", is the
-IoU of the two bands inside the outlines, d = 2 % of the picture's diagonal wide. As in the authors' code, the
-picture's own edge bounds a roof that it cuts.
+Boundary IoU is the IoU of the two bands inside the outlines, d = 2 % of the picture's diagonal wide. As in its
+authors' code, the picture's own edge bounds a roof that it cuts. Cheng et al. 2021, "Boundary IoU: Improving
+Object-Centric Image Segmentation Evaluation".
 
-Boundary F1: Martin et al. 2004, for masks by Csurka et al. 2013, "What is a good evaluation measure for
-semantic segmentation?", weighs up the shares of outline pixels that lie within t pixels (Euclidean) of the
-other outline. Here the picture's edge is no outline, since meeting it is nobody's merit.
+Boundary F1 weighs up the shares of outline pixels that lie within t pixels (Euclidean) of the other outline. Here
+the picture's edge is no outline, since meeting it is nobody's merit. Martin et al. 2004; for masks Csurka et al.
+2013, "What is a good evaluation measure for semantic segmentation?".
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def outline(mask: NDArray[Any]) -> Bools:
     core[:-1] &= solid[1:]
     core[:, 1:] &= solid[:, :-1]
     core[:, :-1] &= solid[:, 1:]
-    return solid & ~core
+    edge: Bools = solid & ~core
+    return edge
 
 
 def count_outlines(prediction: NDArray[Any], mask: NDArray[Any], valid: Bools | None = None) -> OutlineCounts:
