@@ -35,9 +35,7 @@ class Histogram:
 
     def __add__(self, other: Histogram) -> Histogram:
         """Add bin by bin; `sum(many, Histogram())` adds many."""
-        return Histogram(
-            self.negative + other.negative, self.positive + other.positive, self.mass + other.mass
-        )
+        return Histogram(self.negative + other.negative, self.positive + other.positive, self.mass + other.mass)
 
 
 def histogram(

@@ -1,0 +1,8 @@
+"""What happens beside training: history, TensorBoard, checkpoints, the run folder at the end."""
+
+from rooftop.callbacks.board import Board
+from rooftop.callbacks.checkpoint import WholeCheckpoints
+from rooftop.callbacks.finish import WriteRun
+from rooftop.callbacks.history import History
+
+__all__ = ["Board", "History", "WholeCheckpoints", "WriteRun"]

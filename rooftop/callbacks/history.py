@@ -1,0 +1,76 @@
+"""One line an epoch: printed, kept in the checkpoint, written to `metrics.csv` and drawn as a curve."""
+
+import csv
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from rooftop.files import whole
+from rooftop.plots.curves import learning_curve
+
+log = logging.getLogger(__name__)
+
+
+class History(Callback):
+    """Keeps what each epoch measured; part of the checkpoint, so that a run that goes on has its past.
+
+    Args:
+        folder: the run folder.
+        monitor: name of the score that chooses the best epoch.
+        mode: min or max.
+    """
+
+    def __init__(self, folder: Path, *, monitor: str, mode: str) -> None:
+        self.folder, self.monitor, self.mode = folder, monitor, mode
+        self.rows: list[dict[str, float]] = []
+        self._start = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The row of the epoch with the best monitored score."""
+        choose = max if self.mode == "max" else min
+        return choose((row for row in self.rows if self.monitor in row), key=lambda row: row[self.monitor])
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the epoch's scores down; Lightning has validated by now."""
+        row = {"epoch": float(trainer.current_epoch), "seconds": time.monotonic() - self._start}
+        row |= {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
+        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self._write()
+            shown = (f"{key} {row[key]:.4f}" for key in ("train/loss", "val/loss", "val/iou", "val/f1") if key in row)
+            log.info(
+                "epoch %d of %s  %s  %.1f s",
+                row["epoch"] + 1,
+                trainer.max_epochs,
+                "  ".join(shown),
+                row["seconds"],
+            )
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the learning curve."""
+        if trainer.is_global_zero and self.rows:
+            learning_curve(self.folder / "pictures" / "learning_curve.png", self.rows, best=int(self.best["epoch"]))
+
+    def _write(self) -> None:
+        columns = sorted({key for row in self.rows for key in row}, key=lambda key: (key != "epoch", key))
+        with whole(self.folder / "metrics.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)

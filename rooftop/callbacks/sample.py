@@ -1,0 +1,34 @@
+"""A fixed handful of pictures with truth and what the network says, for panels."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pytorch_lightning import LightningModule
+
+from rooftop.data.dataset import RoofDataset
+
+
+class Shown(NamedTuple):
+    """One picture of the handful: uint8 (H, W, 3), uint8 (H, W), float32 (H, W); several categories become one."""
+
+    name: str
+    picture: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+
+
+@torch.no_grad()
+def show(task: LightningModule, dataset: RoofDataset, count: int) -> Iterator[Shown]:
+    """Yield `count` pictures spread evenly over the split, with the present prediction."""
+    for i in np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)):
+        sample = dataset[int(i)]
+        truth = sample["mask"].amax(0).numpy()
+        logits = task(sample["image"][None].to(task.device)).float()
+        logits = F.interpolate(logits, size=truth.shape, mode="bilinear", align_corners=False)
+        probability = logits.sigmoid()[0].amax(0).cpu().numpy()
+        picture = dataset.source.picture(int(dataset.picks[i]))
+        yield Shown(dataset.names[i].rpartition(".")[0], picture[..., :3], truth, probability)

@@ -1,0 +1,71 @@
+"""Each key is checked once, before work starts."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from rooftop.config.build import check_target, targets, unknown_key
+from rooftop.config.schema import SCHEMAS
+from rooftop.errors import ConfigError
+
+
+def check(cfg: DictConfig, script: str) -> None:
+    """Hold a composed configuration against its schema and the signatures of its targets.
+
+    Args:
+        cfg: the composed configuration of one job.
+        script: which script it belongs to, a key of `SCHEMAS`.
+
+    Raises:
+        ConfigError: unknown key (the nearest right one is named), wrong type, missing value, unknown target.
+    """
+    schema = OmegaConf.structured(SCHEMAS[script])
+    try:
+        merged = OmegaConf.merge(schema, cfg)
+    except ConfigKeyError as error:
+        raise ConfigError(unknown_key(str(error.full_key), keys_of(schema) + keys_of(cfg))) from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key!s}: {str(error).splitlines()[0]}") from error
+    missing = sorted(OmegaConf.missing_keys(merged))
+    if missing:
+        raise ConfigError(f"{missing[0]} is not set; give it on the command line: {missing[0]}=VALUE")
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True)
+    except (MissingMandatoryValue, OmegaConfBaseException) as error:
+        raise ConfigError(f"{error.full_key!s}: {str(error).splitlines()[0]}") from error
+    for key, node in targets(plain, ""):
+        check_target(key, node)
+
+
+def keys_of(cfg: DictConfig) -> list[str]:
+    """All dotted keys of a configuration, inner nodes too, without the hydra node."""
+    found: list[str] = []
+
+    def walk(node: Any, prefix: str) -> None:
+        if not isinstance(node, DictConfig) or node._is_none() or node._is_missing():
+            return
+        for name in node:
+            if prefix or name != "hydra":
+                key = f"{prefix}{name}"
+                found.append(key)
+                if not OmegaConf.is_missing(node, name):
+                    walk(node._get_node(name), f"{key}.")
+
+    walk(cfg, "")
+    return found
+
+
+def flat(cfg: DictConfig) -> dict[str, Any]:
+    """Settings as one level of dotted keys with plain values, for tables."""
+    found: dict[str, Any] = {}
+
+    def walk(node: Any, key: str) -> None:
+        if isinstance(node, dict) and node:
+            for name, child in node.items():
+                walk(child, f"{key}.{name}" if key else str(name))
+        else:
+            found[key] = node if isinstance(node, bool | int | float | str) else str(node)
+
+    walk(OmegaConf.to_container(cfg, resolve=True), "")
+    return found

@@ -1,0 +1,144 @@
+"""Compose a command line before Hydra does, so that mistakes end in one sentence and leave no folder behind."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from rooftop.config.build import unknown_key
+from rooftop.config.check import check, keys_of
+from rooftop.errors import ConfigError, RunError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def compose_for_check(name: str, arguments: list[str]) -> list[str]:
+    """Check a command line and return it, with `resume=RUN` replaced by that run's own configuration.
+
+    Args:
+        name: the script, whose root configuration is `conf/<name>.yaml`.
+        arguments: what the person typed after the script's name.
+
+    Raises:
+        ConfigError: whatever is wrong with keys, groups or values.
+        RunError: `resume` names no run.
+    """
+    arguments = _resumed(arguments)
+    parsed = get_args_parser().parse_args(arguments)
+    shows_only = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
+    if shows_only or parsed.config_dir or parsed.experimental_rerun:
+        return arguments
+    overrides = [override for override in map(_first_of_sweep, parsed.overrides) if override]
+    folder = str(Path(parsed.config_path).absolute()) if parsed.config_path else str(CONF)
+    root = (parsed.config_name or name).removesuffix(".yaml")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(folder, version_base="1.3"):
+        cfg = _compose(root, overrides)
+        with _pretended_job(cfg):
+            check(cfg, name)
+    return arguments
+
+
+@contextmanager
+def _pretended_job(cfg: DictConfig) -> Iterator[None]:
+    """Let `${hydra:...}` resolve before there is a job; takes the hydra node off `cfg`."""
+    whole = cfg.copy()
+    with open_dict(cfg), read_write(whole), open_dict(whole):
+        del cfg["hydra"]
+        whole.hydra.runtime.output_dir = "outputs"
+        HydraConfig.instance().set_config(whole)
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = None
+
+
+def _resumed(arguments: list[str]) -> list[str]:
+    """`resume=RUN` takes the configuration from RUN and goes on in its folder; further overrides stay."""
+    asked = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
+    if not asked:
+        return arguments
+    folder = Path(asked[-1].removeprefix("resume=")).absolute()
+    for needed in (folder / ".hydra" / "config.yaml", folder / "checkpoints" / "last.ckpt"):
+        if not needed.is_file():
+            raise RunError(
+                f"resume={folder}: {needed.relative_to(folder)} is missing; name a folder that train.py made."
+            )
+    rest = [argument for argument in arguments if argument not in asked]
+    quoted = f"'{folder}'"
+    return [
+        *("--config-path", str(folder / ".hydra"), "--config-name", "config"),
+        *(
+            f"++resume={quoted}",
+            f"hydra.run.dir={quoted}",
+            "hydra.output_subdir=null",
+            "hydra.job.name=train",
+            *rest,
+        ),
+    ]
+
+
+def _first_of_sweep(override: str) -> str | None:
+    """A sweep over values is checked with its first value; the jobs check the others."""
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except OverrideParseException as error:
+        raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from error
+    if not parsed.is_sweep_override() or parsed.is_delete():
+        return override
+    if not parsed.is_discrete_sweep():
+        return None  # an interval for an optimising sweeper
+    first = next(iter(parsed.sweep_string_iterator()))
+    return f"{override.split('=', 1)[0]}={first}"
+
+
+def _compose(root: str, overrides: list[str]) -> DictConfig:
+    try:
+        cfg: DictConfig = compose(root, overrides, return_hydra_config=True)
+        return cfg
+    except MissingConfigException as error:
+        raise ConfigError(_missing_group(error)) from error
+    except (ConfigCompositionException, OmegaConfBaseException) as error:
+        raise ConfigError(_wrong_override(error, root, overrides)) from error
+    except HydraException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+
+
+def _missing_group(error: MissingConfigException) -> str:
+    asked = error.missing_cfg_file or ""
+    group, _, option = asked.rpartition("/")
+    if error.options and group:
+        known = [f"{group}={name}" for name in error.options]
+        return unknown_key(f"{group}={option}", known).replace("unknown configuration key", "no such choice")
+    return str(error).splitlines()[0]
+
+
+def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
+    """Name the key Hydra stumbled over and the nearest one that exists without it."""
+    text = f"{error} {error.__cause__ or ''}"
+    found = re.search(r"Key '[^']+' is not in struct\s+full_key: (\S+)", text) or re.search(
+        r"Could not override '([^']+)'", text
+    )
+    if found is None:
+        return str(error).splitlines()[0]
+    key = found.group(1)
+    others = [override for override in overrides if override.lstrip("+~").split("=", 1)[0] != key]
+    if len(others) == len(overrides):
+        return str(error).splitlines()[0]
+    if "is not in struct" not in text and "No match" not in text:
+        return f"{key}: {str(error.__cause__ or error).splitlines()[0]}"
+    return unknown_key(key, keys_of(_compose(root, others)))

@@ -1,0 +1,107 @@
+"""What the plain groups of `conf/` may hold: one dataclass a group, no default, since values live in YAML.
+
+Groups with `_target_` (model, loss, optimizer, ...) are checked against the signature of their target instead.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class SplitConfig:
+    """Where one split lies, relative to `data.root`: pictures with a COCO json, or with a folder of masks."""
+
+    images: str
+    annotations: str | None = None
+    masks: str | None = None
+
+
+@dataclass
+class DataConfig:
+    """A data set; see `conf/data/banepa.yaml` for what each key means."""
+
+    name: str
+    root: str
+    train: SplitConfig | None
+    val: SplitConfig | None
+    test: SplitConfig | None
+    val_share: float
+    place: str | None
+    categories: list[Any] | None
+    masks: str | None
+    gsd: float | None
+    mean: list[float]
+    std: list[float]
+    size: list[int] | None
+    batch_size: int
+    workers: int
+    cache: str
+
+
+@dataclass
+class MonitorConfig:
+    """The score that chooses the best checkpoint and that `train.py` hands to sweepers."""
+
+    name: str
+    mode: str
+
+
+@dataclass
+class TrainConfig:
+    """Keys of `conf/train.yaml`."""
+
+    data: DataConfig
+    augmentation: Any
+    model: Any
+    loss: Any
+    optimizer: Any
+    scheduler: Any
+    trainer: Any
+    callbacks: Any
+    logger: Any
+    monitor: MonitorConfig
+    seed: int
+    resume: str | None
+    compile: bool
+    channels_last: bool
+    threshold: float
+    pictures: int
+
+
+@dataclass
+class EvaluateConfig:
+    """Keys of `conf/evaluate.yaml`."""
+
+    data: DataConfig
+    run: str
+    split: str
+    threshold: float | None
+    device: str
+
+
+@dataclass
+class PredictConfig:
+    """Keys of `conf/predict.yaml`."""
+
+    source: str
+    run: str
+    threshold: float | None
+    device: str
+
+
+@dataclass
+class MakeMasksConfig:
+    """Keys of `conf/make_masks.yaml`."""
+
+    data: DataConfig
+    limit: int | None
+    processes: int
+    init: bool
+
+
+SCHEMAS: dict[str, type] = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "predict": PredictConfig,
+    "make_masks": MakeMasksConfig,
+}

@@ -1,0 +1,117 @@
+"""What every entry script shares: check before any folder is made, one sentence for an error, jobs of a sweep.
+
+Exit codes: 0 done, 1 a check found faults or a job of a sweep failed, 2 wrong input or configuration.
+"""
+
+import errno
+import functools
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict, read_write
+
+from rooftop.config.check import check
+from rooftop.config.compose import CONF, compose_for_check
+from rooftop.errors import RooftopError
+from rooftop.files import write_json
+
+log = logging.getLogger(__name__)
+Main = Callable[[DictConfig], float | None]
+FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def run_folder() -> Path:
+    """The output folder of the running job, absolute."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def script(function: Main) -> Callable[[], None]:
+    """Make `main(cfg)` an entry script: `conf/<file name>.yaml` is its root configuration.
+
+    The command line is composed and checked before Hydra makes the output folder, so that a typo leaves nothing behind.
+    """
+    name = Path(function.__code__.co_filename).stem
+
+    @functools.wraps(function)
+    def entry() -> None:
+        with _one_sentence():
+            arguments = compose_for_check(name, sys.argv[1:])
+            sys.argv[1:] = arguments
+            job = functools.wraps(function)(functools.partial(_job, function, name))
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+
+    return entry
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Turn what a person can mend into one sentence and exit code 2; HYDRA_FULL_ERROR=1 keeps the traceback."""
+    try:
+        yield
+    except RooftopError as error:
+        _leave(error, str(error))
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on or starts again.", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _leave(error, f"no space left on the disk while writing {error.filename or 'a file'}; free some.")
+
+
+def _leave(error: Exception, sentence: str) -> None:
+    if os.environ.get(FULL_ERROR) == "1":
+        raise error
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # the other processes of a run say the same
+        print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
+    """One job. In a sweep a failed one is recorded, and the others run; alone it ends the script."""
+    check(cfg, name)
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        with _one_sentence():
+            return function(cfg)
+    start = time.monotonic()
+    status: dict[str, object] = {"status": "failed"}
+    score: float | None = float("nan")
+    with _as_single_run():
+        try:
+            score = function(cfg)
+            status = {"status": "done"}
+        except Exception as error:
+            log.exception("job %s failed", HydraConfig.get().job.num)
+            status["error"] = f"{type(error).__name__}: {error}"
+        status["seconds"] = round(time.monotonic() - start, 1)
+        write_json(run_folder() / "job.json", status)
+    return score
+
+
+@contextmanager
+def _as_single_run() -> Iterator[None]:
+    """Let a job of a sweep launch its own processes as a single run would.
+
+    Lightning starts the other ranks with this process's own command line, which in a sweep would be the whole sweep
+    again, in a new folder; and it leaves its variables behind, so that the next job would take itself for a rank.
+    """
+    config = HydraConfig.instance().cfg
+    assert config is not None
+    command, environment = sys.argv, dict(os.environ)
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.run.dir = config.hydra.runtime.output_dir
+    sys.argv = [sys.argv[0], *config.hydra.overrides.task]
+    try:
+        yield
+    finally:
+        sys.argv = command
+        os.environ.clear()
+        os.environ.update(environment)

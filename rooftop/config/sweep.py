@@ -1,0 +1,66 @@
+"""The table at the end of a sweep: one row a job, read from the job folders, so that any launcher may have run them."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from rooftop.files import whole
+
+COLUMNS = ("job", "status", "monitor", "iou", "f1", "precision", "recall", "seconds", "error")
+
+
+class SweepTable(Callback):  # type: ignore[misc]
+    """Hydra callback: writes `sweep.csv` into the sweep folder and prints it; exit code 1 if a job failed."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Collect the jobs; Hydra calls this once, after the last."""
+        folder = Path(config.hydra.sweep.dir)
+        rows = [_row(job) for job in sorted(folder.iterdir(), key=_number) if (job / "job.json").is_file()]
+        if not rows:
+            return
+        varied = sorted({key for row in rows for key in row} - set(COLUMNS))
+        columns = ["job", *varied, *COLUMNS[1:]]
+        with whole(folder / "sweep.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        _show(rows, columns, folder)
+        if any(row["status"] == "failed" for row in rows):
+            sys.exit(1)
+
+
+def _number(folder: Path) -> tuple[int, str]:
+    return (int(folder.name), "") if folder.name.isdigit() else (sys.maxsize, folder.name)
+
+
+def _row(job: Path) -> dict[str, Any]:
+    row: dict[str, Any] = {"job": job.name, **json.loads((job / "job.json").read_text(encoding="utf-8"))}
+    overrides = job / ".hydra" / "overrides.yaml"
+    if overrides.is_file():
+        pairs = (str(item).lstrip("+~").partition("=") for item in OmegaConf.load(overrides))
+        row.update({key: value for key, _, value in pairs if key not in COLUMNS})
+    scores = job / "scores.json"
+    if row["status"] == "done" and scores.is_file():
+        content = json.loads(scores.read_text(encoding="utf-8"))
+        row["monitor"] = content["monitor"]["value"]
+        row.update({key: value for key, value in content["pixel"].items() if key in COLUMNS})
+    return row
+
+
+def _show(rows: list[dict[str, Any]], columns: list[str], folder: Path) -> None:
+    table = Table(title=f"sweep: {folder}")
+    used = [column for column in columns if any(row.get(column) not in (None, "") for row in rows)]
+    for column in used:
+        table.add_column(column)
+    for row in rows:
+        cells = (row.get(column, "") for column in used)
+        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
+    Console().print(table)
+    print(f"written: {folder / 'sweep.csv'}")

@@ -1,0 +1,58 @@
+"""From a raw picture to what the network sees: resize, scale to [0, 1], normalise. One definition for all ways in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+Array = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a raw picture becomes the network's input; travels in the run's card.
+
+    Attributes:
+        mean: per channel, of pictures scaled to [0, 1].
+        std: per channel, likewise.
+        size: (height, width) in pixels that every picture is resized to, or None: pictures keep their size.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> "Preparation":
+        """From plain lists, as a configuration or a card holds them."""
+        size = content.get("size")
+        return cls(tuple(content["mean"]), tuple(content["std"]), (size[0], size[1]) if size else None)
+
+    def resize(self, pixels: Array, *, nearest: bool = False) -> Array:
+        """Resize uint8 (H, W) or (H, W, C) to `size`; pictures by an antialiased bilinear filter, masks by nearest."""
+        if self.size is None or pixels.shape[:2] == self.size:
+            return pixels
+        height, width = self.size
+        method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
+        if pixels.ndim == 2 or pixels.shape[2] == 3:
+            return np.asarray(Image.fromarray(pixels).resize((width, height), method))
+        bands = [Image.fromarray(np.ascontiguousarray(band)) for band in np.moveaxis(pixels, -1, 0)]
+        return np.stack([np.asarray(band.resize((width, height), method)) for band in bands], axis=-1)
+
+    def normalise(self, pixels: Array) -> Tensor:
+        """uint8 (H, W, C) -> float32 (C, H, W)."""
+        image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 0))).float()
+        mean = torch.tensor(self.mean).view(-1, 1, 1) * 255
+        std = torch.tensor(self.std).view(-1, 1, 1) * 255
+        return image.sub_(mean).div_(std)
+
+    def restore(self, image: Tensor) -> Array:
+        """float32 (C, H, W) -> uint8 (H, W, C): the inverse of `normalise`, for pictures of batches."""
+        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
+        pixels = (image.float().cpu() * std + mean).clamp(0, 1).mul(255).round().byte()
+        restored: Array = np.moveaxis(pixels.numpy(), 0, -1).copy()
+        return restored

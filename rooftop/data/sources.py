@@ -1,0 +1,138 @@
+"""Where pictures and truth come from: a COCO json, or a folder of mask pictures; paired by name, never by position."""
+
+import logging
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftop.coco.index import Index
+from rooftop.errors import DataError
+from rooftop.raster.picture import list_pictures, read_mask, read_picture, read_size
+
+log = logging.getLogger(__name__)
+Truth = tuple[NDArray[np.uint8], NDArray[np.bool_]]
+
+
+class Source(Protocol):
+    """Pictures with their truth.
+
+    Attributes:
+        names: file names, in a stable order.
+        sizes: int (N, 2), height and width in pixels.
+        categories: names of the K categories, the channels of the truth.
+    """
+
+    names: list[str]
+    sizes: NDArray[np.int32]
+    categories: tuple[str, ...]
+
+    def picture(self, i: int) -> NDArray[np.uint8]:
+        """The raw picture, uint8 (H, W, C)."""
+        ...
+
+    def truth(self, i: int) -> Truth:
+        """Mask uint8 (K, H, W) of 0 and 1, and valid bool (H, W)."""
+        ...
+
+
+class CocoSource:
+    """Pictures listed by a COCO json; masks rasterised on the fly, or taken from a folder that `make_masks.py` filled.
+
+    Args:
+        images: folder of the pictures.
+        index: the annotations.
+        categories: ids or names; None takes all of the json.
+        masks: folder of `<stem>.png`, or None.
+
+    Raises:
+        DataError: unknown category, entries without file, several categories with masks on disk.
+    """
+
+    def __init__(
+        self, images: Path, index: Index, categories: list[int | str] | None = None, masks: Path | None = None
+    ) -> None:
+        self.images, self.index, self.masks = images, index, masks
+        self.names, self.sizes = list(index.names), index.sizes
+        self._ids = index.category_ids(categories)
+        by_id = {category.id: category.name for category in index.categories}
+        self.categories = tuple(by_id[i] for i in self._ids)
+        if masks is not None and len(self._ids) > 1:
+            raise DataError(f"data.masks={masks} holds one category; choose one by data.categories=[NAME].")
+        _check_files(images, self.names)
+
+    def picture(self, i: int) -> NDArray[np.uint8]:
+        """The raw picture, uint8 (H, W, C); DataError if its size is not what the json says."""
+        path = self.images / self.names[i]
+        pixels = read_picture(path)
+        if pixels.shape[:2] != tuple(self.sizes[i]):
+            height, width = self.sizes[i]
+            raise DataError(
+                f"{path}: {pixels.shape[1]} x {pixels.shape[0]} px, but the annotations say {width} x {height}; "
+                "correct the entry or replace the picture."
+            )
+        return pixels
+
+    def truth(self, i: int) -> Truth:
+        """Mask uint8 (K, H, W) and valid bool (H, W), which is False on `iscrowd` areas."""
+        if self.masks is None:
+            return self.index.truth(i, self._ids)
+        mask = read_mask(self.masks / f"{Path(self.names[i]).stem}.png")
+        if mask.shape != tuple(self.sizes[i]):
+            raise DataError(f"{self.masks / Path(self.names[i]).stem}.png: not the size of its picture; make it again.")
+        if any(item.is_crowd for item in self.index.objects(i)):
+            return mask[None], self.index.truth(i, self._ids)[1]
+        return mask[None], np.ones(mask.shape, dtype=bool)
+
+
+class MaskSource:
+    """A folder of pictures beside a folder of mask pictures with the same stems.
+
+    Raises:
+        DataError: a picture without mask.
+    """
+
+    def __init__(self, images: Path, masks: Path) -> None:
+        self.categories: tuple[str, ...] = ("roof",)
+        self.paths = list_pictures(images)
+        self.names = [path.name for path in self.paths]
+        by_stem = {path.stem: path for path in list_pictures(masks)}
+        alone = [path.name for path in self.paths if path.stem not in by_stem]
+        if alone:
+            raise DataError(f"{masks}: no mask for {_some(alone)}; add the masks or remove the pictures.")
+        self.masks = [by_stem[path.stem] for path in self.paths]
+        idle = sorted(set(by_stem) - {path.stem for path in self.paths})
+        if idle:
+            log.warning("%s: %d masks without picture are left out: %s", masks, len(idle), _some(idle))
+        self.sizes = np.array([read_size(path) for path in self.paths], dtype=np.int32)
+
+    def picture(self, i: int) -> NDArray[np.uint8]:
+        """The raw picture, uint8 (H, W, 3)."""
+        return read_picture(self.paths[i])
+
+    def truth(self, i: int) -> Truth:
+        """Mask uint8 (1, H, W) and valid bool (H, W), all True."""
+        mask = read_mask(self.masks[i])
+        if mask.shape != tuple(self.sizes[i]):
+            height, width = self.sizes[i]
+            raise DataError(
+                f"{self.masks[i]}: {mask.shape[1]} x {mask.shape[0]} px, but its picture has {width} x {height}; "
+                "make the mask again."
+            )
+        return mask[None], np.ones(mask.shape, dtype=bool)
+
+
+def _check_files(images: Path, names: list[str]) -> None:
+    present = {path.name for path in list_pictures(images)}
+    missing = [name for name in names if name not in present and not (images / name).is_file()]
+    if missing:
+        raise DataError(f"{images}: no file for {_some(missing)}; add the pictures or remove the entries.")
+    extra = sorted(present - set(names))
+    if extra:
+        log.warning("%s: %d pictures have no entry and are left out: %s", images, len(extra), _some(extra))
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

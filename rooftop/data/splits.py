@@ -1,0 +1,114 @@
+"""Cut a validation split out of the training pictures by place, so that neighbours do not sit on both sides.
+
+Tiles of one town look alike and share buildings at their edges; a random cut would let the validation score praise
+what was learned by heart. Names of slippy tiles (`z_x_y`) tell their place; other names by a pattern (`data.place`).
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from itertools import product
+from pathlib import PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftop.errors import DataError
+
+TILE = re.compile(r"(?:^|_)(\d{1,2})_(\d+)_(\d+)$")  # zoom, column, row of a slippy tile
+MANY = 5  # from so many separate places on, whole places are drawn; below, a strip is cut off
+
+Tile = tuple[int, int, int]
+Indices = NDArray[np.int64]
+
+
+def split_by_place(names: Sequence[str], share: float, pattern: str | None = None) -> tuple[Indices, Indices]:
+    """Cut `share` of the pictures off as validation, by place.
+
+    Args:
+        names: file names.
+        share: of the pictures, in (0, 1).
+        pattern: regular expression on the stem; its first group (or the whole match) is the place. None: slippy tiles
+            are grouped by neighbourhood, and any other picture is a place of its own.
+
+    Returns:
+        Indices of training and of validation pictures, ascending; both are non-empty and depend on names alone.
+
+    Raises:
+        DataError: fewer than two places.
+    """
+    stems = [PurePath(name).stem for name in names]
+    tiles = None if pattern else _tiles(stems)
+    places = _neighbourhoods(tiles) if tiles else [_place(stem, pattern) for stem in stems]
+    few = len(set(places)) < MANY
+    chosen = _strip(tiles, share) if tiles and few else _whole_places(places, share)
+    if not chosen.any() or chosen.all():
+        raise DataError(
+            f"{len(names)} pictures from {len(set(places))} place(s) cannot be split by place; "
+            "name a validation split (data.val) or a finer data.place."
+        )
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def _place(stem: str, pattern: str | None) -> str:
+    found = re.search(pattern, stem) if pattern else None
+    if found is None:
+        return stem
+    return found.group(1) if found.groups() else found.group(0)
+
+
+def _tiles(stems: Sequence[str]) -> list[Tile] | None:
+    """All tiles as (zoom, column, row) of the coarsest zoom among them, or None if one name is no tile.
+
+    A tile lies inside its parent, so that several zooms of one ground share a place.
+    """
+    found = [TILE.search(stem) for stem in stems]
+    tiles = [(int(m[1]), int(m[2]), int(m[3])) for m in found if m]
+    if not tiles or len(tiles) < len(stems):
+        return None
+    coarsest = min(zoom for zoom, _, _ in tiles)
+    return [(coarsest, x >> (zoom - coarsest), y >> (zoom - coarsest)) for zoom, x, y in tiles]
+
+
+def _neighbourhoods(tiles: Sequence[Tile]) -> list[str]:
+    """Tiles that touch, corners too, belong to one place, named by its first tile."""
+    left, named = set(tiles), dict[Tile, str]()
+    for seed in sorted(left):
+        if seed not in left:
+            continue
+        left.discard(seed)
+        reached = [seed]
+        while reached:
+            z, x, y = reached.pop()
+            named[z, x, y] = "_".join(map(str, seed))
+            near = {(z, x + dx, y + dy) for dx, dy in product((-1, 0, 1), repeat=2)} & left
+            left -= near
+            reached += near
+    return [named[tile] for tile in tiles]
+
+
+def _strip(tiles: Sequence[Tile], share: float) -> NDArray[np.bool_]:
+    """Cut a strip off one of the four sides: the one whose size comes nearest to `share`, then the shortest cut."""
+    xy = np.array([tile[1:] for tile in tiles])
+    options = []
+    for axis, side in product((0, 1), (1, -1)):
+        line = xy[:, axis] * side
+        for edge in np.unique(line)[1:]:
+            chosen = line >= edge
+            cut = np.count_nonzero(line == edge)
+            options.append((abs(chosen.mean() - share), cut, axis, -side, edge, chosen))
+    if not options:
+        return np.zeros(len(tiles), dtype=bool)
+    return np.asarray(min(options, key=lambda option: option[:4])[-1])
+
+
+def _whole_places(places: Sequence[str], share: float) -> NDArray[np.bool_]:
+    """Draw whole places in the order of a hash of their names until `share` is reached."""
+    names = np.asarray(places)
+    order = sorted(set(places), key=lambda place: hashlib.sha256(place.encode()).digest())
+    chosen = np.zeros(len(names), dtype=bool)
+    for place in order[:-1]:
+        if chosen.mean() >= share:
+            break
+        chosen |= names == place
+    return chosen

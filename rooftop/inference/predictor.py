@@ -1,0 +1,58 @@
+"""A run folder turned into a function from pictures to probabilities."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from rooftop.data.prepare import Preparation
+from rooftop.errors import ConfigError
+from rooftop.run import Run
+
+Array = NDArray[np.uint8]
+Probability = NDArray[np.float32]
+
+
+class Predictor:
+    """Predicts whole pictures.
+
+    Args:
+        run: a loaded run folder.
+        device: auto, cpu, cuda, cuda:1, mps ...
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+
+    def __init__(self, run: Run, *, device: str = "auto") -> None:
+        self.run = run
+        self.preparation = Preparation.of(run.card.preparation)
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        try:
+            self.device = torch.device(name)
+            self.network = run.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; choose cpu or auto.") from error
+
+    @torch.inference_mode()
+    def forward(self, pictures: Array) -> Probability:
+        """Predict a batch of pictures of one size.
+
+        Args:
+            pictures: uint8 (B, H, W, C).
+
+        Returns:
+            float32 (B, K, H, W) in [0, 1].
+        """
+        images = [self.preparation.normalise(self.preparation.resize(picture)) for picture in pictures]
+        batch = torch.stack(images).to(self.device, memory_format=torch.channels_last)
+        logits = self.network(batch).float()
+        size = pictures.shape[1:3]
+        if logits.shape[-2:] != size:
+            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        probability: Probability = logits.sigmoid().cpu().numpy()
+        return probability
+
+    def probability(self, picture: Array) -> Probability:
+        """Predict one picture in one pass: uint8 (H, W, C) -> float32 (K, H, W) in [0, 1]."""
+        return self.forward(picture[None])[0]

@@ -1,0 +1,5 @@
+"""Networks: normalised image (B, C, H, W) in, logits (B, K, H, W) out, any size."""
+
+from rooftop.models.unet import UNet
+
+__all__ = ["UNet"]

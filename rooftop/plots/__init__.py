@@ -1,0 +1,1 @@
+"""Pictures for people: panels, overlays, curves. The only door to matplotlib."""

@@ -1,0 +1,125 @@
+"""Pictures for people, as uint8 RGB arrays: overlays, panels, contact sheets."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+Array = NDArray[np.uint8]
+ROOF = (255, 140, 0)  # orange stands out from vegetation, soil and water, and for colour-blind people too
+GAP, PAPER, INK = 6, 255, (40, 40, 40)
+
+
+def overlay(picture: Array, mask: Array, *, colour: tuple[int, int, int] = ROOF, strength: float = 0.4) -> Array:
+    """Lay a mask over a picture: tinted inside, with a one-pixel outline.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        mask: (H, W), non-zero = roof.
+        colour: RGB of the tint.
+        strength: of the tint, in [0, 1].
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    inside = np.asarray(mask) > 0
+    outline = inside & ~ndimage.binary_erosion(inside)
+    result = picture.astype(np.float32)
+    result[inside] += strength * (np.array(colour, np.float32) - result[inside])
+    result[outline] = colour
+    tinted: Array = result.round().astype(np.uint8)
+    return tinted
+
+
+def black_white(mask: Array) -> Array:
+    """A mask (H, W) of 0 and 1 as uint8 (H, W, 3), white = roof."""
+    return np.repeat((np.asarray(mask, np.uint8) * 255)[..., None], 3, axis=-1)
+
+
+def grey(probability: NDArray[np.float32]) -> Array:
+    """A probability (H, W) in [0, 1] as uint8 (H, W, 3)."""
+    return np.repeat((probability.clip(0, 1) * 255).round().astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def grid(rows: Sequence[Sequence[Array]], *, titles: Sequence[str] = (), labels: Sequence[str] = ()) -> Array:
+    """Set pictures out in rows and columns on white.
+
+    Args:
+        rows: uint8 (H, W, 3) pictures; every cell gets the size of the largest.
+        titles: one line above each column.
+        labels: one line in front of each row.
+
+    Returns:
+        uint8 (H', W', 3).
+    """
+    height = max(cell.shape[0] for row in rows for cell in row)
+    width = max(cell.shape[1] for row in rows for cell in row)
+    columns = max(len(row) for row in rows)
+    top, left = (18 if titles else 0), (64 if labels else 0)
+    sheet = Image.new(
+        "RGB", (left + columns * (width + GAP) + GAP, top + len(rows) * (height + GAP) + GAP), (PAPER,) * 3
+    )
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default()
+    for r, row in enumerate(rows):
+        y = top + GAP + r * (height + GAP)
+        if r < len(labels):
+            pen.text((GAP, y + height // 2), labels[r], fill=INK, font=font)
+        for c, cell in enumerate(row):
+            sheet.paste(Image.fromarray(cell), (left + GAP + c * (width + GAP), y))
+    for c, title in enumerate(titles[:columns]):
+        pen.text((left + GAP + c * (width + GAP), 3), _fit(title, width), fill=INK, font=font)
+    return np.asarray(sheet)
+
+
+def panel(picture: Array, truth: Array, probability: NDArray[np.float32], *, threshold: float) -> Array:
+    """Picture, truth and prediction side by side; both masks as overlays.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        truth: (H, W) of 0 and 1.
+        probability: float32 (H, W).
+        threshold: from which on a pixel is called roof.
+    """
+    predicted = (probability >= threshold).astype(np.uint8)
+    row = [picture, overlay(picture, truth), overlay(picture, predicted)]
+    return grid([row], titles=("picture", "truth", "prediction"))
+
+
+class ContactSheet:
+    """Three rows - picture, mask, overlay - one column a picture.
+
+    Args:
+        cell: longest side of a cell in pixels; larger pictures are shrunk when they are added, so that few are held.
+    """
+
+    def __init__(self, *, cell: int = 256) -> None:
+        self.cell = cell
+        self.names: list[str] = []
+        self.rows: tuple[list[Array], list[Array], list[Array]] = ([], [], [])
+
+    def add(self, name: str, picture: Array, mask: Array) -> None:
+        """Add a column: picture uint8 (H, W, 3), mask (H, W) of 0 and 1."""
+        self.names.append(name)
+        for row, pixels in zip(self.rows, (picture, black_white(mask), overlay(picture, mask)), strict=True):
+            row.append(shrink(pixels, self.cell))
+
+    def draw(self) -> Array:
+        """The sheet, uint8 (H, W, 3)."""
+        return grid(self.rows, titles=self.names, labels=("picture", "mask", "overlay"))
+
+
+def shrink(pixels: Array, most: int) -> Array:
+    """Shrink uint8 (H, W, 3) so that neither side is longer than `most` pixels; smaller ones stay."""
+    height, width = pixels.shape[:2]
+    scale = most / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+
+
+def _fit(text: str, width: int) -> str:
+    most = max(4, width // 6)
+    return text if len(text) <= most else f"{text[: most - 2]}.."

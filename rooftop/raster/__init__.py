@@ -1,0 +1,1 @@
+"""Pictures, masks, polygons and rasters; no torch."""

@@ -1,0 +1,98 @@
+"""Pictures and masks on disk: read with a bound on their size, written whole or not at all."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from rooftop.errors import DataError
+from rooftop.files import whole
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes, read by window
+
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Pictures directly in `folder`, sorted by name.
+
+    Raises:
+        DataError: there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the folder that holds the pictures.")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise DataError(f"{folder}: no picture ({', '.join(SUFFIXES)}) in this folder.")
+    return found
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels from the file's header, without decoding.
+
+    Raises:
+        DataError: missing, no picture, or larger than `MAX_PIXELS`.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a picture as uint8 (H, W, 3), RGB; grey and palette become RGB, alpha is dropped, EXIF turns are ignored.
+
+    Raises:
+        DataError: missing, no picture, truncated, or larger than `MAX_PIXELS`.
+    """
+    with _opened(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def read_mask(path: Path) -> Mask:
+    """Read a mask picture as uint8 (H, W) of 0 and 1.
+
+    Roof is what is brighter than 127, or 1 in a file that holds nothing but 0 and 1.
+
+    Raises:
+        DataError: missing, no picture, truncated, or larger than `MAX_PIXELS`.
+    """
+    with _opened(path) as image:
+        values = np.asarray(image.convert("L") if image.mode not in ("L", "P", "1") else image)
+    return (values > (127 if values.max(initial=0) > 1 else 0)).astype(np.uint8)
+
+
+def write_mask(path: Path, mask: Mask) -> None:
+    """Write a uint8 (H, W) mask of 0 and 1 as 8-bit PNG, 255 = roof."""
+    write_png(path, np.asarray(mask, dtype=np.uint8) * 255)
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write uint8 (H, W) or (H, W, 3) as PNG."""
+    with whole(path) as part:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="PNG")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # bounded below, before decoding
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise DataError(
+                        f"{path}: {image.width} x {image.height} px is more than {MAX_PIXELS:,} px; cut it into tiles."
+                    )
+                yield image
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file.") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not a picture that can be read; replace or remove it.") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: too many pixels; cut it into tiles.") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path}: truncated or damaged ({error}); replace or remove it.") from error

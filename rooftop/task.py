@@ -1,0 +1,132 @@
+"""The LightningModule: network, loss, scores, optimizer and schedule are handed in; one step for three stages."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningModule
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torchmetrics import Metric
+
+Batch = dict[str, Tensor]
+STAGES = ("train", "val", "test")
+
+
+class RooftopTask(LightningModule):
+    """Trains a network on masks.
+
+    `measured` keeps the last scores of each stage in full precision; what is logged has gone through float32.
+
+    Args:
+        network: normalised image (B, C, H, W) -> logits (B, K, H, W).
+        loss: (logits, mask, valid) -> scalar.
+        scores: makes an empty metric, updated with (prediction, mask, valid, losses).
+        optimizer: parameters -> optimizer.
+        schedule: (optimizer, steps of the training) -> Lightning's description of a scheduler; None keeps the rate.
+        threshold: probability from which on a pixel is called roof.
+        seed: dropout is drawn anew from it in each epoch, so that a run that goes on equals one that never stopped.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        scores: Callable[[], Metric],
+        *,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        schedule: Callable[[Optimizer, int], dict[str, Any]] | None,
+        threshold: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self.scores = nn.ModuleDict({f"{stage}_scores": scores() for stage in STAGES})
+        self._optimizer, self._schedule = optimizer, schedule
+        self._threshold, self._seed = threshold, seed
+        self.measured: dict[str, dict[str, float]] = {}
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalised image (B, C, H, W) -> logits (B, K, H, W)."""
+        return self.network(image)  # type: ignore[no-any-return]
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Loss of a batch; its counts are taken along."""
+        logits = self._logits(batch)
+        loss: Tensor = self.loss(logits.float(), batch["mask"], batch["valid"])
+        with torch.no_grad():
+            self._count("train", logits, batch, loss.detach().expand(len(logits)))
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Count a validation batch."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        """Count a test batch."""
+        self._evaluate("test", batch)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed dropout by epoch and rank."""
+        torch.manual_seed(self._seed + 1_000_003 * self.current_epoch + self.global_rank)
+
+    def on_validation_epoch_start(self) -> None:
+        """Log the scores of the training batches before: all of them are in, and callbacks at the epoch's end see them."""
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._log("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation scores."""
+        self._log("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test scores."""
+        self._log("test")
+
+    def configure_optimizers(self) -> Any:
+        """Optimizer over the trained parameters, with the schedule for the whole training."""
+        optimizer = self._optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+        if self._schedule is None:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer, steps)}
+
+    def _logits(self, batch: Batch) -> Tensor:
+        """Logits in the size of the truth, which for evaluation is that of the picture on disk."""
+        image = batch["image"]
+        if self.network_is_channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self(image)
+        size = batch["mask"].shape[-2:]
+        if logits.shape[-2:] != size:
+            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        return logits
+
+    @property
+    def network_is_channels_last(self) -> bool:
+        """Whether the weights lie channels last, so that pictures should too."""
+        weight = next((p for p in self.network.parameters() if p.ndim == 4 and p.shape[1] > 1), None)
+        return weight is not None and weight.is_contiguous(memory_format=torch.channels_last)
+
+    def _evaluate(self, stage: str, batch: Batch) -> None:
+        logits = self._logits(batch).float()
+        mask, valid = batch["mask"], batch["valid"]
+        losses = [self.loss(logits[i, None], mask[i, None], valid[i, None]) for i in range(len(logits))]
+        self._count(stage, logits, batch, torch.stack(losses))
+
+    def _count(self, stage: str, logits: Tensor, batch: Batch, losses: Tensor) -> None:
+        prediction = logits.sigmoid() >= self._threshold
+        self._metric(stage).update(prediction, batch["mask"], batch["valid"], losses)
+
+    def _metric(self, stage: str) -> Any:
+        return self.scores[f"{stage}_scores"]
+
+    def _log(self, stage: str) -> None:
+        metric = self._metric(stage)
+        result: dict[str, float] = metric.compute()
+        metric.reset()
+        self.measured[stage] = result
+        if not self.trainer.sanity_checking:
+            self.log_dict({f"{stage}/{name}": value for name, value in result.items()}, sync_dist=True)

@@ -1,0 +1,57 @@
+import pytest
+from torch import nn
+
+from rooftop.config import build
+from rooftop.errors import ConfigError
+
+
+def test_builds_nested_targets():
+    node = {
+        "_target_": "rooftop.losses.WeightedSum",
+        "terms": {"bce": {"_target_": "rooftop.losses.BCE"}, "dice": None},
+        "weights": {"bce": 2.0, "dice": 1.0},
+    }
+    loss = build(node, "loss")
+    assert list(loss.terms) == ["bce"]
+    assert loss.weights == {"bce": 2.0}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "rooftop.run.subprocess.run",  # a good path to a bad home
+        "rooftop.files.Path.unlink",
+        "torch.nn.functional.torch.hub.load",
+        "rooftop_evil.Thing",
+    ],
+)
+def test_target_outside_the_allow_list_is_refused_before_it_is_called(target):
+    with pytest.raises(ConfigError, match="allowed packages"):
+        build({"_target_": "rooftop.losses.WeightedSum", "terms": {"x": {"_target_": target}}, "weights": {}}, "loss")
+
+
+def test_own_package_can_be_allowed(monkeypatch):
+    with pytest.raises(ConfigError, match="ROOFTOP_ALLOW=package"):
+        build({"_target_": "fractions.Fraction", "numerator": 3}, "model")
+    monkeypatch.setenv("ROOFTOP_ALLOW", "fractions")
+    assert build({"_target_": "fractions.Fraction", "numerator": 3}, "model") == 3
+
+
+def test_unknown_target_names_the_key():
+    with pytest.raises(ConfigError, match=r"model\._target_=rooftop\.models\.UNett cannot be imported"):
+        build({"_target_": "rooftop.models.UNett"}, "model")
+
+
+def test_refused_value_names_the_key():
+    node = dict(in_channels=3, classes=1, depth=9, width=4, norm="batch", activation="relu", dropout=0.0)
+    with pytest.raises(ConfigError, match="model: .*depth=9 is outside 2 to 7"):
+        build({"_target_": "rooftop.models.UNet", "upsampling": "bilinear", **node}, "model")
+
+
+def test_arguments_reach_the_topmost_target():
+    node = dict(in_channels=3, depth=2, width=4, norm="batch", activation="relu", dropout=0.0, upsampling="bilinear")
+    network = build({"_target_": "rooftop.models.UNet", **node}, "model", classes=3)
+    assert isinstance(network, nn.Module)
+    assert network.head.out_channels == 3

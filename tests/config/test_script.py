@@ -1,0 +1,94 @@
+"""The command line as people type it, right and wrong."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.deph=4", "model.depth"),
+        ("+model.deph=4", "model.depth"),
+        ("+datta.root=x", "data"),
+        ("data.rot=x", "data.root"),
+        ("+data.rot=x", "data.root"),
+        ("loss=bce_dise", "loss=bce_dice"),
+        ("trainer.max_epoch=3", "trainer.max_epochs"),
+        ("+trainer.max_epoch=3", "trainer.max_epochs"),
+        ("callbacks.early_stop.patiens=3", "callbacks.early_stop.patience"),
+        ("+callbacks.early_stop.patiens=3", "callbacks.early_stop.patience"),
+        ("sede=1", "seed"),
+        ("seed=one", "seed"),
+        ("data.batch_size=many", "data.batch_size"),
+        ("data=coco", "data.root is not set"),
+        ("model._target_=os.system", "allowed packages"),
+        ("model.depth=[", "model.depth"),
+        ("resume=nowhere", "resume"),
+    ],
+)
+def test_wrong_key_or_value_ends_in_one_sentence_and_leaves_nothing(run_script, tmp_path, override, said):
+    code, text = run_script("train", override)
+    assert code == 2
+    assert said in text
+    assert len(text.strip().splitlines()) == 1, text
+    assert "Traceback" not in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_key_in_a_sweep_is_found_before_it_starts(run_script, tmp_path):
+    code, text = run_script("train", "-m", "model.deph=3,4", "loss=bce,dice")
+    assert code == 2
+    assert "model.depth" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_error_keeps_the_traceback(run_script, monkeypatch):
+    from rooftop.errors import ConfigError
+
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ConfigError):
+        run_script("train", "model.deph=4")
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate", "predict", "make_masks"])
+def test_help_shows_examples_and_settings(run_script, tmp_path, script):
+    code, text = run_script(script, "--help")
+    assert code == 0
+    assert f"python {script}.py" in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_cfg_job_prints_the_configuration(run_script):
+    code, text = run_script("train", "--cfg", "job", "model.depth=6")
+    assert code == 0
+    assert "depth: 6" in text
+
+
+def experiments() -> list[str]:
+    return sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_every_experiment_composes_and_is_a_short_page(name, monkeypatch):
+    from rooftop.config.compose import CONF, compose_for_check
+
+    assert compose_for_check("train", [f"experiment={name}"])
+    lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
+    settings = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assert len(settings) <= 15
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        f"{group.name}={path.stem}"
+        for group in sorted((Path(__file__).parents[2] / "conf").iterdir())
+        if group.is_dir() and group.name in ("augmentation", "model", "loss", "optimizer", "scheduler", "callbacks", "logger")
+        for path in sorted(group.glob("*.yaml"))
+    ],
+)
+def test_every_choice_passes_the_check(choice):
+    from rooftop.config.compose import compose_for_check
+
+    assert compose_for_check("train", [choice]) == [choice]

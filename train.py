@@ -1,0 +1,100 @@
+"""Train a network: data -> run folder (weights, card, checkpoints, TensorBoard, pictures, scores).
+
+python train.py                                        the embedded data set, some minutes on two cores
+python train.py model.depth=4 loss=dice                any key of conf/ can be given here
+python train.py -m model.depth=3,4,5 loss=bce,dice     a sweep, which ends with one table
+python train.py resume=outputs/train/...               go on where a run stopped
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from rooftop.callbacks import Board, History, WholeCheckpoints, WriteRun
+from rooftop.config import build, flat, run_folder, script
+from rooftop.data import RoofDataModule
+from rooftop.metrics.counts import PixelScores
+from rooftop.run import Card, read_checkpoint
+from rooftop.task import RooftopTask
+
+
+@script
+def main(cfg: DictConfig) -> float:
+    """Fit, test the best weights, write the run folder; returns the monitored score for sweepers."""
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    folder, data = run_folder(), make_data(cfg)
+    task = make_task(cfg, classes=len(data.categories))
+    history = History(folder, monitor=cfg.monitor.name, mode=cfg.monitor.mode)
+    board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures)
+    finish = WriteRun(folder, make_card(cfg, task, data), history, pictures=cfg.pictures)
+    trainer = make_trainer(cfg, folder, callbacks=[history, board, finish])
+    last = folder / "checkpoints" / "last.ckpt" if cfg.resume else None
+    if last:
+        read_checkpoint(last)  # refuses code in one sentence, before Lightning opens it
+    trainer.fit(task, data, ckpt_path=last, weights_only=True)
+    task.load_state_dict(read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"])
+    trainer.test(task, data, verbose=False)
+    return history.best[cfg.monitor.name]
+
+
+def make_data(cfg: DictConfig) -> RoofDataModule:
+    """The data module, with all splits opened, so that faults show before anything is built."""
+    config: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    data = RoofDataModule(config, operations=build(cfg.augmentation, "augmentation"), seed=cfg.seed)
+    data.setup("fit")
+    data.setup("test")
+    return data
+
+
+def make_task(cfg: DictConfig, *, classes: int) -> RooftopTask:
+    """The network with all that trains it."""
+    network = build(cfg.model, "model", classes=classes)
+    if cfg.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    if cfg.compile:
+        network.compile()
+    return RooftopTask(
+        network,
+        build(cfg.loss, "loss"),
+        partial(PixelScores, classes),
+        optimizer=build(cfg.optimizer, "optimizer"),
+        schedule=build(cfg.scheduler, "scheduler"),
+        threshold=cfg.threshold,
+        seed=cfg.seed,
+    )
+
+
+def make_trainer(cfg: DictConfig, folder: Path, *, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """The trainer with callbacks and loggers by name; a name set to null drops out."""
+    named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
+    loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node]
+    return build(  # type: ignore[no-any-return]
+        cfg.trainer,
+        "trainer",
+        default_root_dir=str(folder),
+        callbacks=[*named, *callbacks],
+        logger=loggers or False,
+        plugins=[WholeCheckpoints()],
+    )
+
+
+def make_card(cfg: DictConfig, task: RooftopTask, data: RoofDataModule) -> Card:
+    """What prediction will need to know."""
+    network: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    sizes = {split: len(data.dataset(split)) for split in ("train", "val", data.test_split)}
+    return Card(
+        network={**network, "classes": len(data.categories)},
+        preparation={key: OmegaConf.to_container(cfg.data)[key] for key in ("mean", "std", "size")},  # type: ignore[index,call-overload]
+        categories=list(data.categories),
+        threshold=cfg.threshold,
+        gsd=cfg.data.gsd,
+        data={"name": cfg.data.name, "pictures": sizes},
+    )
+
+
+if __name__ == "__main__":
+    main()
