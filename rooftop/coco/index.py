@@ -1,0 +1,155 @@
+"""The annotations of a data set as a few memory-mapped arrays that every process shares.
+
+`pycocotools.COCO` holds 2.4 million annotations as Python dicts: gigabytes, and again in each loader worker.
+Here they are parsed once into a file beside the outputs, which each process maps; what an object needs is
+built when asked for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftop.coco.arena import open_arena
+from rooftop.coco.names import Names
+from rooftop.coco.rejected import Rejected
+from rooftop.coco.schema import Category
+from rooftop.errors import DataError
+from rooftop.raster.rasterise import Run, rasterise
+
+
+@dataclass(frozen=True, eq=False)
+class CocoObject:
+    """One annotation.
+
+    category_id: as in the file. is_crowd: the outline covers a group that nobody counted. area: in square
+    pixels as the file says, NaN if it does not. rings: float64 (n, 2), pixel frame, or None with `rle`. rle:
+    {"size": [height, width], "counts": bytes}, or None with `rings`.
+    """
+
+    annotation_id: int
+    category_id: int
+    is_crowd: bool
+    area: float
+    rings: list[NDArray[np.float64]] | None
+    rle: Run | None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CocoObject) and self._plain() == other._plain()
+
+    def __hash__(self) -> int:
+        return hash(self.annotation_id)
+
+    def _plain(self) -> tuple[object, ...]:
+        """Everything in plain containers; an area of NaN as None, so that missing equals missing."""
+        area = None if np.isnan(self.area) else self.area
+        rings = None if self.rings is None else [ring.tolist() for ring in self.rings]
+        return self.annotation_id, self.category_id, self.is_crowd, area, rings, self.rle
+
+
+class Index:
+    """Pictures and annotations of one annotation file; made by `open_index`.
+
+    ids: int64 (N,), as in the file. sizes: int32 (N, 2), height and width in pixels. names: file names,
+    relative to the folder of the pictures, none leaves it. categories: in the order of the file. rejected:
+    what was left out, and why. Pictures stand in the order of the file. Pickling carries the path only; the
+    other process maps the same pages.
+    """
+
+    def __init__(self, path: Path, source: Path) -> None:
+        """Map the index file at `path`, built of the annotation file `source`."""
+        self.path, self.source = path, source
+        self._arrays, meta = open_arena(path)
+        self.ids: NDArray[np.int64] = self._arrays["ids"]
+        self.sizes: NDArray[np.int32] = self._arrays["sizes"]
+        self.names = Names(self._arrays["names"], self._arrays["name_first"])
+        self.categories = tuple(msgspec.convert(meta["categories"], list[Category]))
+        self.rejected = Rejected(meta["counts"], [tuple(pair) for pair in meta["listed"]])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __reduce__(self) -> tuple[type["Index"], tuple[Path, Path]]:
+        return Index, (self.path, self.source)
+
+    @property
+    def annotation_count(self) -> int:
+        """How many annotations were kept."""
+        return len(self._arrays["id"])
+
+    @cached_property
+    def _category_list(self) -> list[int]:
+        return [category.id for category in self.categories]
+
+    def category_ids(self, categories: Sequence[int | str] | None) -> list[int]:
+        """The ids of categories given by id or by name, in the order given; None means all.
+
+        Raises:
+            DataError: there is no such category; the sentence names the nearest one.
+        """
+        if categories is None:
+            return list(self._category_list)
+        return [self._category_id(wanted) for wanted in categories]
+
+    def _category_id(self, wanted: int | str) -> int:
+        for category in self.categories:
+            if wanted in (category.id, category.name):
+                return category.id
+        known = {str(word): f"{c.name} ({c.id})" for c in self.categories for word in (c.name, c.id)}
+        near = get_close_matches(str(wanted), known, 1, 0)
+        remedy = f"did you mean {known[near[0]]}?" if near else "the file has none."
+        raise DataError(f"{self.source}: no category {wanted!r}; {remedy}")
+
+    def objects(self, i: int) -> list[CocoObject]:
+        """The annotations of picture `i` (its row, not its id), in the order of the file."""
+        first = self._arrays["first"]
+        return [self._object(int(k), i) for k in self._arrays["order"][first[i] : first[i + 1]]]
+
+    def _object(self, k: int, i: int) -> CocoObject:
+        """Annotation `k` of picture `i`."""
+        a = self._arrays
+        start, end = a["run_first"][k : k + 2]
+        size = self.sizes[i].tolist()
+        rle = {"size": size, "counts": a["runs"][start:end].tobytes()} if end > start else None
+        return CocoObject(
+            int(a["id"][k]),
+            self._category_list[a["kind"][k]],
+            bool(a["crowd"][k]),
+            float(a["area"][k]),
+            self._rings(k) if rle is None else None,
+            rle,
+        )
+
+    def _rings(self, k: int) -> list[NDArray[np.float64]]:
+        """The rings of annotation `k`."""
+        a = self._arrays
+        start, end = a["ring_first"][k : k + 2]
+        points = a["point_first"][start : end + 1].tolist()
+        xy = a["xy"][points[0] : points[-1]].astype(np.float64)
+        return [xy[p - points[0] : q - points[0]] for p, q in pairwise(points)]
+
+    def truth(self, i: int, categories: Sequence[int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Draw the annotations of picture `i`, as pycocotools does, bit for bit.
+
+        Args:
+            i: row of the picture.
+            categories: ids of the categories, one channel each.
+
+        Returns:
+            mask uint8 (K, H, W), 1 = object; valid bool (H, W), False where only a crowd lies, since nobody
+            judged there.
+        """
+        height, width = self.sizes[i].tolist()
+        objects = [o for o in self.objects(i) if o.category_id in categories]
+        crowds = [o for o in objects if o.is_crowd]
+        kinds = [[o for o in objects if o.category_id == c and not o.is_crowd] for c in categories]
+        mask = np.stack([rasterise(kind, height, width) for kind in kinds])
+        if not crowds:
+            return mask, np.ones((height, width), np.bool_)
+        return mask, (rasterise(crowds, height, width) == 0) | mask.any(axis=0)

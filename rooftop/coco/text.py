@@ -1,0 +1,114 @@
+"""An annotation file as text: mapped, never copied, and parsed in pieces that fit the processor's cache."""
+
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from rooftop.coco.schema import Document
+from rooftop.errors import DataError
+
+T = TypeVar("T")
+
+PIECE = 1 << 17  # bytes; larger pieces fall out of the cache and take twice the time
+NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeError)
+_MARK = b"\xef\xbb\xbf"  # the byte order mark that some editors put first
+_BOUNDARY = re.compile(rb"\}\s*,\s*\{")
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b', re.DOTALL)
+_DOCUMENT = msgspec.json.Decoder(Document)
+_TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """Map a file for reading.
+
+    Raises:
+        DataError: it is missing, empty, or no file.
+    """
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such annotation file; give the path of a COCO json.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); give the path of a COCO json.") from None
+
+
+def parse_document(path: Path, text: mmap.mmap) -> Document:
+    """Check that `text` is JSON with the three lists of COCO; the lists stay views into it.
+
+    Raises:
+        DataError: it is not; the sentence names the file and what is wrong.
+    """
+    view = memoryview(text)[len(_MARK) if text[: len(_MARK)] == _MARK else 0 :]
+    try:
+        return _decode_document(view)
+    except NOT_JSON as first:
+        error: Exception = first
+    if text.find(b"NaN") >= 0 or text.find(b"Infinity") >= 0:
+        try:
+            return _decode_document(_without_nan(view))
+        except NOT_JSON as second:
+            error = second
+    raise DataError(f"{path}: not a COCO annotation file ({_reason(error)}); write or download it again.")
+
+
+def _decode_document(text: Any) -> Document:
+    """Parse the outermost object; `text` is bytes or a view."""
+    document = _DOCUMENT.decode(text)
+    for name in document.__struct_fields__:
+        if bytes(memoryview(getattr(document, name))[:1]) != b"[":
+            raise msgspec.ValidationError(f"`{name}` is not a list")
+    return document
+
+
+def _without_nan(text: Any) -> bytes:
+    """Write null for NaN and Infinity, which Python's json writes although JSON has none; strings stay."""
+    return _TOKEN.sub(lambda token: token[0] if token[0][:1] == b'"' else b"null", text)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error of msgspec, without a closing point, so that it fits into a sentence."""
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n")[0].rstrip(".")
+
+
+def parse_list(
+    items: msgspec.Raw, decoder: "msgspec.json.Decoder[list[T]]"
+) -> Iterator[list[T] | list[msgspec.Raw]]:
+    """Parse a JSON list of objects piece by piece.
+
+    A cut is tried where one object seems to end and another to begin. If the text up to there parses as a
+    list, the cut was right, since how text is parsed never depends on what follows; if it does not (the cut
+    fell into a string or a nested object), the piece is made twice as long.
+
+    Yields:
+        the parsed items of a piece, or their texts if one of them does not have the form that `decoder` asks
+        for.
+    """
+    body = memoryview(items)[1:-1]
+    start, size = 0, PIECE
+    while start < len(body):
+        boundary = _BOUNDARY.search(body, min(start + size, len(body)))
+        end = boundary.start() + 1 if boundary else len(body)
+        parsed = _parse_piece(b"".join((b"[", body[start:end], b"]")), decoder)
+        if parsed is None:
+            size *= 2
+            continue
+        yield parsed
+        start, size = boundary.end() - 1 if boundary else end, PIECE
+
+
+def _parse_piece(
+    piece: bytes, decoder: "msgspec.json.Decoder[list[T]]"
+) -> list[T] | list[msgspec.Raw] | None:
+    """Parse one piece; as mere texts where the form is wrong; None if it is no list: the cut was wrong."""
+    try:
+        return decoder.decode(piece)
+    except NOT_JSON:
+        try:
+            return _TEXTS.decode(piece)
+        except NOT_JSON:
+            return None

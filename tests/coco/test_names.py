@@ -1,0 +1,38 @@
+"""File names of annotations never lead out of their folder."""
+
+import pytest
+
+from rooftop.coco import picture_path
+from rooftop.coco.names import stays_inside
+from rooftop.errors import DataError
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "z 18_1.png", "a/b/c.tif", "ß.jpg", "..a.jpg", "a..b/c", "._x", ".hidden"]
+)
+def test_names_that_stay(name):
+    assert stays_inside(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "/", "/a", "../a", "a/../b", "a/..", "a\\..\\b", "C:\\a", "c:a", "a\0"]
+)
+def test_names_that_leave(name):
+    assert not stays_inside(name)
+
+
+def test_a_symbolic_link_out_is_refused(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (tmp_path / "secret.jpg").touch()
+    (folder / "a.jpg").symlink_to("../secret.jpg")
+    (folder / "b.jpg").symlink_to("c.jpg")
+    with pytest.raises(DataError, match=r"'a.jpg' leads out of .*images; copy the picture"):
+        picture_path(folder, "a.jpg")
+    assert picture_path(folder, "b.jpg") == folder / "b.jpg"
+
+
+def test_a_folder_that_is_a_link_itself_is_fine(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "images").symlink_to("real")
+    assert picture_path(tmp_path / "images", "a.jpg") == tmp_path / "images" / "a.jpg"
