@@ -6,6 +6,7 @@ python train.py -m model.depth=3,4,5 loss=bce,dice     a sweep, which ends with 
 python train.py resume=outputs/train/...               go on where a run stopped
 """
 
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from rooftop.task import RooftopTask
 @script
 def main(cfg: DictConfig) -> float:
     """Fit, test the best weights, write the run folder; returns the monitored score for sweepers."""
+    warnings.filterwarnings("ignore", module="pytorch_lightning")  # its notes on its own parts are not ours to mend
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     folder, data = run_folder(), make_data(cfg)
     task = make_task(cfg, classes=len(data.categories))
@@ -79,6 +81,7 @@ def make_trainer(cfg: DictConfig, folder: Path, *, callbacks: list[pl.Callback])
         callbacks=[*named, *callbacks],
         logger=loggers or False,
         plugins=[WholeCheckpoints()],
+        enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning would add one of its own
     )
 
 

@@ -73,7 +73,7 @@ class RooftopTask(LightningModule):
         torch.manual_seed(self._seed + 1_000_003 * self.current_epoch + self.global_rank)
 
     def on_validation_epoch_start(self) -> None:
-        """Log the scores of the training batches before: all of them are in, and callbacks at the epoch's end see them."""
+        """Log the training scores: all batches are in by now, and callbacks at the end of the epoch see them."""
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._log("train")
 

@@ -89,6 +89,8 @@ def run_script(monkeypatch, tmp_path, capsys):
 @pytest.fixture
 def trained(run_script, tiny, tmp_path) -> Path:
     """A run folder: two epochs on the tiny data set."""
-    code, text = run_script("train", *TINY, f"data.root={tiny}", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/run")
+    code, text = run_script(
+        "train", *TINY, f"data.root={tiny}", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/run"
+    )
     assert code == 0, text
     return tmp_path / "run"

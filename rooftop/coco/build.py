@@ -76,9 +76,7 @@ def _read_categories(source: Path, text: msgspec.Raw) -> list[Category]:
     try:
         categories = _CATEGORIES.decode(text)
     except NOT_JSON as error:
-        raise DataError(
-            f"{source}: categories are not as in COCO ({error}); each needs an id and a name."
-        ) from error
+        raise DataError(f"{source}: categories are not as in COCO ({error}); each needs an id and a name.") from error
     ids = [c.id for c in categories]
     if len(set(ids)) < len(ids):
         raise DataError(f"{source}: two categories have the same id; give each its own.")
@@ -105,8 +103,7 @@ def _picture(source: Path, item: PictureEntry | msgspec.Raw, row: int) -> Pictur
         entry.file_name.encode()
     except NOT_JSON as error:
         raise DataError(
-            f"{source}: entry {row} of images is not as in COCO ({error}); "
-            "it needs id, file_name, width, height."
+            f"{source}: entry {row} of images is not as in COCO ({error}); it needs id, file_name, width, height."
         ) from error
     if not stays_inside(entry.file_name):
         raise DataError(

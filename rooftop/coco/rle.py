@@ -57,9 +57,7 @@ def _numbers(
     return values, owner[final], digits > _LONGEST
 
 
-def _sums_up(
-    numbers: NDArray[np.int64], owner: NDArray[np.int64], pixels: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _sums_up(numbers: NDArray[np.int64], owner: NDArray[np.int64], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Undo the differences and say of each mask whether its counts are natural and sum up to its pixels."""
     first = np.searchsorted(owner, np.arange(len(pixels)))
     index = np.arange(len(numbers)) - first[owner]

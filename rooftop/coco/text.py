@@ -75,9 +75,7 @@ def _reason(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n")[0].rstrip(".")
 
 
-def parse_list(
-    items: msgspec.Raw, decoder: "msgspec.json.Decoder[list[T]]"
-) -> Iterator[list[T] | list[msgspec.Raw]]:
+def parse_list(items: msgspec.Raw, decoder: "msgspec.json.Decoder[list[T]]") -> Iterator[list[T] | list[msgspec.Raw]]:
     """Parse a JSON list of objects piece by piece.
 
     A cut is tried where one object seems to end and another to begin. If the text up to there parses as a
@@ -101,9 +99,7 @@ def parse_list(
         start, size = boundary.end() - 1 if boundary else end, PIECE
 
 
-def _parse_piece(
-    piece: bytes, decoder: "msgspec.json.Decoder[list[T]]"
-) -> list[T] | list[msgspec.Raw] | None:
+def _parse_piece(piece: bytes, decoder: "msgspec.json.Decoder[list[T]]") -> list[T] | list[msgspec.Raw] | None:
     """Parse one piece; as mere texts where the form is wrong; None if it is no list: the cut was wrong."""
     try:
         return decoder.decode(piece)

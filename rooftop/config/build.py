@@ -83,6 +83,7 @@ def check_target(key: str, node: Mapping[str, Any]) -> None:
 
 def unknown_key(key: str, known: list[str]) -> str:
     """One sentence on a key that does not exist, naming the nearest that does."""
+    known = [name for name in known if name != key]
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     parent = key.rpartition(".")[0]
     level = sorted(name for name in known if name.rpartition(".")[0] == parent)

@@ -47,7 +47,7 @@ def keys_of(cfg: DictConfig) -> list[str]:
             return
         for name in node:
             if prefix or name != "hydra":
-                key = f"{prefix}{name}"
+                key = prefix + str(name)
                 found.append(key)
                 if not OmegaConf.is_missing(node, name):
                     walk(node._get_node(name), f"{key}.")

@@ -14,7 +14,6 @@ from hydra.errors import (
     ConfigCompositionException,
     HydraException,
     MissingConfigException,
-    OverrideParseException,
 )
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -96,7 +95,7 @@ def _first_of_sweep(override: str) -> str | None:
     """A sweep over values is checked with its first value; the jobs check the others."""
     try:
         parsed = OverridesParser.create().parse_override(override)
-    except OverrideParseException as error:
+    except HydraException as error:
         raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from error
     if not parsed.is_sweep_override() or parsed.is_delete():
         return override

@@ -10,7 +10,7 @@ import numpy as np
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from rooftop.coco.index import open_index
+from rooftop.coco import open_index
 from rooftop.data.augment import Augment
 from rooftop.data.dataset import RoofDataset, collate
 from rooftop.data.layout import check_layout
@@ -163,5 +163,8 @@ def open_source(places: Places, split: str) -> Source:
     if part["masks"]:
         return MaskSource(images, places.root / part["masks"])
     index = open_index(places.root / str(part["annotations"]), cache=places.cache)
+    if len(index.rejected):
+        listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
+        log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
     masks = places.masks / split if places.masks else None
     return CocoSource(images, index, places.categories, masks)

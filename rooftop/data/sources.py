@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco.index import Index
+from rooftop.coco import Index, picture_path
 from rooftop.errors import DataError
 from rooftop.raster.picture import list_pictures, read_mask, read_picture, read_size
 
@@ -64,7 +64,7 @@ class CocoSource:
 
     def picture(self, i: int) -> NDArray[np.uint8]:
         """The raw picture, uint8 (H, W, C); DataError if its size is not what the json says."""
-        path = self.images / self.names[i]
+        path = picture_path(self.images, self.names[i])
         pixels = read_picture(path)
         if pixels.shape[:2] != tuple(self.sizes[i]):
             height, width = self.sizes[i]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy import ndimage
 
-from rooftop.errors import DataError, RooftopError, SourceError
+from rooftop.errors import DataError, SourceError
 from rooftop.files import write_json
 from rooftop.inference.predictor import Predictor
 from rooftop.plots.panels import ContactSheet, overlay

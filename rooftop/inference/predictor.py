@@ -55,4 +55,5 @@ class Predictor:
 
     def probability(self, picture: Array) -> Probability:
         """Predict one picture in one pass: uint8 (H, W, C) -> float32 (K, H, W) in [0, 1]."""
-        return self.forward(picture[None])[0]
+        whole: Probability = self.forward(picture[None])[0]
+        return whole

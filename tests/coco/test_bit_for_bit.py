@@ -79,9 +79,7 @@ def test_masks_and_validity(document, indent):
         for i, picture in enumerate(document["images"]):
             mask, valid = index.truth(i, [5, 7])
             for channel, kind in zip(mask, (5, 7), strict=True):
-                want = theirs(
-                    document, picture, lambda a, k=kind: a["category_id"] == k and not a.get("iscrowd")
-                )
+                want = theirs(document, picture, lambda a, k=kind: a["category_id"] == k and not a.get("iscrowd"))
                 assert np.array_equal(channel, want)
             crowd = theirs(document, picture, lambda a: a.get("iscrowd"))
             assert np.array_equal(valid, (crowd == 0) | mask.any(axis=0))

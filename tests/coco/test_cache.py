@@ -15,9 +15,7 @@ def builds(monkeypatch):
     """The paths for which an index was built."""
     seen = []
     build = cache.build_index
-    monkeypatch.setattr(
-        cache, "build_index", lambda source, target: (seen.append(source), build(source, target))
-    )
+    monkeypatch.setattr(cache, "build_index", lambda source, target: (seen.append(source), build(source, target)))
     return seen
 
 

@@ -51,9 +51,7 @@ def test_coordinates_keep_every_bit(load, value):
 
 
 def test_flags_and_area_are_kept(load):
-    index = load(
-        document([annotation(iscrowd=True, area=12.5), annotation(2, iscrowd=1), annotation(3, iscrowd=0)])
-    )
+    index = load(document([annotation(iscrowd=True, area=12.5), annotation(2, iscrowd=1), annotation(3, iscrowd=0)]))
     assert [thing.is_crowd for thing in index.objects(0)] == [True, True, False]
     assert index.objects(0)[0].area == 12.5
 

@@ -7,9 +7,7 @@ from rooftop.coco.names import stays_inside
 from rooftop.errors import DataError
 
 
-@pytest.mark.parametrize(
-    "name", ["a.jpg", "z 18_1.png", "a/b/c.tif", "ß.jpg", "..a.jpg", "a..b/c", "._x", ".hidden"]
-)
+@pytest.mark.parametrize("name", ["a.jpg", "z 18_1.png", "a/b/c.tif", "ß.jpg", "..a.jpg", "a..b/c", "._x", ".hidden"])
 def test_names_that_stay(name):
     assert stays_inside(name)
 

@@ -95,9 +95,7 @@ def test_items_that_are_no_annotation(load, item):
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "null"])
 def test_numbers_that_json_has_not(load, number):
-    text = json.dumps(
-        document([annotation(1), annotation(2, segmentation=[["X", 1, 5, 1, 5, 5]]), annotation(3)])
-    )
+    text = json.dumps(document([annotation(1), annotation(2, segmentation=[["X", 1, 5, 1, 5, 5]]), annotation(3)]))
     index = load(text.replace('"X"', number).encode())
     assert index.rejected.listed == [(2, "with a `segmentation` that is not as in COCO")]
     assert index.annotation_count == 2

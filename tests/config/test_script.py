@@ -84,7 +84,8 @@ def test_every_experiment_composes_and_is_a_short_page(name, monkeypatch):
     [
         f"{group.name}={path.stem}"
         for group in sorted((Path(__file__).parents[2] / "conf").iterdir())
-        if group.is_dir() and group.name in ("augmentation", "model", "loss", "optimizer", "scheduler", "callbacks", "logger")
+        if group.is_dir()
+        and group.name in ("augmentation", "model", "loss", "optimizer", "scheduler", "callbacks", "logger")
         for path in sorted(group.glob("*.yaml"))
     ],
 )

@@ -47,9 +47,7 @@ def test_rings_and_run_lengths_are_united_as_pycocotools_does():
 def test_a_polygon_is_its_exterior_minus_its_interiors():
     outer, inner = box(2, 3, 60, 40), box(10, 10, 30, 20)
     mask = rasterise([Polygon(outer.exterior, [inner.exterior])], HEIGHT, WIDTH)
-    assert np.array_equal(
-        mask, drawn([2, 3, 60, 3, 60, 40, 2, 40]) & (1 - drawn([10, 10, 30, 10, 30, 20, 10, 20]))
-    )
+    assert np.array_equal(mask, drawn([2, 3, 60, 3, 60, 40, 2, 40]) & (1 - drawn([10, 10, 30, 10, 30, 20, 10, 20])))
     assert mask[15, 20] == 0
     assert mask[15, 5] == 1
 
