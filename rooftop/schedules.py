@@ -1,32 +1,45 @@
-"""Learning-rate schedules: optimizer and length of the training in, what Lightning wants to know out."""
+"""Learning-rate schedules: optimizer and length of the training in, what Lightning wants to know out.
+
+The optimizer's own learning rate is the top. Schedules by step hold no state but the step, so that a run may go on with
+more epochs than it was begun with.
+"""
 
 import math
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 Schedule = dict[str, Any]
+START, END = (
+    1 / 25,
+    1e-4,
+)  # of the top: where one_cycle begins and ends; the values of its paper's first implementations
 
 
-def one_cycle(optimizer: Optimizer, steps: int, *, max_lr: float, rise: float) -> Schedule:
-    """One rise and one long fall of the learning rate (Smith and Topin 2018, arXiv 1708.07120).
+def one_cycle(optimizer: Optimizer, steps: int, *, rise: float) -> Schedule:
+    """One rise and one long fall, both half a cosine (Smith and Topin 2018, arXiv 1708.07120); momentum stays.
 
     Args:
         optimizer: what it steers.
         steps: optimizer steps of the whole training.
-        max_lr: learning rate at the top.
         rise: share of the steps until the top.
     """
-    schedule = OneCycleLR(optimizer, max_lr=max_lr, total_steps=max(steps, 2), pct_start=rise)
-    return {"scheduler": schedule, "interval": "step"}
+    top = rise * steps
+
+    def factor(step: int) -> float:
+        if step < top:
+            return _between(START, 1.0, step / top)
+        return _between(1.0, END, (step - top) / max(1.0, steps - top))
+
+    return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
 
 
 def cosine(optimizer: Optimizer, steps: int, *, rise: float) -> Schedule:
     """Linear warm-up, then half a cosine down to 0 (Loshchilov and Hutter 2017, arXiv 1608.03983).
 
     Args:
-        optimizer: what it steers; its own learning rate is the top.
+        optimizer: what it steers.
         steps: optimizer steps of the whole training.
         rise: share of the steps of the warm-up.
     """
@@ -35,7 +48,7 @@ def cosine(optimizer: Optimizer, steps: int, *, rise: float) -> Schedule:
     def factor(step: int) -> float:
         if step < warm:
             return (step + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+        return _between(1.0, 0.0, (step - warm) / max(1, steps - warm))
 
     return {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
 
@@ -56,3 +69,8 @@ def plateau(
     """
     schedule = ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience, min_lr=floor)  # type: ignore[arg-type]
     return {"scheduler": schedule, "interval": "epoch", "monitor": monitor}
+
+
+def _between(start: float, end: float, share: float) -> float:
+    """Half a cosine from `start` at share 0 to `end` at share 1 and beyond."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))

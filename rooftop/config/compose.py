@@ -22,6 +22,11 @@ from rooftop.config.build import unknown_key
 from rooftop.config.check import check, keys_of
 from rooftop.errors import ConfigError, RunError
 
+LOGGING = (  # that of conf/output.yaml, which a run's own configuration does not hold
+    "hydra.job_logging.formatters.simple.format='%(asctime)s %(message)s'",
+    "+hydra.job_logging.formatters.simple.datefmt='%H:%M:%S'",
+    "+hydra.job_logging.loggers.pytorch_lightning.level=WARNING",
+)
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -81,13 +86,9 @@ def _resumed(arguments: list[str]) -> list[str]:
     quoted = f"'{folder}'"
     return [
         *("--config-path", str(folder / ".hydra"), "--config-name", "config"),
-        *(
-            f"++resume={quoted}",
-            f"hydra.run.dir={quoted}",
-            "hydra.output_subdir=null",
-            "hydra.job.name=train",
-            *rest,
-        ),
+        *(f"++resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null", "hydra.job.name=train"),
+        *LOGGING,
+        *rest,
     ]
 
 

@@ -56,11 +56,15 @@ def _row(job: Path) -> dict[str, Any]:
 
 def _show(rows: list[dict[str, Any]], columns: list[str], folder: Path) -> None:
     table = Table(title=f"sweep: {folder}")
-    used = [column for column in columns if any(row.get(column) not in (None, "") for row in rows)]
+    differs = {column for column in columns if len({str(row.get(column, "")) for row in rows}) > 1}
+    used = [column for column in columns if column in differs or column in ("job", "status", "monitor")]
     for column in used:
         table.add_column(column)
     for row in rows:
-        cells = (row.get(column, "") for column in used)
-        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
+        table.add_row(*(_cell(row.get(column, "")) for column in used))
     Console().print(table)
     print(f"written: {folder / 'sweep.csv'}")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
