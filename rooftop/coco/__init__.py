@@ -5,5 +5,19 @@ from rooftop.coco.index import CocoObject, Index
 from rooftop.coco.names import picture_path
 from rooftop.coco.rejected import Rejected
 from rooftop.coco.schema import Category
+from rooftop.coco.write import Picture, Result, measured, pictures, write_annotations, write_results
 
-__all__ = ["Category", "CocoObject", "Index", "Rejected", "open_index", "picture_path"]
+__all__ = [
+    "Category",
+    "CocoObject",
+    "Index",
+    "Picture",
+    "Rejected",
+    "Result",
+    "measured",
+    "open_index",
+    "picture_path",
+    "pictures",
+    "write_annotations",
+    "write_results",
+]

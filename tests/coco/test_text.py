@@ -39,7 +39,8 @@ def test_a_byte_order_mark_is_no_harm(load):
     assert load(b"\xef\xbb\xbf" + json.dumps(document([annotation()])).encode()).annotation_count == 1
 
 
-PICTURE = b'{"images": [{"id": 1, "file_name": "%s", "width": 1, "height": 2}], "annotations": [], "categories": []}'
+PICTURE = b'{"images": [{"id": 1, "file_name": "%s", "width": 1, "height": 2}], "annotations": [], '
+PICTURE += b'"categories": []}'
 BROKEN = {
     "empty": b"",
     "a mark only": b"\xef\xbb\xbf",
