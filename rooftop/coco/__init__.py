@@ -2,6 +2,7 @@
 
 from rooftop.coco.cache import open_index
 from rooftop.coco.index import CocoObject, Index
+from rooftop.coco.masks import MaskFolder, MaskReport
 from rooftop.coco.names import picture_path
 from rooftop.coco.rejected import Rejected
 from rooftop.coco.schema import Category
@@ -11,6 +12,8 @@ __all__ = [
     "Category",
     "CocoObject",
     "Index",
+    "MaskFolder",
+    "MaskReport",
     "Picture",
     "Rejected",
     "Result",
