@@ -4,6 +4,7 @@ from rooftop.coco.cache import open_index
 from rooftop.coco.index import CocoObject, Index
 from rooftop.coco.masks import MaskFolder, MaskReport
 from rooftop.coco.names import picture_path
+from rooftop.coco.pairs import Unpaired, unpaired
 from rooftop.coco.rejected import Rejected
 from rooftop.coco.schema import Category
 from rooftop.coco.write import Picture, Result, measured, pictures, write_annotations, write_results
@@ -17,10 +18,12 @@ __all__ = [
     "Picture",
     "Rejected",
     "Result",
+    "Unpaired",
     "measured",
     "open_index",
     "picture_path",
     "pictures",
+    "unpaired",
     "write_annotations",
     "write_results",
 ]
