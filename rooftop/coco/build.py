@@ -1,28 +1,22 @@
 """Annotation file to index file, in one pass whose memory does not grow with the text."""
 
 import gc
-import re
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import msgspec
 import numpy as np
 
+from rooftop.coco.annotations import read_annotations
 from rooftop.coco.arena import Array, narrow, write_arena
-from rooftop.coco.columns import Frame, columns
+from rooftop.coco.columns import Frame
 from rooftop.coco.names import pack_names, stays_inside
-from rooftop.coco.rejected import Tally
-from rooftop.coco.schema import Annotation, Category, PictureEntry
+from rooftop.coco.schema import Category, PictureEntry
 from rooftop.coco.text import NOT_JSON, map_file, parse_document, parse_list
 from rooftop.errors import DataError
+from rooftop.raster.picture import MAX_PIXELS
 
-MAX_PIXELS = 1 << 28
-
-_ANNOTATION = msgspec.json.Decoder(Annotation)
-_ANNOTATIONS = msgspec.json.Decoder(list[Annotation])
 _PICTURE = msgspec.json.Decoder(PictureEntry)
 _PICTURES = msgspec.json.Decoder(list[PictureEntry])
 _CATEGORIES = msgspec.json.Decoder(list[Category])
@@ -41,8 +35,7 @@ def build_index(source: Path, target: Path) -> None:
         sizes = np.array([(p.height, p.width) for p in pictures], np.int32).reshape(-1, 2)
         rows = {p.id: row for row, p in enumerate(pictures)}
         frame = Frame(rows, sizes, {c.id: kind for kind, c in enumerate(categories)})
-        tally = Tally()
-        parts = _read_annotations(document.annotations, frame, tally)
+        parts, tally = read_annotations(document.annotations, frame)
     names, name_first = pack_names([p.file_name for p in pictures])
     order, first = _by_picture(parts.pop("row"), len(pictures))
     arrays = parts | {
@@ -86,7 +79,7 @@ def _read_categories(source: Path, text: msgspec.Raw) -> list[Category]:
 def _read_pictures(source: Path, text: msgspec.Raw) -> list[PictureEntry]:
     """Parse and check the pictures; one bad entry ends it, since it would take its annotations with it."""
     pictures: list[PictureEntry] = []
-    for piece in parse_list(text, _PICTURES):
+    for piece in parse_list(memoryview(text)[1:-1], _PICTURES):
         for item in piece:
             pictures.append(_picture(source, item, len(pictures)))
     if len({p.id for p in pictures}) < len(pictures):
@@ -116,55 +109,6 @@ def _picture(source: Path, item: PictureEntry | msgspec.Raw, row: int) -> Pictur
             f"{MAX_PIXELS}; correct its size or cut it into tiles."
         )
     return entry
-
-
-def _read_annotations(text: msgspec.Raw, frame: Frame, tally: Tally) -> dict[str, list[Array]]:
-    """Columns of all annotations, in the pieces in which they were parsed, each as narrow as it can be."""
-    parts: dict[str, list[Array]] = defaultdict(list)
-    for name, empty in columns([], frame, tally).items():
-        parts[name].append(narrow(empty))
-    for piece in parse_list(text, _ANNOTATIONS):
-        for name, column in columns(_annotations(piece, tally), frame, tally).items():
-            parts[name].append(narrow(column))
-    return dict(parts)
-
-
-def _annotations(piece: list[Annotation] | list[msgspec.Raw], tally: Tally) -> list[Annotation]:
-    """The annotations of a piece; if it could not be parsed as a whole, those that can be parsed alone."""
-    parsed: list[Annotation] = []
-    for item in piece:
-        if isinstance(item, Annotation):
-            return cast("list[Annotation]", piece)
-        try:
-            parsed.append(_ANNOTATION.decode(item))
-        except NOT_JSON as error:
-            tally.add(_identity(item), _malformed(error))
-    return parsed
-
-
-class _Identity(msgspec.Struct):
-    """The id of an annotation of which nothing else may be right."""
-
-    id: Any = None
-
-
-def _identity(item: msgspec.Raw) -> int | None:
-    """The id of an annotation that could not be parsed, if it has one."""
-    try:
-        identity = msgspec.json.decode(item, type=_Identity).id
-    except NOT_JSON:
-        return None
-    return identity if isinstance(identity, int) else None
-
-
-def _malformed(error: Exception) -> str:
-    """Why an annotation could not be parsed, in few words, so that equal reasons are counted together."""
-    field = re.search(r"\$\.(\w+)|missing required field `(\w+)`", str(error))
-    if field is None:
-        return "not as in COCO"
-    if field[2]:
-        return f"without `{field[2]}`"
-    return f"with a `{field[1]}` that is not as in COCO"
 
 
 def _by_picture(rows: list[Array], pictures: int) -> tuple[Array, Array]:

@@ -41,3 +41,8 @@ class Tally:
         self.counts[reason] += 1
         if len(self.listed) < SHOWN:
             self.listed.append((identity, reason))
+
+    def merge(self, other: "Tally") -> None:
+        """Count what another one found after this one."""
+        self.counts.update(other.counts)
+        self.listed.extend(other.listed[: SHOWN - len(self.listed)])

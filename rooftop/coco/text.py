@@ -75,8 +75,25 @@ def _reason(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n")[0].rstrip(".")
 
 
-def parse_list(items: msgspec.Raw, decoder: "msgspec.json.Decoder[list[T]]") -> Iterator[list[T] | list[msgspec.Raw]]:
-    """Parse a JSON list of objects piece by piece.
+class CutError(Exception):
+    """A part of a list ends in the middle of an item."""
+
+
+def split_list(items: msgspec.Raw, size: int) -> list[memoryview]:
+    """Cut the text of a JSON list of objects, without its brackets, into parts of about `size` bytes.
+
+    A cut is made where one object seems to end and another to begin; `parse_list` finds out if it is none.
+    """
+    body = memoryview(items)[1:-1]
+    parts, start = [], 0
+    while boundary := _BOUNDARY.search(body, start + size):
+        parts.append(body[start : boundary.start() + 1])
+        start = boundary.end() - 1
+    return [*parts, body[start:]]
+
+
+def parse_list(body: memoryview, decoder: "msgspec.json.Decoder[list[T]]") -> Iterator[list[T] | list[msgspec.Raw]]:
+    """Parse the text of a JSON list of objects, without its brackets, piece by piece.
 
     A cut is tried where one object seems to end and another to begin. If the text up to there parses as a
     list, the cut was right, since how text is parsed never depends on what follows; if it does not (the cut
@@ -85,18 +102,22 @@ def parse_list(items: msgspec.Raw, decoder: "msgspec.json.Decoder[list[T]]") -> 
     Yields:
         the parsed items of a piece, or their texts if one of them does not have the form that `decoder` asks
         for.
+
+    Raises:
+        CutError: the end of `body` is not the end of an item.
     """
-    body = memoryview(items)[1:-1]
     start, size = 0, PIECE
     while start < len(body):
         boundary = _BOUNDARY.search(body, min(start + size, len(body)))
         end = boundary.start() + 1 if boundary else len(body)
         parsed = _parse_piece(b"".join((b"[", body[start:end], b"]")), decoder)
-        if parsed is None:
+        if parsed is not None:
+            yield parsed
+            start, size = boundary.end() - 1 if boundary else end, PIECE
+        elif boundary:
             size *= 2
-            continue
-        yield parsed
-        start, size = boundary.end() - 1 if boundary else end, PIECE
+        else:
+            raise CutError
 
 
 def _parse_piece(piece: bytes, decoder: "msgspec.json.Decoder[list[T]]") -> list[T] | list[msgspec.Raw] | None:

@@ -1,13 +1,14 @@
 """Where pictures and truth come from: a COCO json, or a folder of mask pictures; paired by name, never by position."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco import Index, picture_path
+from rooftop.coco import Index, picture_path, unpaired
 from rooftop.errors import DataError
 from rooftop.raster.picture import list_pictures, read_mask, read_picture, read_size
 
@@ -124,15 +125,13 @@ class MaskSource:
 
 
 def _check_files(images: Path, names: list[str]) -> None:
-    present = {path.name for path in list_pictures(images)}
-    missing = [name for name in names if name not in present and not (images / name).is_file()]
-    if missing:
-        raise DataError(f"{images}: no file for {_some(missing)}; add the pictures or remove the entries.")
-    extra = sorted(present - set(names))
-    if extra:
-        log.warning("%s: %d pictures have no entry and are left out: %s", images, len(extra), _some(extra))
+    found = unpaired(images, names)
+    if found.missing:
+        raise DataError(f"{images}: no file for {_some(found.missing)}; add the pictures or remove the entries.")
+    if found.extra:
+        log.warning("%s: %d pictures have no entry and are left out: %s", images, len(found.extra), _some(found.extra))
 
 
-def _some(names: list[str], most: int = 5) -> str:
+def _some(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

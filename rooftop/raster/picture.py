@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from rooftop.errors import DataError
 from rooftop.files import whole
+from rooftop.raster.png import encode_mask
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes, read by window
@@ -68,7 +69,8 @@ def read_mask(path: Path) -> Mask:
 
 def write_mask(path: Path, mask: Mask) -> None:
     """Write a uint8 (H, W) mask of 0 and 1 as 8-bit PNG, 255 = roof."""
-    write_png(path, np.asarray(mask, dtype=np.uint8) * 255)
+    with whole(path) as part:
+        part.write_bytes(encode_mask(mask))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:

@@ -1,0 +1,77 @@
+"""Make masks: annotation json -> one mask picture an image, for every split.
+
+python make_masks.py                                         the embedded data set
+python make_masks.py data=crowdai data.root=DIR limit=1000   the first pictures of each split
+python make_masks.py data=crowdai data.root=DIR init=true    only the empty folder tree to copy the files into
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+from rooftop.coco import Index, MaskFolder, MaskReport, open_index, unpaired
+from rooftop.config import run_folder, script
+from rooftop.data.layout import check_layout, draw, make_layout
+from rooftop.files import write_json
+
+log = logging.getLogger(__name__)
+COLUMNS = (
+    "{task.description}",
+    BarColumn(),
+    MofNCompleteColumn(),
+    TaskProgressColumn(show_speed=True),
+    TimeRemainingColumn(),
+)
+
+
+@script
+def main(cfg: DictConfig) -> None:
+    """Make the masks of each split, then say what was made, what was skipped, and why."""
+    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    root, splits = Path(data["root"]), {name: data[name] for name in ("train", "val", "test") if data[name]}
+    if cfg.init:
+        make_layout(root, splits)
+        log.info("copy pictures and annotations to where this tree says:\n%s", draw(root, splits))
+        return
+    check_layout(root, splits)
+    report: dict[str, Any] = {}
+    for name, part in splits.items():
+        if part["annotations"]:
+            index = open_index(root / part["annotations"], cache=Path(data["cache"]))
+            report[name] = tell(name, index, make(name, index, cfg), root / part["images"])
+        else:
+            report[name] = {"skipped": f"has masks of its own in {part['masks']}"}
+    write_json(run_folder() / "report.json", report)
+    log.info("next: python train.py data=%s data.root=%s data.masks=%s", data["name"], root, run_folder())
+
+
+def make(split: str, index: Index, cfg: DictConfig) -> MaskReport:
+    """Make the masks of a split under a progress bar."""
+    masks = MaskFolder(index, index.category_ids(cfg.data.categories), run_folder() / split)
+    with Progress(*COLUMNS) as bar:
+        task = bar.add_task(split, total=None)
+        show = lambda done, todo: bar.update(task, completed=done, total=todo)  # noqa: E731
+        return masks.make(cfg.limit, processes=cfg.processes, progress=show)
+
+
+def tell(split: str, index: Index, masks: MaskReport, images: Path) -> dict[str, Any]:
+    """Log the summary of a split and return its part of the report."""
+    files = unpaired(images, index.names)
+    log.info("%s: %d masks made, %d kept, %d pictures beyond the limit", split, masks.made, masks.kept, masks.left)
+    log.info("%s: %s", split, index.rejected)
+    log.info("%s: %d entries without file, %d files without entry", split, len(files.missing), len(files.extra))
+    return {
+        "made": masks.made,
+        "kept": masks.kept,
+        "skipped": {"beyond the limit": masks.left},
+        "annotations_left_out": {"counts": dict(index.rejected.counts), "listed": list(index.rejected.listed)},
+        "entries_without_file": files.missing,
+        "files_without_entry": files.extra,
+    }
+
+
+if __name__ == "__main__":
+    main()

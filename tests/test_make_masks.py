@@ -1,0 +1,77 @@
+"""The script as people run it."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+
+def test_masks_of_every_split_and_a_report(run_script, tiny, tmp_path):
+    code, text = run_script("make_masks", f"data.root={tiny}")
+    assert code == 0, text
+    folder = tmp_path / "outputs" / "make_masks" / "banepa"
+    assert len(list((folder / "train").glob("*.png"))) == 10
+    mask = np.asarray(Image.open(folder / "test" / "18_3_9.png"))
+    assert mask.shape == (48, 80)
+    assert set(np.unique(mask)) == {0, 255}
+    report = json.loads((folder / "report.json").read_text())
+    assert report["train"]["made"] == 10
+    assert report["test"]["annotations_left_out"] == {"counts": {}, "listed": []}
+
+
+def test_a_second_run_goes_on(run_script, tiny, tmp_path):
+    run_script("make_masks", f"data.root={tiny}", "limit=4", f"hydra.run.dir={tmp_path}/masks")
+    code, text = run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks")
+    assert code == 0, text
+    report = json.loads((tmp_path / "masks" / "report.json").read_text())
+    assert (report["train"]["made"], report["train"]["kept"]) == (6, 4)
+
+
+def test_what_is_skipped_is_said(run_script, tiny, tmp_path):
+    path = tiny / "annotations" / "test.json"
+    content = json.loads(path.read_text())
+    content["annotations"][3]["segmentation"] = [[1, 1, 2, 2]]
+    path.write_text(json.dumps(content))
+    (tiny / "images" / "test" / "18_0_9.png").rename(tiny / "images" / "test" / "other.png")
+    code, text = run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks", "limit=2")
+    assert code == 0, text
+    part = json.loads((tmp_path / "masks" / "report.json").read_text())["test"]
+    assert part["annotations_left_out"]["listed"] == [[4, "with fewer than 3 points"]]
+    assert part["entries_without_file"] == ["18_0_9.png"]
+    assert part["files_without_entry"] == ["other.png"]
+    assert part["skipped"] == {"beyond the limit": 3}
+
+
+def test_a_set_with_masks_has_nothing_to_make(run_script, tiny, tmp_path):
+    arguments = ("data=masks", "data.train.images=images/train", "data.train.masks=images/train")
+    code, text = run_script("make_masks", f"data.root={tiny}", *arguments)
+    assert code == 0, text
+    report = json.loads((tmp_path / "outputs" / "make_masks" / "masks" / "report.json").read_text())
+    assert "has masks of its own" in report["train"]["skipped"]
+
+
+def test_init_makes_the_tree(run_script, tmp_path):
+    code, text = run_script("make_masks", "data=crowdai", f"data.root={tmp_path}/new", "init=true")
+    assert code == 0, text
+    assert (tmp_path / "new" / "train" / "images").is_dir()
+    assert not list((tmp_path / "new").rglob("*.json"))
+
+
+def test_an_empty_root_draws_the_tree(run_script, tmp_path):
+    code, text = run_script("make_masks", "data=crowdai", f"data.root={tmp_path}/none")
+    assert code == 2
+    assert "train/annotation.json" in text
+    assert "Traceback" not in text
+
+
+def test_training_on_masks_of_disk_is_the_same_as_on_the_fly(run_script, tiny, tmp_path):
+    from rooftop.coco import open_index
+    from rooftop.data.sources import CocoSource
+
+    run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks")
+    index = open_index(tiny / "annotations" / "train.json", cache=tmp_path)
+    images = tiny / "images" / "train"
+    drawn, read = CocoSource(images, index), CocoSource(images, index, masks=tmp_path / "masks" / "train")
+    for i in range(len(index)):
+        assert np.array_equal(drawn.truth(i)[0], read.truth(i)[0])
+        assert np.array_equal(drawn.truth(i)[1], read.truth(i)[1])
