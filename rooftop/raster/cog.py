@@ -68,9 +68,7 @@ def write_raster(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
                 part.with_name(f"{part.name}.aux.xml").unlink(missing_ok=True)
     except RasterioError as error:
         reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
-        raise RooftopError(
-            f"{path}: cannot be written ({reason}); is there space left on the disk?"
-        ) from error
+        raise RooftopError(f"{path}: cannot be written ({reason}); is there space left on the disk?") from error
 
 
 def _write_plain(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.uint8]]) -> None:

@@ -19,9 +19,7 @@ from rooftop.raster.bands import Conversion, choose_bands, choose_conversion
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.windows import Window
 
-_CACHE = (
-    64  # megabytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
-)
+_CACHE = 64  # megabytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,7 @@ class Scene:
     @cached_property
     def _rows(self) -> Callable[[int, int], tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
         """Whole rows (first, number); the latest are kept for the next window beside."""
-        return lru_cache(1)(
-            lambda first, count: self._read(Window(0, first, self.width, count), (count, self.width))
-        )
+        return lru_cache(1)(lambda first, count: self._read(Window(0, first, self.width, count), (count, self.width)))
 
     def _read(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         area = GdalWindow(window.column, window.row, window.width, window.height)
@@ -124,9 +120,7 @@ def open_scene(path: str, *, bands: Sequence[int] | None = None) -> Iterator[Sce
 
 def _scene(path: str, dataset: DatasetReader, bands: Sequence[int] | None) -> Scene:
     if not dataset.count:
-        raise SourceError(
-            f"{path}: holds no picture of its own; name one of its parts: {dataset.subdatasets}."
-        )
+        raise SourceError(f"{path}: holds no picture of its own; name one of its parts: {dataset.subdatasets}.")
     chosen = choose_bands(dataset, bands, path)
     try:
         conversion = choose_conversion(dataset, chosen, path)

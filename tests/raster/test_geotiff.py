@@ -51,9 +51,7 @@ def test_two_bands_are_grey_and_transparency(geotiff, rgb):
 def test_four_bands_are_colours_and_transparency(geotiff, rgb):
     alpha = np.zeros((1, 37, 53), np.uint8)
     alpha[:, 3:] = 255
-    path = geotiff(
-        np.concatenate([rgb, alpha]), colours=[Colour.red, Colour.green, Colour.blue, Colour.alpha]
-    )
+    path = geotiff(np.concatenate([rgb, alpha]), colours=[Colour.red, Colour.green, Colour.blue, Colour.alpha])
     picture, valid = read(path)
     assert np.array_equal(valid, alpha[0] > 0)
     assert np.array_equal(picture[3:], np.moveaxis(rgb, 0, -1)[3:])

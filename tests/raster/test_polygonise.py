@@ -8,9 +8,7 @@ from scipy import ndimage
 from rooftop.raster.polygonise import polygonise, polygonise_labels, without_straight_corners
 from rooftop.raster.rasterise import rasterise
 
-masks = hnp.arrays(
-    np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 1)
-)
+masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 1))
 
 
 @settings(max_examples=300, deadline=None)
