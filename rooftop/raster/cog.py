@@ -1,0 +1,103 @@
+"""Rasters of any size, written block by block: cloud-optimised GeoTIFF, or png; whole or not at all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.shutil import copy as gdal_copy
+from rasterio.windows import Window as GdalWindow
+
+from rooftop.errors import RooftopError
+from rooftop.files import whole
+from rooftop.raster.georeference import Georeference
+from rooftop.raster.geotiff import unplaced
+from rooftop.raster.windows import Window, tiles
+
+_BLOCK = 512  # pixels, side of the blocks in the file
+_FORMATS: dict[str, dict[str, str]] = {
+    ".tif": {"driver": "COG", "compress": "deflate", "resampling": "average"},
+    ".png": {"driver": "PNG"},
+}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What is written, apart from its pixels.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        georeference: None = no place on the map.
+        bands: a name for each band.
+        nodata: the value that means "nobody knows"; None = each pixel is known.
+        scale: what a stored value is multiplied by to get the true one.
+    """
+
+    height: int
+    width: int
+    georeference: Georeference | None
+    bands: tuple[str, ...]
+    nodata: int | None = None
+    scale: float = 1.0
+
+
+def write_raster(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.uint8]]) -> None:
+    """Write a raster, its blocks as `read` gives them, one after the other; the suffix chooses the format.
+
+    Args:
+        path: `.tif` becomes a cloud-optimised GeoTIFF with overviews, `.png` a plain picture.
+        sheet: size, place on the map, meaning of the values.
+        read: gives uint8 (K, h, w) for a window.
+
+    Raises:
+        RooftopError: the disk is full or the folder cannot be written to.
+    """
+    try:
+        with unplaced(), whole(path) as part:
+            plain = part.with_suffix(".plain.tif")
+            try:
+                _write_plain(plain, sheet, read)
+                gdal_copy(plain, part, **_FORMATS[path.suffix])
+                _check(part)
+            finally:
+                plain.unlink(missing_ok=True)
+                part.with_name(f"{part.name}.aux.xml").unlink(missing_ok=True)
+    except RasterioError as error:
+        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+        raise RooftopError(f"{path}: cannot be written ({reason}); is there space left on the disk?") from error
+
+
+def _write_plain(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.uint8]]) -> None:
+    place = sheet.georeference
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        dtype="uint8",
+        count=len(sheet.bands),
+        height=sheet.height,
+        width=sheet.width,
+        crs=place.crs if place else None,
+        transform=place.affine if place else None,
+        nodata=sheet.nodata,
+        tiled=True,
+        blockxsize=_BLOCK,
+        blockysize=_BLOCK,
+        compress="deflate",
+        zlevel=1,
+        bigtiff="if_safer",
+    ) as dataset:
+        for tile in tiles(sheet.height, sheet.width, _BLOCK):
+            dataset.write(read(tile), window=GdalWindow(tile.column, tile.row, tile.width, tile.height))
+        dataset.scales = [sheet.scale] * len(sheet.bands)
+        dataset.descriptions = sheet.bands
+
+
+def _check(path: Path) -> None:
+    """GDAL may report a full disk only when it closes a file, to nobody: read the last pixel back."""
+    with rasterio.open(path) as dataset:
+        dataset.read(window=GdalWindow(dataset.width - 1, dataset.height - 1, 1, 1))

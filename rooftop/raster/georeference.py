@@ -1,0 +1,67 @@
+"""Where a raster lies on the earth: pixels to map coordinates, to longitude and latitude, and back to metres.
+
+The only door to pyproj. Lengths and areas are geodesic (C. F. F. Karney, Algorithms for geodesics, 2013) on the
+WGS 84 ellipsoid: map units lie, by a factor of 1 / cos(latitude) in web maps.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS, Geod, Transformer
+from shapely import Polygon
+
+_GEOD = Geod(ellps="WGS84")
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """A raster's place on the map.
+
+    Attributes:
+        affine: pixel frame to map coordinates (rotation allowed).
+        crs: coordinate reference system of the map, as WKT.
+    """
+
+    affine: Affine
+    crs: str
+
+    @cached_property
+    def _to_lonlat(self) -> Transformer:
+        return Transformer.from_crs(CRS.from_wkt(self.crs), CRS.from_epsg(4326), always_xy=True)
+
+    @property
+    def name(self) -> str:
+        """What people call the reference system, e.g. "EPSG:32645" or its own name where no code fits."""
+        crs = CRS.from_wkt(self.crs)
+        code = crs.to_epsg()
+        return f"EPSG:{code}" if code else str(crs.name)
+
+    def to_map(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixel frame (N, 2) to map coordinates (N, 2), x before y."""
+        a, b, c, d, e, f = self.affine[:6]
+        placed: NDArray[np.float64] = points @ np.array([[a, d], [b, e]]) + (c, f)
+        return placed
+
+    def to_lonlat(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Pixel frame (N, 2) to degrees (N, 2): longitude, latitude on WGS 84."""
+        longitude, latitude = self._to_lonlat.transform(*self.to_map(points).T)
+        return np.column_stack([longitude, latitude])
+
+    def metres_per_pixel(self, height: int, width: int) -> float:
+        """Ground sampling distance in the middle of a raster of that size: mean over both directions."""
+        row, column = height / 2, width / 2
+        middle = np.array([(column, row), (column + 1, row), (column, row + 1)])
+        (lon, lat), *others = self.to_lonlat(middle)
+        sides = [_GEOD.inv(lon, lat, *other)[2] for other in others]
+        return math.sqrt(sides[0] * sides[1])
+
+    def measure(self, polygon: Polygon) -> tuple[float, float]:
+        """Geodesic area in square metres, holes taken off, and length in metres of the outline; pixel frame in."""
+        oriented = shapely.orient_polygons(shapely.transform(polygon, self.to_lonlat))
+        area, perimeter = _GEOD.geometry_area_perimeter(oriented)
+        return float(area), float(perimeter)

@@ -1,0 +1,137 @@
+"""Rasters of any size, read by window, with their place on the map."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as GdalWindow
+
+from rooftop.errors import SourceError
+from rooftop.raster.bands import Conversion, choose_bands, choose_conversion
+from rooftop.raster.georeference import Georeference
+from rooftop.raster.windows import Window
+
+_CACHE = 64  # megabytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An open raster.
+
+    Attributes:
+        path: as the user named it: a file, a VRT, an https address.
+        height: in pixels.
+        width: in pixels.
+        georeference: None where the file has no coordinate reference system.
+    """
+
+    path: str
+    height: int
+    width: int
+    georeference: Georeference | None
+    _dataset: DatasetReader
+    _bands: list[int]
+    _conversion: Conversion | None
+
+    def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Picture uint8 (h, w, 3), RGB, black where there is no data; valid bool (h, w).
+
+        Raises:
+            SourceError: the file is corrupt there, cut short, or gone.
+        """
+        if not self._striped:
+            return self._read(window, (window.height, window.width))
+        picture, valid = self._rows(window.row, window.height)
+        columns = window.slices[1]
+        return picture[:, columns], valid[:, columns]
+
+    def preview(self, limit: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """The whole scene, thinned out until its longest side is at most `limit` pixels; as `read`."""
+        thin = max(1.0, max(self.height, self.width) / limit)
+        shape = (max(1, round(self.height / thin)), max(1, round(self.width / thin)))
+        return self._read(Window(0, 0, self.width, self.height), shape)
+
+    @cached_property
+    def _striped(self) -> bool:
+        """Whether the file holds whole rows, so that each window of a row would decode all of them again."""
+        return all(width == self.width for _, width in self._dataset.block_shapes)
+
+    @cached_property
+    def _rows(self) -> Callable[[int, int], tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+        """Whole rows (first, number); the latest are kept for the next window beside."""
+        return lru_cache(1)(lambda first, count: self._read(Window(0, first, self.width, count), (count, self.width)))
+
+    def _read(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        area = GdalWindow(window.column, window.row, window.width, window.height)
+        try:
+            values = self._dataset.read(self._bands, window=area, out_shape=(len(self._bands), *shape))
+            known = self._dataset.dataset_mask(window=area, out_shape=shape) > 0
+        except RasterioError as error:
+            raise SourceError(_unreadable(self.path, error)) from error
+        return self._converted(values, known)
+
+    def _converted(
+        self, values: NDArray[np.generic], known: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        picture, finite = self._conversion(values) if self._conversion else (values, True)
+        valid = known & finite
+        black = np.where(valid, picture, np.uint8(0))
+        return np.ascontiguousarray(np.broadcast_to(np.moveaxis(black, 0, -1), (*valid.shape, 3))), valid
+
+
+@contextmanager
+def unplaced() -> Iterator[None]:
+    """A raster without a place on the map is no reason for a warning: everything works, in pixels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+@contextmanager
+def open_scene(path: str, *, bands: Sequence[int] | None = None) -> Iterator[Scene]:
+    """Open a raster to read it by window; memory does not grow with its size.
+
+    Args:
+        path: anything that GDAL reads: GeoTIFF, VRT, png, jpg, `https://...` (a cloud-optimised GeoTIFF).
+        bands: numbers (from 1) of one or three bands; None = red, green and blue as the file marks them.
+
+    Raises:
+        SourceError: missing, corrupt, or of a kind that is no picture; the sentence says what to do.
+    """
+    # a server is not asked for files beside the picture; a folder is: .tfw, .msk and .ovr count
+    beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if "://" in path else {}
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE, **beside):
+        try:
+            with unplaced():
+                dataset = rasterio.open(path)
+        except RasterioError as error:
+            raise SourceError(_unreadable(path, error)) from error
+        with dataset:
+            yield _scene(path, dataset, bands)
+
+
+def _scene(path: str, dataset: DatasetReader, bands: Sequence[int] | None) -> Scene:
+    if not dataset.count:
+        raise SourceError(f"{path}: holds no picture of its own; name one of its parts: {dataset.subdatasets}.")
+    chosen = choose_bands(dataset, bands, path)
+    try:
+        conversion = choose_conversion(dataset, chosen, path)
+    except RasterioError as error:
+        raise SourceError(_unreadable(path, error)) from error
+    place = Georeference(dataset.transform, dataset.crs.to_wkt()) if dataset.crs else None
+    return Scene(path, dataset.height, dataset.width, place, dataset, chosen, conversion)
+
+
+def _unreadable(path: str, error: Exception) -> str:
+    if "://" not in path and not Path(path).exists():
+        return f"{path}: no such file."
+    reason = str(error.__cause__ or error).splitlines()[0].removeprefix(f"{path}: ").rstrip(".")
+    return f"{path}: cannot be read ({reason}); download or copy it again, and check it with gdalinfo."

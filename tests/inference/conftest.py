@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import rasterio
+from rasterio import Affine
+
+from rooftop.inference.canvas import STEP, Canvas
+from rooftop.inference.scene import Tiling, predict_scene
+from rooftop.raster.geotiff import open_scene
+from rooftop.raster.windows import Window
+
+SMALL = Tiling(window=32, overlap=8, batch=3)
+PLACE = {"crs": "EPSG:32645", "transform": Affine(0.3, 0, 4e5, 0, -0.3, 3.06e6)}
+
+
+@pytest.fixture
+def raster(tmp_path):
+    """Write uint8 (3, H, W) as GeoTIFF; returns its path."""
+
+    def write(values, name="scene.tif", **profile):
+        path = tmp_path / name
+        count, height, width = values.shape
+        shape = {"count": count, "height": height, "width": width, "dtype": values.dtype}
+        with rasterio.open(path, "w", driver="GTiff", **shape, **PLACE, **profile) as dataset:
+            dataset.write(values)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def predicted(tmp_path):
+    """Predict a raster with a stand-in network; returns the stored values (K, H, W)."""
+
+    def run(path, forward, tiling=SMALL, bands=1, folder="canvas"):
+        with open_scene(path) as scene:
+            canvas = Canvas(tmp_path / folder, (bands, scene.height, scene.width), {"source": path})
+            predict_scene(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
+            return canvas.read(Window(0, 0, scene.width, scene.height))
+
+    return run
+
+
+@pytest.fixture
+def picture():
+    """Values 1 to 255, uint8 (3, 101, 147)."""
+    return np.random.default_rng(0).integers(1, 256, (3, 101, 147), dtype=np.uint8)
+
+
+def _per_pixel(pictures):
+    red, green, blue = np.moveaxis(pictures.astype(np.float32) / 255, -1, 0)
+    return np.stack([red * 0.3 + green * 0.5 + blue * 0.2, np.sqrt(blue)], axis=1)
+
+
+def _ones(pictures):
+    return np.ones((len(pictures), 1, *pictures.shape[1:3]), np.float32)
+
+
+def _once(forward, picture):
+    whole = forward(np.moveaxis(picture, 0, -1)[None])[0]
+    return np.floor(whole.astype(np.float64) / STEP + 1e-9).astype(np.uint8)
+
+
+@pytest.fixture
+def per_pixel():
+    """A network of 1 x 1 convolutions: uint8 (B, H, W, 3) to float32 (B, 2, H, W)."""
+    return _per_pixel
+
+
+@pytest.fixture
+def ones():
+    """A network that answers 1."""
+    return _ones
+
+
+@pytest.fixture
+def once():
+    """Stored values (K, H, W) of one pass of a network over a whole picture (3, H, W)."""
+    return _once

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from rooftop.inference.answers import averaged, rescaled
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (2, 24, 40, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("views", ["flips", "d4"])
+def test_a_network_without_context_answers_the_same(views, per_pixel):
+    assert np.array_equal(averaged(per_pixel, views)(PICTURES), per_pixel(PICTURES))
+
+
+@pytest.mark.parametrize(("views", "count"), [("flips", 4), ("d4", 8)])
+def test_each_view_is_another(views, count, per_pixel):
+    seen = set()
+    averaged(lambda pictures: seen.add(pictures.tobytes()) or per_pixel(pictures), views)(PICTURES)
+    assert len(seen) == count
+
+
+def test_the_mean_has_the_symmetry(per_pixel):
+    def left_of(pictures):
+        return per_pixel(np.roll(pictures, 1, axis=2))
+
+    mean = averaged(left_of, "flips")
+    mirrored = mean(np.ascontiguousarray(PICTURES[:, :, ::-1]))[..., ::-1]
+    assert np.allclose(mirrored, mean(PICTURES), atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.73, 2.0])
+def test_rescaled_shows_the_network_another_size_and_gives_its_own_back(factor, per_pixel):
+    seen = []
+    answer = rescaled(lambda pictures: seen.append(pictures.shape) or per_pixel(pictures), factor)(PICTURES)
+    assert seen == [(2, round(24 * factor), round(40 * factor), 3)]
+    assert answer.shape == (2, 2, 24, 40)
+    assert answer.dtype == np.float32
+
+
+def test_rescaled_keeps_places(per_pixel):
+    pictures = np.zeros((1, 24, 40, 3), np.uint8)
+    pictures[:, 4:12, 20:36] = 255
+    answer = rescaled(per_pixel, 0.5)(pictures)[0, 0]
+    assert answer[6:10, 23:33].min() > 0.9
+    assert answer[15:].max() < 0.1

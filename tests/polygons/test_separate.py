@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+
+from rooftop.polygons.separate import separate
+
+masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=16), elements=st.integers(0, 1))
+
+
+def two_roofs(neck):
+    """Two roofs of 14 x 12 and 14 x 16 pixels that touch along `neck` pixels."""
+    mask = np.zeros((30, 40), np.uint8)
+    mask[4:18, 3:15] = 1
+    mask[18 - neck : 32 - neck, 15:31] = 1
+    return mask
+
+
+@settings(max_examples=200, deadline=None)
+@given(masks, st.floats(0.05, 1))
+def test_labels_cover_the_mask_and_hang_together(mask, ratio):
+    labels = separate(mask, ratio=ratio)
+    assert np.array_equal(labels > 0, mask > 0)
+    for label in range(1, labels.max() + 1):
+        assert ndimage.label(labels == label)[1] == 1
+
+
+@pytest.mark.parametrize("neck", [1, 3, 6])
+def test_roofs_that_touch_are_two(neck):
+    labels = separate(two_roofs(neck), ratio=0.85)
+    assert labels.max() == 2
+    assert (labels[5:15, 4:13] == 1).all()
+    assert (labels[20 - neck : 30 - neck, 18:30] == 2).all()
+
+
+def test_one_roof_stays_one():
+    mask = np.zeros((30, 50), np.uint8)
+    mask[5:20, 4:44] = 1
+    assert separate(mask, ratio=0.85).max() == 1
+
+
+def test_the_ratio_decides_how_wide_a_neck_may_be():
+    assert separate(two_roofs(9), ratio=0.5).max() == 1
+    assert separate(two_roofs(9), ratio=0.95).max() == 2
+
+
+def test_the_answer_does_not_depend_on_what_lies_beside():
+    alone = separate(two_roofs(3), ratio=0.85)
+    beside = separate(np.pad(two_roofs(3), ((7, 0), (0, 9))), ratio=0.85)
+    assert np.array_equal(beside[7:, :-9], alone)
+
+
+def test_roofs_are_numbered_in_reading_order():
+    mask = np.zeros((9, 20), np.uint8)
+    mask[0:2, 15:18] = mask[1:4, 2:6] = mask[6:8, 9:12] = 1
+    labels = separate(mask, ratio=0.85)
+    assert [labels[0, 15], labels[1, 2], labels[6, 9]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_empty_and_full(value):
+    labels = separate(np.full((5, 8), value, np.uint8), ratio=0.85)
+    assert (labels == value).all()
