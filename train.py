@@ -7,6 +7,8 @@ python train.py resume=outputs/train/...               go on where a run stopped
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,10 +39,21 @@ def main(cfg: DictConfig) -> float:
     last = folder / "checkpoints" / "last.ckpt" if cfg.resume else None
     if last:
         read_checkpoint(last)  # refuses code in one sentence, before Lightning opens it
-    trainer.fit(task, data, ckpt_path=last, weights_only=True)
-    task.load_state_dict(read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"])
-    trainer.test(task, data, verbose=False)
+    with own_process_group():
+        trainer.fit(task, data, ckpt_path=last, weights_only=True)
+        task.load_state_dict(read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"])
+        trainer.test(task, data, verbose=False)
     return history.best[cfg.monitor.name]
+
+
+@contextmanager
+def own_process_group() -> Iterator[None]:
+    """Take the ranks apart at the end, so that the next job of a sweep joins its own and not the last one's."""
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def make_data(cfg: DictConfig) -> RoofDataModule:

@@ -1,0 +1,79 @@
+import albumentations
+import numpy as np
+import pytest
+
+from rooftop.config import build
+from rooftop.data.augment import Augment
+
+
+def pair():
+    """A picture whose red channel is its mask, so that both can be compared after any turn."""
+    mask = np.zeros((48, 80), np.uint8)
+    mask[5:20, 10:30] = 1
+    mask[30:40, 50:78] = 1
+    picture = np.zeros((48, 80, 3), np.uint8)
+    picture[..., 0] = mask * 255
+    picture[..., 1] = np.arange(80, dtype=np.uint8)
+    return picture, mask[None], np.ones((48, 80), bool)
+
+
+FLIPS = {
+    "horizontal": {"_target_": "albumentations.HorizontalFlip", "p": 0.5},
+    "vertical": {"_target_": "albumentations.VerticalFlip", "p": 0.5},
+    "rot90": {"_target_": "albumentations.RandomRotate90", "p": 0.5},
+}
+
+
+def test_picture_and_mask_stay_aligned():
+    augment = Augment(build(FLIPS, "augmentation").values(), seed=1)
+    shapes = set()
+    for draw in range(40):
+        picture, mask, valid = augment(*pair(), draw=(draw, 0))
+        np.testing.assert_array_equal(picture[..., 0], mask[0] * 255)
+        assert valid.all()
+        shapes.add(mask.shape[1:])
+    assert shapes == {(48, 80), (80, 48)}
+
+
+def test_uncovered_ground_is_not_valid():
+    shift = albumentations.Affine(translate_percent={"x": 0.25, "y": 0.0}, scale=1.0, rotate=0, shear=0, p=1.0)
+    picture, mask, valid = Augment([shift], seed=0)(*pair(), draw=(0, 0))
+    assert not valid[:, :20].any()
+    assert valid[:, 21:].all()
+    np.testing.assert_array_equal(picture[:, 21:, 0] > 127, mask[0, :, 21:] > 0)
+
+
+def test_equal_draws_repeat_and_others_differ():
+    operations = [albumentations.HorizontalFlip(p=0.5), albumentations.RandomBrightnessContrast(p=1.0)]
+
+    def drawn(seed: int, epoch: int, picture: int) -> np.ndarray:
+        return Augment(operations, seed=seed)(*pair(), draw=(epoch, picture))[0]
+
+    np.testing.assert_array_equal(drawn(0, 3, 5), drawn(0, 3, 5))
+    for other in [(0, 4, 5), (0, 3, 6), (1, 3, 5)]:
+        assert not np.array_equal(drawn(0, 3, 5), drawn(*other))
+
+
+def test_importing_albumentations_looks_nothing_up_online():
+    import os
+
+    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
+
+
+@pytest.mark.parametrize("name", ["flips", "none", "strong"])
+def test_every_choice_keeps_shapes_types_and_masks_binary(name):
+    from omegaconf import OmegaConf
+
+    from rooftop.config.compose import CONF
+
+    node = OmegaConf.load(CONF / "augmentation" / f"{name}.yaml")
+    if "defaults" in node:
+        node = OmegaConf.merge(OmegaConf.load(CONF / "augmentation" / f"{node.pop('defaults')[0]}.yaml"), node)
+    augment = Augment(build(OmegaConf.to_container(node), "augmentation").values(), seed=0)
+    for epoch in range(12):
+        picture, mask, valid = augment(*pair(), draw=(epoch, 1))
+        assert picture.dtype == np.uint8
+        assert mask.dtype == np.uint8
+        assert valid.dtype == bool
+        assert picture.shape[:2] == mask.shape[1:] == valid.shape
+        assert set(np.unique(mask)) <= {0, 1}

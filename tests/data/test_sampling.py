@@ -1,0 +1,49 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from rooftop.data.sampling import EvaluationBatches, Key, TrainingBatches
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("length", [5, 12, 13])
+def test_training_sees_every_picture_once_an_epoch_on_equally_many_batches(length, ranks):
+    epoch = []
+    counts = set()
+    for rank in range(ranks):
+        batches = TrainingBatches(length, 2, seed=0, rank=rank, ranks=ranks)
+        mine = list(batches)
+        assert len(mine) == len(batches)
+        counts.add(len(mine))
+        epoch += [key.picture for batch in mine for key in batch]
+    assert len(counts) == 1
+    seen = Counter(epoch)
+    assert set(seen) == set(range(length))
+    assert sum(seen.values()) - length < ranks
+
+
+def test_epochs_differ_and_equal_seeds_repeat():
+    def order(seed: int, epoch: int) -> list[list[Key]]:
+        batches = TrainingBatches(20, 4, seed=seed)
+        batches.set_epoch(epoch)
+        return list(batches)
+
+    assert order(0, 1) == order(0, 1)
+    assert [[k.picture for k in b] for b in order(0, 1)] != [[k.picture for k in b] for b in order(0, 2)]
+    assert order(0, 1) != order(1, 1)
+    assert {key.epoch for batch in order(0, 7) for key in batch} == {7}
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_evaluation_counts_5_pictures_at_batch_2_as_5(ranks):
+    sizes = np.array([[48, 80], [48, 80], [32, 64], [48, 80], [32, 64]], np.int32)
+    counted, lengths = [], set()
+    for rank in range(ranks):
+        batches = EvaluationBatches(sizes, 2, rank=rank, ranks=ranks)
+        lengths.add(len(list(batches)))
+        for batch in batches:
+            assert len({tuple(sizes[key.picture]) for key in batch}) == 1
+            counted += [key.picture for key in batch if key.counts]
+    assert sorted(counted) == [0, 1, 2, 3, 4]
+    assert len(lengths) == 1

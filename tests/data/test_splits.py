@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from rooftop.data.splits import split_by_place
+from rooftop.errors import DataError
+
+
+def test_a_strip_is_cut_off_one_town_so_that_few_tiles_touch():
+    names = [f"18_{x}_{y}.jpg" for x in range(10) for y in range(6)]
+    train, val = split_by_place(names, 0.2)
+    assert sorted([*train, *val]) == list(range(60))
+    columns = {int(names[i].split("_")[1]) for i in val}
+    assert len(val) == 12
+    assert columns in ({0, 1}, {8, 9})
+
+
+def test_whole_places_are_drawn_where_there_are_many():
+    names = [f"18_{100 * place + x}_{y}.jpg" for place in range(10) for x in range(3) for y in range(2)]
+    train, val = split_by_place(names, 0.2)
+    place = lambda i: int(names[i].split("_")[1]) // 100  # noqa: E731
+    assert {place(i) for i in train} & {place(i) for i in val} == set()
+    assert len(val) == 12
+
+
+def test_several_zooms_of_one_ground_stay_together():
+    names = [f"18_{40 * place}_7.jpg" for place in range(8)]
+    names += [f"19_{2 * 40 * place + dx}_{14 + dy}.jpg" for place in range(8) for dx in (0, 1) for dy in (0, 1)]
+    train, val = split_by_place(names, 0.25)
+
+    def ground(i: int) -> int:
+        zoom, x, _ = (int(v) for v in names[i][:-4].split("_"))
+        return x >> (zoom - 18)
+
+    assert {ground(i) for i in train} & {ground(i) for i in val} == set()
+    assert 0 < len(val) < len(train)
+
+
+def test_pattern_names_the_place():
+    names = [f"{town}{n}_{i}.png" for town in ("austin", "vienna") for n in range(3) for i in range(4)]
+    train, val = split_by_place(names, 0.3, r"^([a-z]+\d+)_")
+    place = lambda i: names[i].rsplit("_", 1)[0]  # noqa: E731
+    assert {place(i) for i in train} & {place(i) for i in val} == set()
+    assert len(val) == 8
+
+
+def test_the_cut_depends_on_names_alone():
+    names = [f"p{i}.png" for i in range(30)]
+    first, second = split_by_place(names, 0.2), split_by_place(list(names), 0.2)
+    np.testing.assert_array_equal(first[1], second[1])
+    assert len(first[1]) == 6
+
+
+@pytest.mark.parametrize(("names", "pattern"), [(["18_1_1.jpg"], None), (["a_1.jpg", "a_2.jpg"], "^(a)")])
+def test_one_place_cannot_be_split(names, pattern):
+    with pytest.raises(DataError, match=r"1 place\(s\) cannot be split by place; name a validation split"):
+        split_by_place(names, 0.2, pattern)
