@@ -1,0 +1,221 @@
+"""From files on disk to batches, and each wrong input in one sentence."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rooftop.data import RoofDataModule
+from rooftop.data.dataset import collate
+from rooftop.data.sampling import Key
+from rooftop.errors import ConfigError, DataError
+from rooftop.raster.picture import write_mask
+
+
+def config(root, **changes):
+    coco = lambda split: {"images": f"images/{split}", "annotations": f"annotations/{split}.json", "masks": None}  # noqa: E731
+    return {
+        "name": "tiny",
+        "root": str(root),
+        "train": coco("train"),
+        "val": None,
+        "test": coco("test"),
+        "val_share": 0.2,
+        "place": None,
+        "categories": ["building"],
+        "masks": None,
+        "gsd": 0.5,
+        "mean": [0.4, 0.4, 0.4],
+        "std": [0.2, 0.2, 0.2],
+        "size": None,
+        "batch_size": 2,
+        "workers": 0,
+        "cache": str(root / ".index"),
+        **changes,
+    }
+
+
+def edit(root, change, split="train"):
+    path = root / "annotations" / f"{split}.json"
+    coco = json.loads(path.read_text())
+    change(coco)
+    path.write_text(json.dumps(coco))
+
+
+def test_samples_have_the_agreed_form(tiny):
+    sample = RoofDataModule(config(tiny)).dataset("test")[0]
+    assert (sample["image"].dtype, tuple(sample["image"].shape)) == (torch.float32, (3, 48, 80))
+    assert (sample["mask"].dtype, tuple(sample["mask"].shape)) == (torch.uint8, (1, 48, 80))
+    assert (sample["valid"].dtype, tuple(sample["valid"].shape)) == (torch.bool, (48, 80))
+    bright = sample["image"].mean(0) > 1.5
+    assert (bright == sample["mask"][0].bool()).float().mean() > 0.99
+
+
+def test_train_and_val_share_no_picture_and_test_counts_all(tiny):
+    data = RoofDataModule(config(tiny))
+    train, val = set(data.dataset("train").names), set(data.dataset("val").names)
+    assert not train & val
+    assert len(train | val) == 10
+    assert sum(len(batch["index"]) for batch in data.test_dataloader()) == 5
+
+
+def test_masks_on_disk_give_the_same_tensors(tiny, tmp_path, run_script):
+    code, text = run_script("make_masks", f"data.root={tiny}", "processes=1", f"hydra.run.dir={tmp_path}/masks")
+    assert code == 0, text
+    drawn, stored = RoofDataModule(config(tiny)), RoofDataModule(config(tiny, masks=str(tmp_path / "masks")))
+    for split in ("train", "val", "test"):
+        for i in range(len(drawn.dataset(split))):
+            for name in ("image", "mask", "valid"):
+                assert torch.equal(drawn.dataset(split)[i][name], stored.dataset(split)[i][name])
+
+
+def test_crowd_is_not_valid_and_pictures_without_annotation_count_as_empty(tiny):
+    def change(coco):
+        first, second, third = (image["id"] for image in coco["images"][:3])
+        coco["annotations"] = [a for a in coco["annotations"] if a["image_id"] not in (first, second)]
+        ring = [10.0, 5.0, 40.0, 5.0, 40.0, 25.0, 10.0, 25.0]
+        coco["annotations"].append(
+            {"id": 999, "image_id": second, "category_id": 100, "segmentation": [ring], "iscrowd": 1}
+            | {"area": 600.0, "bbox": [10.0, 5.0, 30.0, 20.0]}
+        )
+
+    edit(tiny, change, "test")
+    dataset = RoofDataModule(config(tiny)).dataset("test")
+    empty, crowd = dataset[0], dataset[1]
+    assert len(dataset) == 5
+    assert not empty["mask"].any()
+    assert empty["valid"].all()
+    assert not crowd["mask"].any()
+    assert not crowd["valid"][5:25, 10:40].any()
+    assert crowd["valid"].sum() == 48 * 80 - 20 * 30
+
+
+def test_a_key_that_does_not_count_is_invalid_throughout(tiny):
+    assert not RoofDataModule(config(tiny)).dataset("test")[Key(1, None, counts=False)]["valid"].any()
+
+
+def test_training_resizes_both_and_evaluation_only_the_picture(tiny):
+    data = RoofDataModule(config(tiny, size=[32, 64]))
+    trained, evaluated = data.dataset("train")[Key(0, 0)], data.dataset("test")[0]
+    assert trained["image"].shape[1:] == trained["mask"].shape[1:] == (32, 64)
+    assert evaluated["image"].shape[1:] == (32, 64)
+    assert evaluated["mask"].shape[1:] == (48, 80)
+
+
+def test_collate_fills_smaller_pictures_with_what_does_not_count():
+    def sample(height, width):
+        return {
+            "image": torch.ones(3, height, width),
+            "mask": torch.ones(1, height, width, dtype=torch.uint8),
+            "valid": torch.ones(height, width, dtype=torch.bool),
+            "index": 0,
+        }
+
+    batch = collate([sample(48, 80), sample(32, 90)])
+    assert batch["image"].shape == (2, 3, 48, 90)
+    assert batch["valid"][0, :, 80:].sum() == 0
+    assert batch["valid"][1, 32:].sum() == 0
+    assert int(batch["valid"].sum()) == 48 * 80 + 32 * 90
+
+
+def test_workers_do_not_change_a_batch(tiny):
+    flips = {"flip": __import__("albumentations").HorizontalFlip(p=0.5)}
+    alone = RoofDataModule(config(tiny), operations=flips, seed=3)
+    helped = RoofDataModule(config(tiny, workers=2), operations=flips, seed=3)
+    for one, other in zip(alone.train_dataloader(), helped.train_dataloader(), strict=True):
+        assert torch.equal(one["image"], other["image"])
+        assert torch.equal(one["mask"], other["mask"])
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Pictures beside masks, paired by name."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "c"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (48, 80, 3)).astype(np.uint8)).save(tmp_path / "images" / f"{name}.jpg")
+        write_mask(tmp_path / "masks" / f"{name}.png", (rng.random((48, 80)) > 0.5).astype(np.uint8))
+    return tmp_path
+
+
+def masks(root):
+    return config(root, train={"images": "images", "annotations": None, "masks": "masks"}, test=None, categories=None)
+
+
+def test_mask_folders_are_paired_by_name(folders, caplog):
+    write_mask(folders / "masks" / "zzz.png", np.zeros((48, 80), np.uint8))
+    data = RoofDataModule(masks(folders))
+    assert sorted(data.dataset("train").names + data.dataset("val").names) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert "1 masks without picture are left out: zzz" in caplog.text
+
+
+def test_removed_mask_is_named_and_shifts_no_pair(folders):
+    (folders / "masks" / "b.png").unlink()
+    with pytest.raises(DataError, match=r"no mask for b\.jpg"):
+        RoofDataModule(masks(folders)).dataset("train")
+
+
+def test_mask_of_another_size_is_named(folders):
+    write_mask(folders / "masks" / "a.png", np.zeros((80, 48), np.uint8))
+    data = RoofDataModule(masks(folders))
+    with pytest.raises(DataError, match=r"a\.png: 48 x 80 px, but its picture has 80 x 48"):
+        [data.dataset(split)[i] for split in ("train", "val") for i in range(len(data.dataset(split)))]
+
+
+def test_entry_without_file_is_named(tiny):
+    (tiny / "images" / "train" / "18_2_1.png").unlink()
+    with pytest.raises(DataError, match=r"no file for 18_2_1\.png"):
+        RoofDataModule(config(tiny)).dataset("train")
+
+
+def test_file_without_entry_is_counted_and_listed(tiny, caplog):
+    Image.new("RGB", (80, 48)).save(tiny / "images" / "train" / "extra.png")
+    RoofDataModule(config(tiny)).dataset("train")
+    assert "1 pictures have no entry and are left out: extra.png" in caplog.text
+
+
+def test_picture_of_another_size_than_its_entry_is_named(tiny):
+    Image.new("RGB", (48, 80)).save(tiny / "images" / "test" / "18_0_9.png")
+    with pytest.raises(DataError, match=r"18_0_9\.png: 48 x 80 px, but the annotations say 80 x 48"):
+        RoofDataModule(config(tiny)).dataset("test")[0]
+
+
+def test_bad_annotations_are_counted_and_listed_and_the_rest_kept(tiny, caplog):
+    def change(coco):
+        coco["annotations"][0]["segmentation"] = [[1.0, 2.0, 3.0, 4.0]]
+        coco["annotations"][1]["segmentation"] = [[500.0, 500.0, 520.0, 500.0, 520.0, 520.0]]
+
+    edit(tiny, change)
+    data = RoofDataModule(config(tiny))
+    data.dataset("train")
+    assert "2 annotations left out" in caplog.text
+    assert "1: " in caplog.text
+    assert "2: " in caplog.text
+
+
+def test_unknown_category_names_the_nearest(tiny):
+    with pytest.raises(DataError, match="building"):
+        RoofDataModule(config(tiny, categories=["bulding"])).dataset("train")
+
+
+def test_split_that_is_not_there_names_those_that_are(tiny):
+    with pytest.raises(ConfigError, match=r"tiny has no test split; choose one of train"):
+        RoofDataModule(config(tiny, test=None)).dataset("test")
+    with pytest.raises(ConfigError, match=r"split=tset: there is no such split"):
+        RoofDataModule(config(tiny)).dataset("tset")
+
+
+def test_several_categories_give_one_channel_each(tiny):
+    def change(coco):
+        coco["categories"].append({"id": 7, "name": "shed"})
+        coco["annotations"][1]["category_id"] = 7
+
+    edit(tiny, change)
+    data = RoofDataModule(config(tiny, categories=["building", 7], test=None))
+    assert data.categories == ("building", "shed")
+    masks = {name: data.dataset(s)[i]["mask"] for s in ("train", "val") for i, name in enumerate(data.dataset(s).names)}
+    assert masks["18_0_0.png"].shape == (2, 48, 80)
+    assert masks["18_0_0.png"].flatten(1).any(1).tolist() == [True, True]
+    assert masks["18_0_1.png"].flatten(1).any(1).tolist() == [True, False]
