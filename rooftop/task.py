@@ -27,7 +27,7 @@ class RooftopTask(LightningModule):
         optimizer: parameters -> optimizer.
         schedule: (optimizer, steps of the training) -> Lightning's description of a scheduler; None keeps the rate.
         threshold: probability from which on a pixel is called roof.
-        seed: dropout is drawn anew from it in each epoch, so that a run that goes on equals one that never stopped.
+        seed: dropout is drawn anew from it in each step, so that a run that goes on equals one that never stopped.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class RooftopTask(LightningModule):
         """Count a test batch."""
         self._evaluate("test", batch)
 
-    def on_train_epoch_start(self) -> None:
-        """Seed dropout by epoch and rank."""
-        torch.manual_seed(self._seed + 1_000_003 * self.current_epoch + self.global_rank)
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed dropout by step and rank: what else drew random numbers before does not matter."""
+        torch.manual_seed(self._seed + 1_000_003 * self.global_step + self.global_rank)
 
     def on_validation_epoch_start(self) -> None:
         """Log the training scores: all batches are in by now, and callbacks at the end of the epoch see them."""

@@ -13,7 +13,20 @@ from PIL import Image
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # tests run alike on every machine
 
 HEIGHT, WIDTH = 48, 80
-TINY = ("model.depth=2", "model.width=4", "trainer.accelerator=cpu", "callbacks=quiet", "data.workers=0")
+TINY = (
+    "model.depth=2",
+    "model.width=4",
+    "trainer.accelerator=cpu",
+    "callbacks=quiet",
+    "data.workers=0",
+    "trainer.log_every_n_steps=1",
+)
+
+
+@pytest.fixture
+def fast() -> tuple[str, ...]:
+    """Overrides of a training that takes a second."""
+    return TINY
 
 
 def roof_picture(rng: np.random.Generator) -> tuple[np.ndarray, list[list[float]]]:

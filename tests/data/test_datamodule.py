@@ -73,7 +73,7 @@ def test_masks_on_disk_give_the_same_tensors(tiny, tmp_path, run_script):
 
 def test_crowd_is_not_valid_and_pictures_without_annotation_count_as_empty(tiny):
     def change(coco):
-        first, second, third = (image["id"] for image in coco["images"][:3])
+        first, second = (image["id"] for image in coco["images"][:2])
         coco["annotations"] = [a for a in coco["annotations"] if a["image_id"] not in (first, second)]
         ring = [10.0, 5.0, 40.0, 5.0, 40.0, 25.0, 10.0, 25.0]
         coco["annotations"].append(

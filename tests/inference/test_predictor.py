@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+import torch
+
+from rooftop.data import RoofDataModule
+from rooftop.errors import ConfigError
+from rooftop.inference import Predictor
+from rooftop.run import load
+
+
+def test_predicting_from_the_run_folder_equals_validation_logits(trained, tiny):
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.to_container(OmegaConf.load(trained / ".hydra" / "config.yaml"), resolve=False)["data"]
+    data = RoofDataModule({**config, "root": str(tiny)})
+    run = load(trained)
+    predictor = Predictor(run, device="cpu")
+    dataset = data.dataset("val")
+    for i in range(len(dataset)):
+        with torch.no_grad():
+            logits = run.network(dataset[i]["image"][None])
+        probability = predictor.probability(dataset.source.picture(int(dataset.picks[i])))
+        np.testing.assert_allclose(probability, logits.sigmoid()[0].numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (65, 97), (7, 200)])
+def test_any_size(trained, size):
+    probability = Predictor(load(trained), device="cpu").probability(np.zeros((*size, 3), np.uint8))
+    assert probability.shape == (1, *size)
+    assert probability.dtype == np.float32
+
+
+def test_resized_run_answers_in_the_pictures_own_size(run_script, fast, tiny, tmp_path):
+    code, text = run_script(
+        "train",
+        *fast,
+        f"data.root={tiny}",
+        "data.size=[32,64]",
+        "trainer.max_epochs=1",
+        f"hydra.run.dir={tmp_path}/run",
+    )
+    assert code == 0, text
+    assert Predictor(load(tmp_path / "run")).probability(np.zeros((48, 80, 3), np.uint8)).shape == (1, 48, 80)
+
+
+def test_unknown_device_is_named(trained):
+    with pytest.raises(ConfigError, match="device=tpux"):
+        Predictor(load(trained), device="tpux")

@@ -1,0 +1,206 @@
+"""The whole way through the real script."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+ROOT = Path(__file__).parents[1]
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """Rows of a csv file."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_run_folder_holds_what_the_contract_says(trained):
+    for name in (
+        ".hydra/config.yaml",
+        ".hydra/overrides.yaml",
+        "card.json",
+        "model.safetensors",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "scores.json",
+        "metrics.csv",
+        "pictures/learning_curve.png",
+        "pictures/test_contact_sheet.png",
+    ):
+        assert (trained / name).is_file(), name
+    scores = json.loads((trained / "scores.json").read_text())
+    assert set(scores["pixel"]) == {"iou", "f1", "precision", "recall", "accuracy"}
+    assert scores["pictures"] == 5
+    card = json.loads((trained / "card.json").read_text())
+    assert card["network"]["depth"] == 2
+    assert card["data"] == {"name": "banepa", "pictures": {"train": 8, "val": 2, "test": 5}}
+    assert card["scores"]["pixel"] == scores["pixel"]
+    rows = table(trained / "metrics.csv")
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert {"train/loss", "val/loss", "val/iou", "val/f1", "lr"} <= set(rows[0])
+    assert scores["monitor"]["value"] == pytest.approx(max(float(row["val/iou"]) for row in rows))
+
+
+def test_tensorboard_shows_scores_rate_panels_graph_and_settings(trained):
+    events = EventAccumulator(str(trained))
+    events.Reload()
+    tags = events.Tags()
+    assert {"train/loss", "val/loss", "val/iou", "val/f1"} <= set(tags["scalars"])
+    assert any(tag.startswith("lr-") for tag in tags["scalars"])
+    assert len([tag for tag in tags["images"] if tag.startswith("val/")]) == 2
+    assert tags["graph"]
+    logged = b"".join(path.read_bytes() for path in trained.glob("events*"))
+    assert b"_hparams_" in logged
+    assert b"model.depth" in logged
+
+
+def test_panels_are_as_wide_as_three_pictures(trained):
+    panels = sorted((trained / "pictures").glob("test_18_*.png"))
+    assert len(panels) == 5
+    with Image.open(panels[0]) as image:
+        assert image.width > 3 * 80
+
+
+def test_it_ends_with_what_to_type_next(run_script, tiny, tmp_path, fast):
+    code, text = run_script("train", *fast, f"data.root={tiny}", "trainer.max_epochs=1")
+    assert code == 0
+    (folder,) = (tmp_path / "outputs" / "train").iterdir()
+    assert f"python predict.py run=outputs/train/{folder.name} source=" in text
+    assert "tensorboard --logdir outputs" in text
+
+
+def test_evaluate_counts_what_training_reported(trained, tiny, run_script, tmp_path):
+    code, text = run_script("evaluate", f"run={trained}", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/scores")
+    assert code == 0, text
+    scored = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    reported = json.loads((trained / "scores.json").read_text())
+    assert scored["pixel"] == pytest.approx(reported["pixel"], abs=1e-9)
+
+
+def test_a_run_that_goes_on_equals_one_that_never_stopped(run_script, tiny, tmp_path, fast):
+    common = (*fast, f"data.root={tiny}", "scheduler=plateau", "model.dropout=0.2")
+    assert run_script("train", *common, "trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/whole")[0] == 0
+    assert run_script("train", *common, "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/parts")[0] == 0
+    code, text = run_script("train", f"resume={tmp_path}/parts", "trainer.max_epochs=3")
+    assert code == 0, text
+    whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    for one, other in zip(
+        table(tmp_path / "whole" / "metrics.csv"), table(tmp_path / "parts" / "metrics.csv"), strict=True
+    ):
+        assert {**one, "seconds": ""} == {**other, "seconds": ""}
+    assert not (tmp_path / "outputs" / "train").exists()
+
+
+def test_equal_seeds_give_equal_weights_and_others_differ(run_script, tiny, tmp_path, fast):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        code, text = run_script(
+            "train",
+            *fast,
+            f"data.root={tiny}",
+            "trainer.max_epochs=1",
+            f"seed={seed}",
+            f"hydra.run.dir={tmp_path}/{name}",
+        )
+        assert code == 0, text
+    a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_checkpoint_with_code_is_refused_on_resume(trained, run_script):
+    class Malicious:
+        def __reduce__(self):
+            return os.mkdir, (str(trained / "owned"),)
+
+    torch.save({"evil": Malicious()}, trained / "checkpoints" / "last.ckpt")
+    code, text = run_script("train", f"resume={trained}", "trainer.max_epochs=3")
+    assert code == 2
+    assert "refused, not executed" in text
+    assert not (trained / "owned").exists()
+
+
+def test_full_disk_while_saving_keeps_the_old_checkpoint(trained, run_script, monkeypatch):
+    import errno
+
+    from rooftop.callbacks import checkpoint
+
+    before = (trained / "checkpoints" / "last.ckpt").read_bytes()
+
+    def full(content, path):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.torch, "save", full)
+    code, text = run_script("train", f"resume={trained}", "trainer.max_epochs=3")
+    assert code == 2
+    assert "no space left on the disk" in text
+    assert (trained / "checkpoints" / "last.ckpt").read_bytes() == before
+    assert not [path for path in (trained / "checkpoints").iterdir() if path.name.startswith(".")]
+
+
+def test_sweep_ends_with_one_table_and_a_failed_job_stops_no_other(run_script, tiny, tmp_path, fast):
+    code, text = run_script(
+        *("train", "-m", *fast, f"data.root={tiny}", "trainer.max_epochs=1"),
+        *("model.depth=2,9,3", "loss=bce,dice", f"hydra.sweep.dir={tmp_path}/sweep"),
+    )
+    assert code == 1
+    rows = table(tmp_path / "sweep" / "sweep.csv")
+    assert [row["status"] for row in rows] == ["done", "done", "failed", "failed", "done", "done"]
+    assert [(row["model.depth"], row["loss"]) for row in rows[:3]] == [("2", "bce"), ("2", "dice"), ("9", "bce")]
+    assert "depth=9 is outside 2 to 7" in rows[2]["error"]
+    assert all(float(row["iou"]) >= 0 for row in rows if row["status"] == "done")
+    assert (tmp_path / "sweep" / "4" / "model.safetensors").is_file()
+    assert "sweep.csv" in text
+
+
+@pytest.mark.parametrize("experiment", ["original"])
+def test_experiments_train(run_script, tiny, tmp_path, experiment):
+    code, text = run_script(
+        *("train", f"experiment={experiment}", f"data.root={tiny}", "data.size=[32,32]", "trainer.max_epochs=1"),
+        *("callbacks=quiet", "data.workers=0", "trainer.accelerator=cpu", f"hydra.run.dir={tmp_path}/run"),
+    )
+    assert code == 0, text
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["network"]["activation"] == "elu"
+    assert card["preparation"]["size"] == [32, 32]
+
+
+def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    """Run a script in a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / arguments[0]), *arguments[1:]]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_two_processes_give_one_folder_and_the_single_process_score(tiny, tmp_path, fast):
+    common = [*fast, f"data.root={tiny}", "trainer.max_epochs=1", "data.batch_size=2"]
+    done = python("train.py", *common, "trainer.devices=2", "trainer.strategy=ddp", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "outputs" / "train").iterdir()
+    together = json.loads((folder / "scores.json").read_text())
+    scored = python("evaluate.py", f"run={folder}", f"data.root={tiny}", cwd=tmp_path)
+    assert scored.returncode == 0, scored.stderr
+    (other,) = (tmp_path / "outputs" / "evaluate").iterdir()
+    alone = json.loads((other / "scores.json").read_text())
+    assert together["pictures"] == 5
+    assert together["pixel"] == pytest.approx(alone["pixel"], abs=1e-9)
+
+
+@pytest.mark.slow
+def test_a_sweep_over_two_processes_each(tiny, tmp_path, fast):
+    common = [*fast, f"data.root={tiny}", "trainer.max_epochs=1", "data.batch_size=2"]
+    ddp = ["trainer.devices=2", "trainer.strategy=ddp", f"hydra.sweep.dir={tmp_path}/sweep"]
+    done = python("train.py", "-m", *common, *ddp, "loss=bce,dice", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = table(tmp_path / "sweep" / "sweep.csv")
+    assert [row["status"] for row in rows] == ["done", "done"]
+    assert not (tmp_path / "outputs" / "train").exists()
