@@ -105,7 +105,7 @@ def _is_too_long(table: Columns, _: Frame) -> Verdict:
     low, high = _extent(table)
     far: Verdict = np.maximum(-low, high).max(axis=1, initial=0) > FARTHEST
     # no edge is longer than the box; the exact length is only asked for where this bound is not enough
-    long: Verdict = (high - low).max(axis=1, initial=0) * table["numbers"] / 2 > LONGEST
+    long: Verdict = (high / 2 - low / 2).max(axis=1, initial=0) > LONGEST / table["numbers"]
     first = np.cumsum(table["numbers"]) - table["numbers"]
     for ring in np.flatnonzero(long & ~far):
         points = table["xy"][first[ring] :][: table["numbers"][ring]].reshape(-1, 2)
