@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from shapely import Point, Polygon, affinity, box
 
-from rooftop.polygons.square import squared
 from rooftop.polygons.simplify import simplified
+from rooftop.polygons.square import squared
 from rooftop.polygons.walls import unsound
 from rooftop.raster.polygonise import polygonise_labels
 
