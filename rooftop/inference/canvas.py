@@ -1,7 +1,7 @@
 """Probabilities of an unfinished scene, on disk, so that a stopped prediction goes on where it stopped.
 
-Steps of half a percent, rounded down, in one byte: a threshold that is a multiple of 0.005 cuts exactly where it
-would cut the float. Plain bytes, because a compressed file that somebody kills while it is written is lost.
+One byte a pixel (`rooftop.raster.steps`) and not compressed: a compressed file that somebody kills while it is
+written is lost.
 """
 
 import shutil
@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 from rooftop.files import read_json, whole, write_json
 from rooftop.raster.windows import Window
-
-STEP = 0.005  # of a stored value
-NODATA = 255  # stored where the scene has no data
 
 
 class Canvas:
@@ -67,14 +64,3 @@ class Canvas:
     def _map(self, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[np.uint8]]:
         """Opened for each access, so that pages once touched do not stay in memory."""
         return np.memmap(self._values, dtype=np.uint8, mode=mode, shape=self.shape)
-
-
-def stored(probability: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Probability float32 (K, h, w) in [0, 1] to stored values; valid bool (h, w)."""
-    steps = np.floor(probability.astype(np.float64) * round(1 / STEP))
-    return np.where(valid, steps, NODATA).astype(np.uint8)
-
-
-def at_least(threshold: float) -> int:
-    """The smallest stored value whose probability reaches `threshold`."""
-    return int(np.ceil(round(threshold / STEP, 6)))

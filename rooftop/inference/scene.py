@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.inference.blend import Blender
-from rooftop.inference.canvas import Canvas, stored
+from rooftop.inference.canvas import Canvas
 from rooftop.raster.geotiff import Scene
+from rooftop.raster.steps import stored
 from rooftop.raster.windows import Window, spans
 
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]

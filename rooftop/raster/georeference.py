@@ -65,3 +65,8 @@ class Georeference:
         oriented = shapely.orient_polygons(shapely.transform(polygon, self.to_lonlat))
         area, perimeter = _GEOD.geometry_area_perimeter(oriented)
         return float(area), float(perimeter)
+
+    def bearing(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
+        """Degrees clockwise from north in which `end` lies as seen from `start`; pixel frame in."""
+        (lon, lat), other = self.to_lonlat(np.array([start, end]))
+        return float(_GEOD.inv(lon, lat, *other)[0])

@@ -3,9 +3,10 @@ import pytest
 import rasterio
 from rasterio import Affine
 
-from rooftop.inference.canvas import STEP, Canvas
+from rooftop.inference.canvas import Canvas
 from rooftop.inference.scene import Tiling, predict_scene
 from rooftop.raster.geotiff import open_scene
+from rooftop.raster.steps import STEP
 from rooftop.raster.windows import Window
 
 SMALL = Tiling(window=32, overlap=8, batch=3)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.inference.canvas import NODATA, Canvas, at_least, stored
+from rooftop.inference.canvas import Canvas
 from rooftop.raster.windows import Window
 
 
@@ -27,18 +27,3 @@ def test_another_task_begins_anew(tmp_path, shape, key):
 def test_remove_leaves_nothing(tmp_path):
     Canvas(tmp_path / "c", (1, 3, 2), {}).remove()
     assert not [*tmp_path.iterdir()]
-
-
-@pytest.mark.parametrize("threshold", [0.005, 0.35, 0.5, 0.615, 0.995, 1.0])
-def test_a_threshold_cuts_the_stored_value_where_it_cuts_the_float(threshold):
-    rng = np.random.default_rng(0)
-    near = np.float32(threshold) + np.float32(1e-7) * rng.integers(-3, 4, (1, 50, 70)).astype(np.float32)
-    probability = np.clip(np.where(rng.random(near.shape) < 0.5, near, rng.random(near.shape)), 0, 1)
-    probability = probability.astype(np.float32)
-    values = stored(probability, np.ones((50, 70), bool))
-    assert np.array_equal(values >= at_least(threshold), probability.astype(np.float64) >= threshold)
-
-
-def test_no_data_is_marked():
-    valid = np.array([[True, False]])
-    assert stored(np.ones((2, 1, 2), np.float32), valid).tolist() == [[[200, NODATA]]] * 2

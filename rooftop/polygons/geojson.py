@@ -1,0 +1,74 @@
+"""GeoJSON as RFC 7946 wants it: degrees on WGS 84, outlines counter-clockwise, cut at the antimeridian."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely import MultiPolygon, Polygon, box
+
+from rooftop.files import whole
+from rooftop.polygons.ground import Ground
+from rooftop.polygons.roofs import Roof
+
+_DECIMALS = 8  # of a degree: about a millimetre
+_WEST, _EAST = box(-180, -90, 180, 90), box(180, -90, 540, 90)
+
+
+def write_geojson(path: Path, roofs: Iterable[Roof], *, ground: Ground, categories: Sequence[str]) -> None:
+    """Write roofs with their attributes, whole or not at all, one feature a line.
+
+    Without a place on the map coordinates are pixels, x right and y down, and the file says so: `"frame": "pixels"`.
+
+    Args:
+        path: of the file.
+        roofs: a generator serves.
+        ground: where the pixels lie.
+        categories: names by index.
+    """
+    frame = "" if ground.georeference else '"frame": "pixels, x right, y down, no place on the map", '
+    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+        file.write(f'{{"type": "FeatureCollection", {frame}"features": [\n')
+        for i, feature in enumerate(_features(roofs, ground, categories)):
+            file.write((",\n" if i else "") + json.dumps(feature, ensure_ascii=False, allow_nan=False))
+        file.write("\n]}\n")
+
+
+def attributes(roof: Roof, ground: Ground, categories: Sequence[str]) -> dict[str, Any]:
+    """What a map shows of a roof, rounded to what can be known."""
+    return {
+        "category": categories[roof.category],
+        "confidence": round(roof.confidence, 3),
+        f"area_{ground.unit}2": round(roof.area, 2),
+        f"perimeter_{ground.unit}": round(roof.perimeter, 2),
+        "orientation": round(roof.orientation, 1) % 180,
+    }
+
+
+def _features(roofs: Iterable[Roof], ground: Ground, categories: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for i, roof in enumerate(roofs, 1):
+        shape = _placed(roof.polygon, ground)
+        geometry = {"type": shape.geom_type, "coordinates": shapely.geometry.mapping(shape)["coordinates"]}
+        yield {"type": "Feature", "id": i, "properties": attributes(roof, ground, categories), "geometry": geometry}
+
+
+def _placed(polygon: Polygon, ground: Ground) -> Polygon | MultiPolygon:
+    if ground.georeference is None:
+        return polygon
+    degrees = shapely.transform(polygon, ground.georeference.to_lonlat)
+    rounded = shapely.transform(degrees, lambda corners: np.round(corners, _DECIMALS))
+    chosen = rounded if rounded.is_valid else degrees
+    return shapely.orient_polygons(_cut(chosen), exterior_cw=False)
+
+
+def _cut(polygon: Polygon) -> Polygon | MultiPolygon:
+    """In two at the antimeridian, where longitudes jump from 180 to -180."""
+    west, _, east, _ = polygon.bounds
+    if east - west < 180:
+        return polygon
+    unrolled = shapely.transform(polygon, lambda corners: corners + np.where(corners[:, :1] < 0, (360, 0), (0, 0)))
+    beyond = shapely.transform(unrolled & _EAST, lambda corners: np.subtract(corners, (360, 0)))
+    parts = [part for half in (unrolled & _WEST, beyond) for part in shapely.get_parts(half)]
+    return MultiPolygon([part for part in parts if isinstance(part, Polygon)])

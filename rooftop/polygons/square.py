@@ -1,0 +1,183 @@
+"""Right angles where the roof has them.
+
+Each roof has a main direction. Walls that run nearly along it, or nearly across, are laid exactly so: corners joined
+by such walls get one coordinate in common, the mean of the stepped outline that the walls stand for. Only corners
+move, and a corner that two roofs share is one corner, so that shared walls stay shared. A wall that would move too
+far stays: a round or oblique roof remains what it is.
+"""
+
+import cmath
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from shapely import Polygon
+
+from rooftop.polygons.walls import Corner, Points, Ring, Walls, sides, unsound
+
+_ALIKE = math.radians(12)  # a roof takes over the direction of a neighbour that is turned by less
+_GRID = 1024  # steps a pixel has: corners are multiples of 1 / 1024, so that moving a roof on the grid is exact
+_STRAIGHT = 2 / _GRID  # pixels, how far a corner on a straight wall may lie beside it
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A roof's own axes.
+
+    Attributes:
+        direction: of the first axis, in radians.
+        angle: by which a wall may leave an axis, in radians.
+        shift: by which a corner may move, in pixels.
+    """
+
+    direction: float
+    angle: float
+    shift: float
+
+    @property
+    def turn(self) -> Points:
+        """Matrix from the pixel frame into this one, for points in rows."""
+        cos, sin = math.cos(self.direction), math.sin(self.direction)
+        return np.array([[cos, -sin], [sin, cos]])
+
+    def back(self, point: Points) -> tuple[float, float]:
+        """A point of this frame in the pixel frame, on the fine grid."""
+        x, y = np.rint(point @ self.turn.T * _GRID) / _GRID
+        return float(x), float(y)
+
+    def axis(self, one: Points, other: Points) -> int | None:
+        """The coordinate that a wall between two points of this frame keeps: 1 along, 0 across, None oblique.
+
+        A wall shorter than the shift is a ripple and never oblique.
+        """
+        run, rise = np.abs(other - one)
+        slope, angle = math.atan2(rise, run), self.angle if math.hypot(run, rise) > self.shift else math.pi / 4
+        return 1 if slope <= angle else 0 if slope >= math.pi / 2 - angle else None
+
+
+def squared(walls: Walls, *, angle: float, shift: float) -> Walls:
+    """Make corners right-angled, the largest roof first; neighbours adapt to what is placed already.
+
+    Args:
+        walls: roofs that touch.
+        angle: in degrees: walls that leave the main direction or its right angle by less are laid along it.
+        shift: in pixels: corners that would have to move farther stay where they are.
+
+    Returns:
+        Other walls; a roof that would become invalid or overlap a neighbour stays as it was.
+    """
+    result, polygons = walls.copy(), walls.polygons()
+    directions: dict[Corner, float] = {}
+    for roof in np.argsort([-polygon.area for polygon in polygons], kind="stable").tolist():
+        trial, direction = _squared_one(result, roof, directions, math.radians(angle), shift)
+        changed = [i for i, rings in enumerate(trial.rings) if _touch(rings, trial.rings[roof])]
+        moved = [*polygons]
+        for i in changed:
+            moved[i] = trial.polygon(i)
+        if not unsound(_near(moved, roof)).any():
+            result, polygons = trial, moved
+        directions.update({corner: direction for ring in result.rings[roof] for corner in ring})
+    _drop_straight(result)
+    return walls if unsound(result.polygons()).any() else result
+
+
+def _squared_one(
+    walls: Walls, roof: int, directions: dict[Corner, float], angle: float, shift: float
+) -> tuple[Walls, float]:
+    """One roof made right-angled, and its direction; corners with a direction are placed already."""
+    result = walls.copy()
+    nearby = [directions[corner] for ring in walls.rings[roof] for corner in ring if corner in directions]
+    frame = _Frame(_direction(walls, roof, nearby), angle, shift)
+    _drop_bevels(result, roof, frame, set(directions))
+    _place(result, roof, frame, set(directions))
+    return result, frame.direction
+
+
+def _touch(one: list[Ring], other: list[Ring]) -> bool:
+    return not {corner for ring in one for corner in ring}.isdisjoint(corner for ring in other for corner in ring)
+
+
+def _near(polygons: list[Polygon], roof: int) -> list[Polygon]:
+    """The roof and all whose bounds meet those of the roof's neighbourhood."""
+    bounds = shapely.bounds(polygons)
+    left, top, right, bottom = shapely.bounds(polygons[roof])
+    beside = (bounds[:, :2] <= (right, bottom)).all(axis=1) & (bounds[:, 2:] >= (left, top)).all(axis=1)
+    return [polygons[i] for i in np.flatnonzero(beside)]
+
+
+def _direction(walls: Walls, roof: int, nearby: list[float]) -> float:
+    """Main direction of a roof in [0, pi / 2): its walls' mean, long ones counting most, or a neighbour's if alike."""
+    found = [walls.wall(*pair) for ring in walls.rings[roof] for pair in sides(ring)]
+    mean = sum(wall.length**2 * cmath.exp(4j * wall.direction) for wall in found)  # 4: right angles look alike
+    own = cmath.phase(mean) / 4 % (math.pi / 2)
+    alike = [other for other in nearby if abs((other - own + math.pi / 4) % (math.pi / 2) - math.pi / 4) < _ALIKE]
+    return alike[0] if alike else own
+
+
+def _drop_bevels(walls: Walls, roof: int, frame: _Frame, placed: set[Corner]) -> None:
+    """Where a short oblique wall cuts off a right angle, put the corner back."""
+    free = walls.inner() - placed
+    for ring in walls.rings[roof]:
+        for one in [*ring]:
+            if one not in ring:  # dropped as the other end of a bevel
+                continue
+            i = ring.index(one)
+            before, other, behind = (ring[(i + step) % len(ring)] for step in (-1, 1, 2))
+            if len(ring) < 5 or not {one, other} <= free:
+                continue
+            a, b, c, d = np.array([walls.at[corner] for corner in (before, one, other, behind)]) @ frame.turn
+            if {frame.axis(a, b), frame.axis(c, d)} == {0, 1} and frame.axis(b, c) is None:
+                tip = np.array([c[0], b[1]] if frame.axis(a, b) else [b[0], c[1]])
+                cut = abs(np.prod(c - b)) / np.linalg.norm(c - b)  # distance from the tip to the oblique wall
+                if cut <= frame.shift:
+                    walls.at[one] = frame.back(tip)
+                    walls.drop(other)
+
+
+def _place(walls: Walls, roof: int, frame: _Frame, placed: set[Corner]) -> None:
+    """Lay the walls of one roof along its axes."""
+    pairs = [pair for ring in walls.rings[roof] for pair in sides(ring)]
+    before = {corner: np.array(walls.at[corner]) @ frame.turn for pair in pairs for corner in pair}
+    after = {corner: point.copy() for corner, point in before.items()}
+    for axis in (0, 1):
+        for line in _lines([pair for pair in pairs if frame.axis(*(before[end] for end in pair)) == axis]):
+            ends = {corner for pair in line for corner in pair}
+            at = _coordinate(walls, line, axis, frame, [before[corner] for corner in sorted(ends & placed)])
+            if at is not None and all(abs(before[corner][axis] - at) <= frame.shift for corner in ends):
+                for corner in ends - placed:
+                    after[corner][axis] = at
+    walls.at.update({corner: frame.back(point) for corner, point in after.items() if corner not in placed})
+
+
+def _lines(pairs: list[tuple[Corner, Corner]]) -> list[list[tuple[Corner, Corner]]]:
+    """Walls that hang together corner by corner."""
+    lines: list[list[tuple[Corner, Corner]]] = []
+    for pair in pairs:
+        touching = [line for line in lines if any(set(pair) & set(other) for other in line)]
+        lines = [line for line in lines if line not in touching]
+        lines.append([pair, *(other for line in touching for other in line)])
+    return lines
+
+
+def _coordinate(
+    walls: Walls, line: list[tuple[Corner, Corner]], axis: int, frame: _Frame, placed: list[Points]
+) -> float | None:
+    """Where a straight line of walls lies: where its placed corners are, else where the stepped outline is."""
+    if placed:
+        return float(np.mean([point[axis] for point in placed]))
+    found = [walls.wall(*pair) for pair in line]
+    middles = np.array([wall.middle for wall in found]) @ frame.turn
+    return float(np.average(middles[:, axis], weights=[wall.length for wall in found]))
+
+
+def _drop_straight(walls: Walls) -> None:
+    """Drop corners in which nothing turns."""
+    inner = walls.inner()
+    for ring in [ring for rings in walls.rings for ring in rings]:
+        for corner in [*ring]:
+            i = ring.index(corner)
+            a, b, c = (np.array(walls.at[end]) for end in (ring[i - 1], corner, ring[(i + 1) % len(ring)]))
+            (ax, ay), (bx, by) = b - a, c - a
+            if corner in inner and len(ring) > 3 and abs(ax * by - ay * bx) <= _STRAIGHT * math.hypot(bx, by):
+                walls.drop(corner)

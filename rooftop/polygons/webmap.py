@@ -1,0 +1,71 @@
+"""Roofs over the picture as one HTML file that needs nothing else: pan, pinch, tap a roof."""
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from PIL import Image
+
+from rooftop.files import whole
+from rooftop.polygons.geojson import attributes
+from rooftop.polygons.ground import Ground
+from rooftop.polygons.roofs import Roof
+
+_TEMPLATE = Path(__file__).with_name("map.html")
+_QUALITY = 82  # of the JPEG, in percent
+
+
+def write_map(
+    path: Path,
+    roofs: Iterable[Roof],
+    picture: NDArray[np.uint8],
+    *,
+    scene: tuple[str, int, int, Ground],
+    categories: Sequence[str],
+) -> None:
+    """Write the map, whole or not at all.
+
+    Args:
+        path: of the file.
+        roofs: a generator serves.
+        picture: uint8 (h, w, 3), the scene or a thinned-out picture of it.
+        scene: title, height and width in pixels, what a pixel is on the ground.
+        categories: names by index.
+    """
+    title, height, width, ground = scene
+    about = {"title": title, "width": width, "height": height, "gsd": ground.gsd, "picture": _data_address(picture)}
+    before, between, behind = _split(_TEMPLATE.read_text(encoding="utf-8"))
+    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+        file.write(before + _script(about) + between)
+        for i, roof in enumerate(roofs):
+            words = "\n".join(f"{name}: {value}" for name, value in attributes(roof, ground, categories).items())
+            file.write((",\n" if i else "") + _script([words, *_rings(roof)]))
+        file.write(behind)
+
+
+def _split(template: str) -> tuple[str, str, str]:
+    before, rest = template.split("/*MAP*/")
+    between, behind = rest.split("/*ROOFS*/")
+    return before, between, behind
+
+
+def _rings(roof: Roof) -> list[list[float]]:
+    """Corners to a tenth of a pixel, x and y in turn."""
+    rings = (roof.polygon.exterior, *roof.polygon.interiors)
+    return [np.round(shapely.get_coordinates(ring)[:-1], 1).ravel().tolist() for ring in rings]
+
+
+def _data_address(picture: NDArray[np.uint8]) -> str:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="JPEG", quality=_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _script(content: object) -> str:
+    """JSON that may stand inside a script: no text in it can end the script."""
+    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,0 +1,23 @@
+"""Probabilities in one byte: steps of half a percent, rounded down, 255 where there is no data.
+
+A threshold that is a multiple of 0.005 cuts a stored value exactly where it would cut the float.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEP = 0.005  # of a stored value
+NODATA = 255  # stored where nobody knows
+
+
+def stored(probability: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Probability float32 (K, h, w) in [0, 1] to stored values uint8 (K, h, w); valid bool (h, w)."""
+    steps = np.floor(probability.astype(np.float64) * round(1 / STEP))
+    return np.where(valid, steps, NODATA).astype(np.uint8)
+
+
+def at_least(values: NDArray[np.uint8], threshold: float) -> NDArray[np.uint8]:
+    """Mask uint8 of stored values: 1 where there is data and its probability reaches `threshold`."""
+    least = np.ceil(round(threshold / STEP, 6))
+    mask: NDArray[np.uint8] = ((values >= least) & (values != NODATA)).astype(np.uint8)
+    return mask

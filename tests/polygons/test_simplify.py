@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from shapely import affinity, box
+
+from rooftop.polygons.simplify import simplified
+from rooftop.polygons.walls import unsound
+from rooftop.raster.polygonise import polygonise_labels
+
+labels = hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 3))
+
+
+def traced(labels):
+    return [polygon for _, polygon in polygonise_labels(labels)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(labels, st.sampled_from([0.0, 0.5, 1.0, 3.0]))
+def test_whatever_is_simplified_is_valid_and_does_not_overlap(labels, tolerance):
+    polygons = traced(labels)
+    simple = simplified(polygons, tolerance).polygons()
+    assert len(simple) == len(polygons)
+    assert not unsound(simple).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(labels)
+def test_holes_stay(labels):
+    polygons = traced(labels)
+    simple = simplified(polygons, 1.0).polygons()
+    assert [len(polygon.interiors) for polygon in simple] == [len(polygon.interiors) for polygon in polygons]
+
+
+@pytest.mark.parametrize("turn", [0, 7, 22, 40])
+def test_shared_walls_stay_shared(labelled, row_houses, turn):
+    left, middle, right, alone = simplified(traced(labelled(row_houses, turn)), 1.0).polygons()
+    together = shapely.union_all([left, middle, right])
+    assert together.geom_type == "Polygon"
+    assert not together.interiors
+    assert left.intersection(middle).length > 18
+    assert middle.intersection(right).length > 18
+    assert alone.disjoint(together)
+
+
+@pytest.mark.parametrize("turn", [0, 7, 22, 45])
+def test_a_turned_rectangle_has_four_corners_and_its_area(labelled, turn):
+    (simple,) = simplified(traced(labelled([box(20, 20, 70, 45)], turn)), 1.0).polygons()
+    assert len(simple.exterior.coords) - 1 <= 8
+    expected = affinity.rotate(box(20, 20, 70, 45), turn, origin=(45, 35))
+    assert simple.intersection(expected).area / simple.union(expected).area > 0.96
+
+
+def test_a_roof_in_the_courtyard_of_another_fits_it():
+    labels = np.ones((20, 30), np.int32)
+    labels[5:15, 8:22] = 2
+    outer, inner = simplified(traced(labels), 1.0).polygons()
+    assert outer.interiors[0].equals(inner.exterior)
+
+
+def test_what_is_too_small_to_simplify_stays():
+    (one,) = simplified(traced(np.array([[0, 0], [0, 1]], np.int32)), 5.0).polygons()
+    assert one.is_valid
+    assert one.area > 0
