@@ -9,7 +9,7 @@ def picture(identity=1, **fields):
 
 
 def annotation(identity=1, **fields):
-    return {"id": identity, "image_id": 1, "category_id": 100, "segmentation": [SQUARE]} | fields
+    return {"id": identity, "image_id": 1, "category_id": 100, "segmentation": [[*SQUARE]]} | fields
 
 
 def document(annotations=(), pictures=None, categories=None):
