@@ -162,6 +162,20 @@ def test_sweep_ends_with_one_table_and_a_failed_job_stops_no_other(run_script, t
     assert "sweep.csv" in text
 
 
+def test_a_sweep_started_again_runs_only_what_is_missing(run_script, tiny, tmp_path, fast):
+    common = ("train", "-m", *fast, f"data.root={tiny}", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert run_script(*common, "loss=bce,dice")[0] == 0
+    first, second = (tmp_path / "sweep" / job / "model.safetensors" for job in "01")
+    stamp = first.stat().st_mtime_ns
+    (tmp_path / "sweep" / "1" / "job.json").unlink()
+    second.unlink()
+    code, text = run_script(*common, "loss=bce,dice")
+    assert code == 0, text
+    assert first.stat().st_mtime_ns == stamp
+    assert second.is_file()
+    assert [row["status"] for row in table(tmp_path / "sweep" / "sweep.csv")] == ["done", "done"]
+
+
 @pytest.mark.parametrize("experiment", ["original"])
 def test_experiments_train(run_script, tiny, tmp_path, experiment):
     code, text = run_script(

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from rooftop.config.check import check
 from rooftop.config.compose import CONF, compose_for_check
 from rooftop.errors import RooftopError
-from rooftop.files import write_json
+from rooftop.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
@@ -81,19 +81,34 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         with _one_sentence():
             return function(cfg)
+    overrides = list(HydraConfig.get().overrides.task)
+    before = _finished(overrides)
+    if before is not None:
+        log.info("job %s is done already", HydraConfig.get().job.num)
+        return before
     start = time.monotonic()
-    status: dict[str, object] = {"status": "failed"}
+    status: dict[str, object] = {"status": "failed", "overrides": overrides}
     score: float | None = float("nan")
     with _as_single_run():
         try:
             score = function(cfg)
-            status = {"status": "done"}
+            status |= {"status": "done", "score": score}
         except Exception as error:
             log.exception("job %s failed", HydraConfig.get().job.num)
             status["error"] = f"{type(error).__name__}: {error}"
         status["seconds"] = round(time.monotonic() - start, 1)
         write_json(run_folder() / "job.json", status)
     return score
+
+
+def _finished(overrides: list[str]) -> float | None:
+    """Score of a job that an earlier start of the same sweep (same `hydra.sweep.dir`) has done, or None."""
+    path = run_folder() / "job.json"
+    if not path.is_file():
+        return None
+    earlier = read_json(path)
+    done = earlier["status"] == "done" and earlier["overrides"] == overrides
+    return float(earlier["score"]) if done else None
 
 
 @contextmanager

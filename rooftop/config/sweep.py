@@ -1,17 +1,16 @@
 """The table at the end of a sweep: one row a job, read from the job folders, so that any launcher may have run them."""
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from rooftop.files import whole
+from rooftop.files import read_json, whole
 
 COLUMNS = ("job", "status", "monitor", "iou", "f1", "precision", "recall", "seconds", "error")
 
@@ -41,14 +40,13 @@ def _number(folder: Path) -> tuple[int, str]:
 
 
 def _row(job: Path) -> dict[str, Any]:
-    row: dict[str, Any] = {"job": job.name, **json.loads((job / "job.json").read_text(encoding="utf-8"))}
-    overrides = job / ".hydra" / "overrides.yaml"
-    if overrides.is_file():
-        pairs = (str(item).lstrip("+~").partition("=") for item in OmegaConf.load(overrides))
-        row.update({key: value for key, _, value in pairs if key not in COLUMNS})
+    status = read_json(job / "job.json")
+    row: dict[str, Any] = {"job": job.name, **{key: value for key, value in status.items() if key in COLUMNS}}
+    pairs = (item.lstrip("+~").partition("=") for item in status["overrides"])
+    row.update({key: value for key, _, value in pairs if key not in COLUMNS})
     scores = job / "scores.json"
     if row["status"] == "done" and scores.is_file():
-        content = json.loads(scores.read_text(encoding="utf-8"))
+        content = read_json(scores)
         row["monitor"] = content["monitor"]["value"]
         row.update({key: value for key, value in content["pixel"].items() if key in COLUMNS})
     return row
