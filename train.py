@@ -33,7 +33,7 @@ def main(cfg: DictConfig) -> float:
     folder, data = run_folder(), make_data(cfg)
     task = make_task(cfg, classes=len(data.categories))
     history = History(folder, monitor=cfg.monitor.name, mode=cfg.monitor.mode)
-    board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures)
+    board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     finish = WriteRun(folder, make_card(cfg, task, data), history, pictures=cfg.pictures)
     trainer = make_trainer(cfg, folder, callbacks=[history, board, finish])
     last = folder / "checkpoints" / "last.ckpt" if cfg.resume else None

@@ -23,14 +23,15 @@ class Board(Callback):
         settings: flat settings of the run, for the table of hyperparameters.
         threshold: probability from which on a pixel is called roof.
         pictures: how many validation pictures are shown each epoch; always the same.
+        graph: whether to draw the network; a compiled one cannot be traced.
     """
 
-    def __init__(self, settings: dict[str, Any], *, threshold: float, pictures: int) -> None:
-        self.settings, self.threshold, self.pictures = settings, threshold, pictures
+    def __init__(self, settings: dict[str, Any], *, threshold: float, pictures: int, graph: bool) -> None:
+        self.settings, self.threshold, self.pictures, self.graph = settings, threshold, pictures, graph
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the graph, once."""
-        if trainer.current_epoch == 0:
+        if self.graph and trainer.current_epoch == 0:
             sample = _data(trainer).dataset("train")[0]
             image = sample["image"][None].to(pl_module.device)
             for writer in _writers(trainer):

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,12 @@ class History(Callback):
         """Draw the learning curve."""
         if trainer.is_global_zero and self.rows:
             learning_curve(self.folder / "pictures" / "learning_curve.png", self.rows, best=int(self.best["epoch"]))
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Say how to go on after Ctrl-C."""
+        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
+            how = f"go on with: python train.py resume={self.folder}" if self.rows else "no epoch was finished."
+            print(f"\nstopped in epoch {trainer.current_epoch + 1}; {how}", file=sys.stderr)
 
     def _write(self) -> None:
         columns = sorted({key for row in self.rows for key in row}, key=lambda key: (key != "epoch", key))

@@ -80,7 +80,7 @@ def _resumed(arguments: list[str]) -> list[str]:
     for needed in (folder / ".hydra" / "config.yaml", folder / "checkpoints" / "last.ckpt"):
         if not needed.is_file():
             raise RunError(
-                f"resume={folder}: {needed.relative_to(folder)} is missing; name a folder that train.py made."
+                f"resume={folder}: {needed.relative_to(folder)} is missing; name a run that finished an epoch."
             )
     rest = [argument for argument in arguments if argument not in asked]
     quoted = f"'{folder}'"
