@@ -110,7 +110,14 @@ def look(folder: Path, name: str) -> Look:
         pixels = read_picture(picture_path(folder, name))
     except DataError as error:
         nothing = np.zeros(3)
-        return str(error), (0, 0), bytes(16), np.zeros((SIDE, SIDE), np.uint8), nothing, nothing
+        return (
+            str(error).removeprefix(f"{folder / name}: "),
+            (0, 0),
+            bytes(16),
+            np.zeros((SIDE, SIDE), np.uint8),
+            nothing,
+            nothing,
+        )
     image = Image.fromarray(pixels)
     small = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)

@@ -1,5 +1,6 @@
 """Annotations of a split: crossings, copies, slips, and what is stated wrongly; sizes and shares for the histograms."""
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ class Shape:
         polygons = shapely.polygons([shapely.linearrings(ring) for ring in thing.rings or ()])
         low, high = np.reshape(shapely.total_bounds(polygons), (2, 2))
         broken = polygons[~shapely.is_valid(polygons)]
-        fault = str(shapely.is_valid_reason(broken[0])) if len(broken) else ""
+        fault = _short(shapely.is_valid_reason(broken[0])) if len(broken) else ""
         area, length = float(shapely.area(polygons).sum()), float(shapely.length(polygons).sum())
         if fault:  # parts that run the other way round would be subtracted
             area = float(rasterise([thing], height, width).sum())
@@ -143,6 +144,11 @@ def _check(thing: CocoObject, shape: Shape, picture: str, box: NDArray[np.float6
 
 def _finding(kind: str, thing: CocoObject, picture: str, detail: str, weight: float = 0.0) -> Finding:
     return Finding(kind, picture, detail, weight, thing.annotation_id)
+
+
+def _short(reason: str) -> str:
+    """What shapely says of a broken ring, its coordinates with one digit."""
+    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", reason)
 
 
 def _numbers(box: NDArray[np.float64]) -> str:

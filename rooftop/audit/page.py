@@ -1,5 +1,6 @@
 """The report as one HTML file that needs nothing else: what was found, the worst of each kind, histograms."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -23,9 +24,11 @@ h3 { margin: 1.6rem 0 .2rem; font-size: 1.05rem; } p { margin: .3rem 0; } .soft,
 table { border-collapse: collapse; margin: .6rem 0; } th { color: var(--soft); font-weight: 600; text-align: left; }
 td, th { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; } code { font-size: .9em; }
-.row { display: flex; flex-wrap: wrap; gap: 1.1rem; align-items: flex-end; } figure { margin: 0; max-width: 380px; }
-figcaption { font-size: .8rem; overflow-wrap: anywhere; } .pair { display: flex; gap: 4px; align-items: flex-end; }
-.nothing { width: 180px; height: 120px; display: grid; place-items: center; background: #f6f8fa; color: var(--soft); }
+.row { display: flex; flex-wrap: wrap; gap: 1.1rem; align-items: flex-start; } figure { margin: 0; min-width: 180px; }
+
+figcaption { font-size: .8rem; overflow-wrap: anywhere; width: min-content; min-width: 100%; }
+.pair { display: flex; gap: 4px; align-items: flex-end; }
+.kinds { display: flex; flex-wrap: wrap; column-gap: 2.6rem; align-items: flex-start; }
 svg { display: block; } svg polygon { fill: none; vector-effect: non-scaling-stroke; }
 polygon.other { stroke: #ffd33d; stroke-width: 1; } polygon.chosen { stroke: #ff2d20; stroke-width: 2.5; }
 .histogram rect { fill: #4878a8; } .histogram line { stroke: var(--line); }
@@ -37,7 +40,9 @@ def write_page(path: Path, title: str, splits: Sequence[Split]) -> None:
     """Write the report of an audit, whole or not at all."""
     by_name = {split.name: split for split in splits}
     body = [_head(title, splits), _overview(splits), _table(splits)]
-    body += ["<h2>The worst of each kind</h2>", *(_kind(kind, splits, by_name) for kind in KINDS)]
+    worst = "".join(_kind(kind, splits, by_name) for kind in KINDS)
+    if worst:
+        body.append(f'<h2>The worst of each kind</h2><div class="kinds">{worst}</div>')
     body += ["<h2>Distributions</h2>", *(_distributions(split, splits) for split in splits if split.statistics.counts)]
     text = f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>"
     with whole(path) as part:
@@ -85,10 +90,15 @@ def _table(splits: Sequence[Split]) -> str:
         if any(counts):
             cells = "".join(f'<td class="number">{count:,}' for count in counts)
             grade = '<span class="bad">error</span>' if meaning.is_error else '<span class="soft">note</span>'
-            lines += f"<tr><td>{kind}<td>{grade}{cells}<td>{meaning.remedy}</tr>"
+            lines += f"<tr><td>{kind}<td>{grade}{cells}<td>{_code(meaning.remedy)}</tr>"
     if not lines:
         return '<h2>Findings</h2><p class="good">Nothing was found.</p>'
     return f"<h2>Findings</h2><table><tr><th>kind<th>{head}<th>what to do</tr>{lines}</table>"
+
+
+def _code(text: str) -> str:
+    """Words between backticks as code."""
+    return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
 
 
 def _kind(kind: str, splits: Sequence[Split], by_name: dict[str, Split]) -> str:
@@ -96,7 +106,7 @@ def _kind(kind: str, splits: Sequence[Split], by_name: dict[str, Split]) -> str:
     figures = [_figure(split, finding, by_name) for split in splits for finding in split.findings.worst(kind, SHOWN)]
     if not figures:
         return ""
-    return f"<h3>{kind}</h3><div class=row>{''.join(figures)}</div>"
+    return f"<section><h3>{kind}</h3><div class=row>{''.join(figures)}</div></section>"
 
 
 def _figure(split: Split, finding: Finding, by_name: dict[str, Split]) -> str:

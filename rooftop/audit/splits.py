@@ -124,7 +124,7 @@ def _check_masks(split: Split, masks: Path) -> None:
         try:
             size = list(read_size(mask))
         except DataError as error:
-            split.findings.add(Finding("unreadable picture", name, str(error)))
+            split.findings.add(Finding("unreadable picture", name, f"its mask {error}"))
             continue
         if any(real) and size != real:
             detail = f"{size[1]} x {size[0]} mask, {real[1]} x {real[0]} picture"
@@ -149,6 +149,6 @@ def _compare(splits: Sequence[Split]) -> Pairs:
         partner = (splits[owner[first]].name, names[first])
         split = splits[owner[second]]
         if owner[first] != owner[second]:
-            kind, detail = "leak", f"{detail} as in {partner[0]}"
+            kind = "leak"
         split.findings.add(Finding(kind, names[second], detail, float(correlation), partner=partner))
     return pairs

@@ -2,10 +2,12 @@
 
 import base64
 import io
-from html import escape
+import math
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from pycocotools import mask as coco
 
 from rooftop.audit.findings import Finding
 from rooftop.audit.splits import Split
@@ -16,41 +18,62 @@ from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import rasterise
 
 _SIDE = 180  # pixels of the longer side
+_AROUND = 24.0  # pixels of surroundings at least that are shown of an object
+Box = tuple[int, int, int, int]
 
 
 def thumbnail(split: Split, finding: Finding) -> str:
-    """The picture of a finding as SVG text, its annotations drawn, the one in question in red."""
+    """The picture of a finding as SVG text; of an annotation its surroundings, with the annotation in red.
+
+    Nothing, where there is no picture that could be shown.
+    """
     row = split.rows.get(finding.picture)
-    if row is None:
-        return _nothing("no picture")
-    objects = split.index.objects(row) if split.index is not None else []
-    return _picture(split, finding.picture, objects, finding.annotation)
-
-
-def _picture(split: Split, name: str, objects: list[CocoObject], chosen: int | None) -> str:
-    """One picture with outlines over it."""
+    objects = split.index.objects(row) if split.index is not None and row is not None else []
     try:
-        image = Image.fromarray(read_picture(picture_path(split.images, name)))
+        image = Image.fromarray(read_picture(picture_path(split.images, finding.picture)))
     except DataError:
-        return _nothing("cannot be read")
-    width, height = image.size
-    image.thumbnail((2 * _SIDE, 2 * _SIDE))
+        return ""
+    chosen = [thing for thing in objects if thing.annotation_id == finding.annotation]
+    window = _window(chosen[0], *image.size) if chosen else (0, 0, *image.size)
+    others = [_outline(thing, image, "other") for thing in objects if thing not in chosen]
+    return _picture(image, window, "".join(others + [_outline(thing, image, "chosen") for thing in chosen]))
+
+
+def _window(thing: CocoObject, width: int, height: int) -> Box:
+    """Left, top, right, bottom of the surroundings of an object, inside the picture."""
+    x, y, w, h = coco.toBbox(thing.rle) if thing.rle else _bounds(np.concatenate(thing.rings or []))
+    side = max(w, h, _AROUND)
+    left, top = max(0, int(x + w / 2 - side)), max(0, int(y + h / 2 - side))
+    right, bottom = min(width, math.ceil(x + w / 2 + side)), min(height, math.ceil(y + h / 2 + side))
+    return left, top, max(right, left + 1), max(bottom, top + 1)
+
+
+def _bounds(points: NDArray[np.float64]) -> list[float]:
+    """x, y, width, height."""
+    low = points.min(axis=0)
+    return [*low, *(points.max(axis=0) - low)]
+
+
+def _picture(image: Image.Image, window: Box, lines: str) -> str:
+    """A part of a picture with outlines over it."""
+    left, top, right, bottom = window
+    width, height = right - left, bottom - top
     scale = _SIDE / max(width, height)
-    ordered = sorted(objects, key=lambda thing: thing.annotation_id == chosen)
-    lines = "".join(_outline(thing, height, width, is_chosen=thing.annotation_id == chosen) for thing in ordered)
+    part = image.crop(window)
+    part.thumbnail((2 * _SIDE, 2 * _SIDE))
     return (
-        f'<svg viewBox="0 0 {width} {height}" width="{width * scale:.0f}" height="{height * scale:.0f}">'
-        f'<image href="{_inline(image)}" width="{width}" height="{height}"/>{lines}</svg>'
+        f'<svg viewBox="{left} {top} {width} {height}" width="{width * scale:.0f}" height="{height * scale:.0f}">'
+        f'<image href="{_inline(part)}" x="{left}" y="{top}" width="{width}" height="{height}" '
+        f'preserveAspectRatio="none"/>{lines}</svg>'
     )
 
 
-def _outline(thing: CocoObject, height: int, width: int, *, is_chosen: bool) -> str:
-    """The rings of an object."""
+def _outline(thing: CocoObject, image: Image.Image, name: str) -> str:
+    """The rings of an object, drawn in the style of that name."""
     rings = thing.rings
     if rings is None:
-        shapes = polygonise(rasterise([thing], height, width))
+        shapes = polygonise(rasterise([thing], image.height, image.width))
         rings = [np.asarray(ring.coords) for shape in shapes for ring in (shape.exterior, *shape.interiors)]
-    name = "chosen" if is_chosen else "other"
     return "".join(
         f'<polygon class="{name}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in ring)}"/>' for ring in rings
     )
@@ -61,7 +84,3 @@ def _inline(image: Image.Image) -> str:
     text = io.BytesIO()
     image.convert("RGB").save(text, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(text.getvalue()).decode()
-
-
-def _nothing(reason: str) -> str:
-    return f'<div class="nothing">{escape(reason)}</div>'

@@ -30,7 +30,7 @@ def test_it_shows_findings_and_needs_no_other_file(planted, tmp_path):
     assert "3 errors" in text
     assert 'polygon class="chosen"' in text
     assert text.count("data:image/jpeg;base64,") >= 3
-    assert "cannot be read" in text
+    assert "val/val_3.png, not a picture that can be read" in text
     assert not re.search(r"(src|href)=\"(?!data:)", text)
     assert "http" not in text
 
