@@ -99,9 +99,19 @@ class MakeMasksConfig:
     init: bool
 
 
+@dataclass
+class CheckDataConfig:
+    """Keys of `conf/check_data.yaml`."""
+
+    data: DataConfig
+    processes: int
+    fix: str | None
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "make_masks": MakeMasksConfig,
+    "check_data": CheckDataConfig,
 }

@@ -1,0 +1,81 @@
+"""Look at a data set before spending time on it: broken, missing, duplicate, leaking; exit code 1 if it has errors.
+
+python check_data.py                                        the embedded data set
+python check_data.py data=crowdai data.root=DIR
+python check_data.py data=crowdai data.root=DIR fix=CLEAN   cleaned, leak-free annotation files besides
+"""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
+from rooftop.coco import open_index
+from rooftop.config import run_folder, script
+from rooftop.data.layout import check_layout
+from rooftop.files import write_json
+
+log = logging.getLogger(__name__)
+WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into the first of these
+BAR = (
+    "{task.description}",
+    BarColumn(),
+    MofNCompleteColumn(),
+    TaskProgressColumn(show_speed=True),
+    TimeRemainingColumn(),
+)
+
+
+@script
+def main(cfg: DictConfig) -> None:
+    """Audit the splits, write the reports, and if asked for the cleaned files."""
+    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    folder, splits = run_folder(), open_splits(data)
+    with Progress(*BAR) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            tasks.setdefault(what, bar.add_task(what, total=total) if what not in tasks else None)
+            bar.update(tasks[what], completed=done)
+
+        pairs = audit(splits, folder / "facts", processes=cfg.processes, progress=show)
+    result = report(splits)
+    if cfg.fix:
+        result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs)
+        log.info("cleaned annotation files are in %s", cfg.fix)
+    write_json(folder / "report.json", result)
+    write_page(folder / "report.html", data["name"], splits)
+    tell(splits)
+    log.info("%d errors; pictures of the worst in %s", result["errors"], folder / "report.html")
+    sys.exit(1 if result["errors"] else 0)
+
+
+def open_splits(data: dict[str, Any]) -> list[Split]:
+    """The splits that the data configuration names, in order of worth."""
+    root, parts = Path(data["root"]), {name: data[name] for name in WORTH if data[name]}
+    check_layout(root, parts)
+    return [
+        Split(
+            name,
+            root / part["images"],
+            index=open_index(root / part["annotations"], cache=Path(data["cache"])) if part["annotations"] else None,
+            masks=root / part["masks"] if part["masks"] else None,
+        )
+        for name, part in parts.items()
+    ]
+
+
+def tell(splits: list[Split]) -> None:
+    """Log how many of each kind were found."""
+    for split in splits:
+        for kind, meaning in KINDS.items():
+            if count := split.findings.count(kind):
+                log.info("%s: %s %s (%s)", split.name, f"{count:,}", kind, "error" if meaning.is_error else "note")
+
+
+if __name__ == "__main__":
+    main()

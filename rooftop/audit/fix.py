@@ -1,0 +1,111 @@
+"""Cleaned annotation files, beside the originals, never over them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import shapely
+from shapely import Polygon
+
+from rooftop.audit.duplicates import Pairs, groups
+from rooftop.audit.splits import Split
+from rooftop.coco import CocoObject, Picture, measured, write_annotations
+from rooftop.errors import DataError
+from rooftop.raster.rasterise import encode, rasterise
+
+
+def write_fixed(folder: Path, splits: Sequence[Split], pairs: Pairs) -> dict[str, dict[str, int]]:
+    """Write `<folder>/<split>.json` of every split with annotations.
+
+    Pictures without a readable file, or of another size, are left out, and all copies of a picture but the first: the
+    splits come in order of worth, so that what is in an earlier one is in no later one, turned or mirrored neither.
+    Crossing outlines are repaired by shapely's `make_valid`, second copies of an annotation are left out, and areas and
+    boxes are measured anew.
+
+    Returns:
+        how many pictures were kept and left out, by split.
+
+    Raises:
+        DataError: the folder holds one of the files that were read.
+    """
+    keep = _first_of_group(splits, pairs)
+    report = {}
+    for split, kept in zip(splits, keep, strict=True):
+        if split.index is None:
+            continue
+        target = folder / f"{split.name}.json"
+        if target.exists() and target.samefile(split.index.source):
+            raise DataError(f"fix={folder} holds {target.name} itself; give another folder, originals are not touched.")
+        write_annotations(target, _pictures(split, kept), split.index.categories)
+        report[split.name] = {"pictures": sum(kept), "left_out": len(kept) - sum(kept)}
+    return report
+
+
+def _first_of_group(splits: Sequence[Split], pairs: Pairs) -> list[list[bool]]:
+    """Of every split, whether each picture can be used and is the first of its group."""
+    usable = [_usable(split) for split in splits]
+    label = groups(pairs, sum(map(len, usable)))
+    taken: set[int] = set()
+    keep, start = [], 0
+    for part in usable:
+        kept = []
+        for i, is_usable in enumerate(part, start):
+            kept.append(is_usable and int(label[i]) not in taken)
+            if is_usable:
+                taken.add(int(label[i]))
+        keep.append(kept)
+        start += len(part)
+    return keep
+
+
+def _usable(split: Split) -> list[bool]:
+    """Whether each picture has a readable file of the size stated."""
+    assert split.facts is not None
+    if split.index is None:
+        return [not fault for fault in split.facts.fault]
+    fits = (split.facts.sizes == split.index.sizes).all(axis=1)
+    seen: set[str] = set()
+    usable = []
+    for name, fault, is_fitting in zip(split.names, split.facts.fault, fits, strict=True):
+        usable.append(not fault and bool(is_fitting) and name not in seen)
+        seen.add(name)
+    return usable
+
+
+def _pictures(split: Split, kept: Sequence[bool]) -> Iterator[Picture]:
+    """The pictures to keep, with cleaned annotations."""
+    assert split.index is not None
+    for i in np.flatnonzero(kept).tolist():
+        height, width = split.index.sizes[i].tolist()
+        seen: list[CocoObject] = []
+        for thing in split.index.objects(i):
+            copy = any(
+                replace(thing, annotation_id=0, area=0) == replace(other, annotation_id=0, area=0) for other in seen
+            )
+            if not copy:
+                seen.append(thing)
+        objects = [measured(fixed, height, width) for thing in seen if (fixed := repaired(thing, height, width))]
+        yield Picture(int(split.index.ids[i]), split.index.names[i], height, width, objects)
+
+
+def repaired(thing: CocoObject, height: int, width: int) -> CocoObject | None:
+    """The same object with rings that do not cross; None if nothing is left of it.
+
+    Rings become the polygons that shapely's `make_valid` makes of them; if one has a hole, which COCO's rings cannot
+    say, the object becomes run lengths.
+    """
+    if thing.rings is None or all(Polygon(ring).is_valid for ring in thing.rings):
+        return thing
+    valid = [shapely.make_valid(Polygon(ring)) for ring in thing.rings]
+    polygons = [part for shape in valid for part in shapely.get_parts(shape, return_index=False) if _is_area(part)]
+    polygons = [piece for part in polygons for piece in shapely.get_parts(part) if piece.area > 0]
+    if not polygons:
+        return None
+    if any(polygon.interiors for polygon in polygons):
+        return replace(thing, rings=None, rle=encode(rasterise(polygons, height, width)))
+    return replace(thing, rings=[np.asarray(polygon.exterior.coords)[:-1] for polygon in polygons])
+
+
+def _is_area(shape: shapely.Geometry) -> bool:
+    return shape.geom_type in ("Polygon", "MultiPolygon")

@@ -1,0 +1,177 @@
+"""Annotations of a split: crossings, copies, slips, and what is stated wrongly; sizes and shares for the histograms."""
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from rooftop.audit.findings import Finding
+from rooftop.coco import CocoObject, Index
+from rooftop.coco.boxes import stated_boxes
+from rooftop.raster.rasterise import rasterise
+
+TINY = 4.0  # square pixels
+_LOOSE = 0.1  # share by which a stated area may differ; annotators count pixels or measure outlines
+_CORNER = 1.5  # pixels by which a stated box may differ
+_BATCH = 256
+
+Boxes = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+@dataclass
+class Statistics:
+    """Numbers over a split. areas: of each object, in square pixels. shares: of each picture covered by objects.
+
+    counts: objects of each picture. kinds: objects of each category, by its id.
+    """
+
+    areas: list[float] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    kinds: dict[int, int] = field(default_factory=dict)
+
+    def merge(self, other: "Statistics") -> None:
+        """Take in the numbers of other pictures."""
+        self.areas += other.areas
+        self.shares += other.shares
+        self.counts += other.counts
+        for kind, count in other.kinds.items():
+            self.kinds[kind] = self.kinds.get(kind, 0) + count
+
+
+def check_outlines(
+    index: Index, *, processes: int = 1, progress: Callable[[int], None] | None = None
+) -> tuple[list[Finding], Statistics]:
+    """Check every annotation that the index holds."""
+    batches = [range(start, min(start + _BATCH, len(index))) for start in range(0, len(index), _BATCH)]
+    check = partial(_check_pictures, index, stated_boxes(index.source))
+    findings: list[Finding] = []
+    statistics = Statistics()
+    with ProcessPoolExecutor(max(1, min(processes, len(batches)))) as pool:
+        results = pool.map(check, batches) if processes > 1 else map(check, batches)
+        for batch, (found, numbers) in zip(batches, results, strict=True):
+            findings += found
+            statistics.merge(numbers)
+            if progress:
+                progress(len(batch))
+    return findings, statistics
+
+
+def _check_pictures(index: Index, boxes: Boxes, rows: Sequence[int]) -> tuple[list[Finding], Statistics]:
+    """The findings and the numbers of some pictures."""
+    findings: list[Finding] = []
+    statistics = Statistics()
+    for i in rows:
+        objects, (height, width) = index.objects(i), index.sizes[i].tolist()
+        shapes = [Shape.of(thing, height, width) for thing in objects]
+        seen: dict[object, int] = {}
+        for thing, shape in zip(objects, shapes, strict=True):
+            findings += _check(thing, shape, index.names[i], _box(boxes, thing.annotation_id))
+            outline = _outline(thing)
+            if outline in seen:
+                detail = f"equals annotation {seen[outline]}"
+                findings.append(_finding("duplicated annotation", thing, index.names[i], detail))
+            seen.setdefault(outline, thing.annotation_id)
+        _count(statistics, objects, shapes)
+        statistics.shares.append(float(rasterise([o for o in objects if not o.is_crowd], height, width).mean()))
+    return findings, statistics
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Measures of one object.
+
+    area: of the outline, in square pixels. length: of the outline. box: x, y, width, height. fault: of a ring, or "".
+    """
+
+    area: float
+    length: float
+    box: NDArray[np.float64]
+    fault: str
+    thing: CocoObject
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, thing: CocoObject, height: int, width: int) -> "Shape":
+        """Measure an object."""
+        if thing.rle is not None:
+            return cls(float(coco.area(thing.rle)), 0.0, coco.toBbox(thing.rle), "", thing, (height, width))
+        polygons = shapely.polygons([shapely.linearrings(ring) for ring in thing.rings or ()])
+        low, high = np.reshape(shapely.total_bounds(polygons), (2, 2))
+        broken = polygons[~shapely.is_valid(polygons)]
+        fault = _short(shapely.is_valid_reason(broken[0])) if len(broken) else ""
+        area, length = float(shapely.area(polygons).sum()), float(shapely.length(polygons).sum())
+        if fault:  # parts that run the other way round would be subtracted
+            area = float(rasterise([thing], height, width).sum())
+        return cls(area, length, np.concatenate([low, high - low]), fault, thing, (height, width))
+
+    def fits_area(self, stated: float) -> bool:
+        """Whether a stated area is that of the outline or that of its pixels, near enough."""
+        if abs(stated - self.area) <= _LOOSE * self.area + self.length / 2 + 1:
+            return True
+        drawn = float(rasterise([self.thing], *self.size).sum())
+        return abs(stated - drawn) <= _LOOSE * drawn + 1
+
+    def fits_box(self, stated: NDArray[np.float64]) -> bool:
+        """Whether a stated box is that of the outline, or of its part inside the picture."""
+        limit = np.array(self.size[::-1], np.float64)
+        low, high = np.clip([self.box[:2], self.box[:2] + self.box[2:]], 0, limit)
+        inside = np.concatenate([low, high - low])
+        return any(bool(np.abs(stated - box).max() <= _CORNER) for box in (self.box, inside))
+
+
+def _check(thing: CocoObject, shape: Shape, picture: str, box: NDArray[np.float64]) -> list[Finding]:
+    """What is wrong with one annotation."""
+    found = []
+    if shape.fault:
+        found.append(_finding("self-crossing outline", thing, picture, shape.fault, shape.area))
+    if shape.area < TINY:
+        found.append(_finding("tiny outline", thing, picture, f"{shape.area:.3g} square pixels", -shape.area))
+    if not np.isnan(thing.area) and not shape.fits_area(thing.area):
+        detail = f"{thing.area:.6g} stated, {shape.area:.6g} measured"
+        found.append(_finding("wrong area", thing, picture, detail, abs(thing.area - shape.area)))
+    if not np.isnan(box).any() and not shape.fits_box(box):
+        detail = f"{_numbers(box)} stated, {_numbers(shape.box)} measured"
+        found.append(_finding("wrong box", thing, picture, detail, float(np.abs(box - shape.box).max())))
+    return found
+
+
+def _finding(kind: str, thing: CocoObject, picture: str, detail: str, weight: float = 0.0) -> Finding:
+    return Finding(kind, picture, detail, weight, thing.annotation_id)
+
+
+def _short(reason: str) -> str:
+    """What shapely says of a broken ring, its coordinates with one digit."""
+    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", reason)
+
+
+def _numbers(box: NDArray[np.float64]) -> str:
+    return "[" + ", ".join(f"{number:.6g}" for number in box) + "]"
+
+
+def _box(boxes: Boxes, identity: int) -> NDArray[np.float64]:
+    """The box that is stated for an annotation."""
+    ids, stated = boxes
+    place = int(np.searchsorted(ids, identity))
+    found: NDArray[np.float64] = stated[place] if place < len(ids) and ids[place] == identity else np.full(4, np.nan)
+    return found
+
+
+def _outline(thing: CocoObject) -> object:
+    """What two annotations share if one is a copy of the other."""
+    rings = tuple(ring.tobytes() for ring in thing.rings or ())
+    return thing.category_id, thing.is_crowd, rings, (thing.rle or {}).get("counts")
+
+
+def _count(statistics: Statistics, objects: Sequence[CocoObject], shapes: Sequence[Shape]) -> None:
+    """Add the objects of a picture to the numbers."""
+    statistics.counts.append(len(objects))
+    statistics.areas += [shape.area for shape in shapes]
+    for thing in objects:
+        statistics.kinds[thing.category_id] = statistics.kinds.get(thing.category_id, 0) + 1

@@ -1,0 +1,154 @@
+"""The audit of a data set: each split by itself, then the splits against one another."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from rooftop.audit.duplicates import Pairs, find_pairs
+from rooftop.audit.facts import Facts, gather
+from rooftop.audit.findings import Finding, Findings
+from rooftop.audit.outlines import Statistics, check_outlines
+from rooftop.coco import Index, unpaired
+from rooftop.errors import DataError
+from rooftop.raster.picture import list_pictures, read_size
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Split:
+    """One split. images: folder of the pictures. index: its annotations, or None with `masks`, a folder of masks."""
+
+    name: str
+    images: Path
+    index: Index | None = None
+    masks: Path | None = None
+    findings: Findings = field(default_factory=Findings)
+    statistics: Statistics = field(default_factory=Statistics)
+    facts: Facts | None = None
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        """File names of the pictures."""
+        if self.index is not None:
+            return self.index.names
+        return [path.name for path in list_pictures(self.images)]
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The row of each picture by its name."""
+        return {name: row for row, name in enumerate(self.names)}
+
+
+def audit(splits: Sequence[Split], store: Path, *, processes: int = 1, progress: Progress | None = None) -> Pairs:
+    """Fill in the findings of every split.
+
+    Args:
+        splits: to be looked at; in order of worth, so that of two copies the one in the earlier split is the original.
+        store: folder for what is known of pictures, so that a stopped audit goes on.
+        processes: that work at the same time.
+        progress: is told (what is done, pictures done, pictures in all).
+
+    Returns:
+        Pairs of equal or nearly equal pictures, as indices into all pictures of all splits, one split after the other.
+    """
+    for split in splits:
+        split.facts = gather(
+            split.images, split.names, store, processes=processes, progress=_part(progress, split, "pictures")
+        )
+        _check_files(split)
+        if split.index is not None:
+            found, split.statistics = check_outlines(
+                split.index, processes=processes, progress=_part(progress, split, "annotations")
+            )
+            _take(split, found)
+            for identity, reason in split.index.rejected.listed:
+                split.findings.add(Finding("annotation left out", "", reason, annotation=identity))
+            unlisted = len(split.index.rejected) - len(split.index.rejected.listed)
+            split.findings.unlisted["annotation left out"] = unlisted
+        elif split.masks is not None:
+            _check_masks(split, split.masks)
+    return _compare(splits)
+
+
+def _part(progress: Progress | None, split: Split, what: str) -> Callable[[int], None] | None:
+    """A progress function for one part of the work on one split."""
+    if progress is None:
+        return None
+    done = Counter[str]()
+
+    def tell(count: int) -> None:
+        done[what] += count
+        progress(f"{split.name} {what}", done[what], len(split.names))
+
+    return tell
+
+
+def _take(split: Split, found: Sequence[Finding]) -> None:
+    for finding in found:
+        split.findings.add(finding)
+
+
+def _check_files(split: Split) -> None:
+    """Compare entries with files."""
+    assert split.facts is not None
+    found = unpaired(split.images, split.names)
+    missing = set(found.missing)
+    _take(split, [Finding("missing file", name) for name in found.missing])
+    _take(split, [Finding("file without entry", name) for name in found.extra])
+    for i, (name, fault) in enumerate(zip(split.names, split.facts.fault, strict=True)):
+        if fault and name not in missing:
+            split.findings.add(Finding("unreadable picture", name, fault))
+        elif not fault and split.index is not None:
+            stated, real = split.index.sizes[i].tolist(), split.facts.sizes[i].tolist()
+            if stated != real:
+                detail = f"{stated[1]} x {stated[0]} stated, {real[1]} x {real[0]} in the file"
+                split.findings.add(Finding("size differs", name, detail))
+    twice = [name for name, count in Counter(split.names).items() if count > 1]
+    _take(split, [Finding("two entries of one file", name) for name in twice])
+
+
+def _check_masks(split: Split, masks: Path) -> None:
+    """Compare pictures with the masks beside them."""
+    assert split.facts is not None
+    by_stem = {path.stem: path for path in list_pictures(masks)}
+    for name, real in zip(split.names, split.facts.sizes.tolist(), strict=True):
+        mask = by_stem.get(Path(name).stem)
+        if mask is None:
+            split.findings.add(Finding("missing file", name, f"no mask in {masks}"))
+            continue
+        try:
+            size = list(read_size(mask))
+        except DataError as error:
+            split.findings.add(Finding("unreadable picture", name, f"its mask {error}"))
+            continue
+        if any(real) and size != real:
+            detail = f"{size[1]} x {size[0]} mask, {real[1]} x {real[0]} picture"
+            split.findings.add(Finding("mask of another size", name, detail))
+
+
+def _compare(splits: Sequence[Split]) -> Pairs:
+    """Find duplicates inside the splits and across them."""
+    facts = [split.facts for split in splits if split.facts is not None]
+    owner = np.repeat(np.arange(len(splits)), [len(part.fault) for part in facts])
+    names = [name for split in splits for name in split.names]
+    readable = np.array([not fault for part in facts for fault in part.fault], bool)
+    digest, small = (np.concatenate([getattr(part, name) for part in facts]) for name in ("digest", "small"))
+    pairs = find_pairs(digest, small, readable)
+    for (first, second), correlation, is_exact in zip(
+        pairs.pair.tolist(), pairs.correlation, pairs.is_exact, strict=True
+    ):
+        if names[first] == names[second] and owner[first] == owner[second]:
+            continue  # two entries of one file, which is a finding of its own
+        kind = "duplicate picture" if is_exact else "near duplicate picture"
+        detail = "the same pixels" if is_exact else f"correlation {correlation:.4f}"
+        partner = (splits[owner[first]].name, names[first])
+        split = splits[owner[second]]
+        if owner[first] != owner[second]:
+            kind = "leak"
+        split.findings.add(Finding(kind, names[second], detail, float(correlation), partner=partner))
+    return pairs

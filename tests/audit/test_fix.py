@@ -1,0 +1,82 @@
+"""Cleaned files are clean, leak-free, and the originals stay as they are."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from shapely import Polygon
+
+from rooftop.audit import Split, audit, write_fixed
+from rooftop.audit.fix import repaired
+from rooftop.coco import CocoObject, open_index
+from rooftop.errors import DataError
+from rooftop.raster.rasterise import rasterise
+from tests.audit.conftest import HEIGHT, WIDTH, scene
+
+
+def thing(*rings):
+    return CocoObject(1, 100, False, 1.0, [np.reshape(ring, (-1, 2)).astype(float) for ring in rings], None)
+
+
+def test_cleaned_files_have_no_errors_and_no_leaks(planted, tmp_path):
+    planted.add_picture("train", "leak.png", scene(3))
+    planted.add_picture("train", "turned.png", np.rot90(scene(13)).copy())
+    planted.add_picture("train", "copy.png", scene(21))
+    planted.add_annotation("val", 2, segmentation=[[10, 10, 30, 30, 30, 10, 10, 30]], area=200)
+    planted.add_annotation("val", 99)
+    first = planted.documents["test"]["annotations"][4]
+    planted.documents["test"]["annotations"].append(first | {"id": 77})
+    (planted.root / "train" / "train_5.png").unlink()
+    splits, pairs = planted.audit()
+    before = {path: hashlib.md5(path.read_bytes()).digest() for path in planted.root.glob("*.json")}
+
+    report = write_fixed(tmp_path / "clean", splits, pairs)
+
+    assert report["train"] == {"pictures": 5, "left_out": 4}
+    assert report["val"] == {"pictures": 6, "left_out": 0}
+    again = [
+        Split(s.name, s.images, index=open_index(tmp_path / "clean" / f"{s.name}.json", cache=tmp_path)) for s in splits
+    ]
+    audit(again, tmp_path / "store")
+    found = {kind for split in again for kind in split.findings.plain()}
+    assert found == {"file without entry"}
+    assert again[1].index.annotation_count == 7
+    assert before == {path: hashlib.md5(path.read_bytes()).digest() for path in planted.root.glob("*.json")}
+
+
+def test_two_entries_of_one_file_become_one(planted, tmp_path):
+    planted.add_entry("train", "train_2.png")
+    splits, pairs = planted.audit()
+    assert write_fixed(tmp_path / "clean", splits, pairs)["train"] == {"pictures": 6, "left_out": 1}
+
+
+def test_the_originals_are_never_overwritten(planted):
+    splits, pairs = planted.audit()
+    with pytest.raises(DataError, match="originals are not touched"):
+        write_fixed(planted.root, splits, pairs)
+
+
+def test_a_crossing_outline_keeps_its_area():
+    fixed = repaired(thing([10, 10, 30, 30, 30, 10, 10, 30]), HEIGHT, WIDTH)
+    assert len(fixed.rings) == 2
+    assert all(Polygon(ring).is_valid for ring in fixed.rings)
+    assert sum(Polygon(ring).area for ring in fixed.rings) == pytest.approx(200)
+
+
+def test_a_repair_with_a_hole_becomes_run_lengths():
+    # a square that touches itself around a hole
+    ring = [0, 0, 40, 0, 40, 40, 0, 40, 0, 0, 10, 10, 10, 20, 20, 20, 20, 10, 10, 10]
+    fixed = repaired(thing(ring), HEIGHT, WIDTH)
+    assert fixed.rings is None
+    drawn = rasterise([fixed], HEIGHT, WIDTH)
+    assert drawn[15, 15] == 0
+    assert drawn[5, 5] == 1
+
+
+def test_what_is_only_a_line_is_left_out():
+    assert repaired(thing([1, 1, 9, 9, 5, 5]), HEIGHT, WIDTH) is None
+
+
+def test_what_is_valid_stays_itself():
+    valid = thing([1, 1, 9, 1, 9, 9])
+    assert repaired(valid, HEIGHT, WIDTH) is valid

@@ -1,0 +1,159 @@
+"""Each kind of fault is planted and found, and nothing else is."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rooftop.audit import KINDS
+from tests.audit.conftest import HEIGHT, WIDTH, scene
+
+BOW_TIE = [[10, 10, 30, 30, 30, 10, 10, 30]]
+
+
+def compressed(pixels):
+    text = io.BytesIO()
+    Image.fromarray(pixels).save(text, "JPEG", quality=60)
+    return np.asarray(Image.open(text))
+
+
+def remove_file(data):
+    (data.root / "train" / "train_3.png").unlink()
+
+
+def truncate_file(data):
+    path = data.root / "val" / "val_1.png"
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def another_size(data):
+    data.documents["test"]["images"][2]["width"] = WIDTH + 1
+
+
+def second_entry(data):
+    data.add_entry("train", "train_2.png")
+
+
+def unknown_picture(data):
+    data.add_annotation("train", 999)
+
+
+def crossing(data):
+    data.add_annotation("val", 2, segmentation=BOW_TIE, area=200, bbox=[10, 10, 20, 20])
+
+
+def same_annotation(data):
+    first = data.documents["test"]["annotations"][4]
+    data.documents["test"]["annotations"].append(first | {"id": 77})
+
+
+def leak(data):
+    data.add_picture("train", "leak.png", scene(3))
+
+
+def turned_leak(data):
+    data.add_picture("train", "leak.png", np.rot90(scene(13), axes=(0, 1)).copy())
+
+
+def extra_file(data):
+    Image.fromarray(scene(99)).save(data.root / "train" / "extra.png")
+
+
+def copy(data):
+    data.add_picture("val", "copy.png", scene(12))
+
+
+def mirrored(data):
+    data.add_picture("train", "near.png", scene(21)[:, ::-1].copy())
+
+
+def recompressed(data):
+    data.add_picture("train", "near.png", compressed(scene(22)))
+
+
+def brightened(data):
+    data.add_picture("train", "near.png", (scene(23) * 0.8 + 30).astype(np.uint8))
+
+
+def tiny(data):
+    data.add_annotation("train", 1, segmentation=[[40, 40, 41.5, 40, 41.5, 41.5]], area=1.1, bbox=[40, 40, 1.5, 1.5])
+
+
+def wrong_area(data):
+    data.documents["train"]["annotations"][0]["area"] = 24
+
+
+def wrong_box(data):
+    data.documents["train"]["annotations"][0]["bbox"] = [5, 3, 20, 12]
+
+
+PLANTS = {
+    remove_file: ("train", "missing file"),
+    truncate_file: ("val", "unreadable picture"),
+    another_size: ("test", "size differs"),
+    second_entry: ("train", "two entries of one file"),
+    unknown_picture: ("train", "annotation left out"),
+    crossing: ("val", "self-crossing outline"),
+    same_annotation: ("test", "duplicated annotation"),
+    leak: ("train", "leak"),
+    turned_leak: ("train", "leak"),
+    extra_file: ("train", "file without entry"),
+    copy: ("val", "duplicate picture"),
+    mirrored: ("train", "near duplicate picture"),
+    recompressed: ("train", "near duplicate picture"),
+    brightened: ("train", "near duplicate picture"),
+    tiny: ("train", "tiny outline"),
+    wrong_area: ("train", "wrong area"),
+    wrong_box: ("train", "wrong box"),
+}
+
+
+def test_a_healthy_set_has_no_findings(planted):
+    assert planted.counts() == {}
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_each_fault_is_found_and_nothing_else(planted, plant):
+    plant(planted)
+    assert planted.counts() == {PLANTS[plant]: 1}
+
+
+def test_every_kind_but_that_of_masks_is_planted():
+    assert {kind for _, kind in PLANTS.values()} == set(KINDS) - {"mask of another size"}
+
+
+def test_all_at_once_on_two_processes(planted):
+    for plant in (remove_file, truncate_file, crossing, leak, copy, wrong_area):
+        plant(planted)
+    assert planted.counts(processes=2) == {
+        PLANTS[plant]: 1 for plant in (remove_file, truncate_file, crossing, leak, copy, wrong_area)
+    }
+
+
+def test_flat_pictures_are_no_near_duplicates(planted):
+    for i, grey in enumerate((100, 140)):
+        planted.add_picture("train", f"flat_{i}.png", np.full((HEIGHT, WIDTH, 3), grey, np.uint8))
+    assert planted.counts() == {}
+
+
+def test_a_holed_run_length_object_is_fine(planted):
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[5:40, 10:70], mask[20:30, 30:50] = 1, 0
+    edges = np.flatnonzero(np.diff(mask.ravel(order="F"), prepend=0))
+    counts = np.diff([0, *edges, mask.size]).tolist()
+    run = {"size": [HEIGHT, WIDTH], "counts": counts}
+    planted.add_annotation("train", 1, segmentation=run, area=int(mask.sum()), bbox=[10, 5, 60, 35])
+    assert planted.counts() == {}
+
+
+def test_missing_area_and_box_are_no_fault(planted):
+    planted.add_annotation("train", 1, area=None, bbox=None)
+    planted.add_annotation("train", 1, segmentation=[[1, 1, 9, 1, 9, 9]], area=32, bbox=[])
+    assert planted.counts() == {}
+
+
+def test_a_second_audit_reads_no_picture_again(planted, monkeypatch):
+    planted.audit()
+    monkeypatch.setattr("rooftop.audit.facts.look", None)
+    assert planted.counts() == {}

@@ -1,0 +1,45 @@
+"""The script as people run it: exit code 0 without errors, 1 with, 2 if it cannot look."""
+
+import json
+import shutil
+
+from PIL import Image
+
+
+def test_a_healthy_set(run_script, tiny, tmp_path):
+    code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out")
+    assert code == 0, text
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["errors"] == 0
+    assert report["splits"]["train"]["pictures"] == 10
+    assert "<!doctype html>" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_leak_ends_with_exit_code_1_and_can_be_fixed(run_script, tiny, tmp_path):
+    shutil.copy(tiny / "images" / "test" / "18_1_9.png", tiny / "images" / "train" / "18_3_1.png")
+    code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out", f"fix={tmp_path}/clean")
+    assert code == 1, text
+    assert "train: 1 leak (error)" in text
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["fixed"]["train"] == {"pictures": 9, "left_out": 1}
+    names = {image["file_name"] for image in json.loads((tmp_path / "clean" / "train.json").read_text())["images"]}
+    assert "18_3_1.png" not in names
+
+
+def test_masks_beside_pictures(run_script, tiny, tmp_path):
+    folder = tmp_path / "pairs"
+    shutil.copytree(tiny / "images" / "train", folder / "images")
+    shutil.copytree(tiny / "images" / "train", folder / "masks")
+    Image.new("L", (3, 5)).save(folder / "masks" / "18_0_0.png")
+    (folder / "masks" / "18_0_1.png").unlink()
+    (folder / "masks" / "18_1_0.png").write_bytes(b"none")
+    code, text = run_script("check_data", "data=masks", f"data.root={folder}", f"hydra.run.dir={tmp_path}/out")
+    assert code == 1, text
+    for finding in ("1 missing file", "1 mask of another size", "1 unreadable picture"):
+        assert f"train: {finding} (error)" in text
+
+
+def test_an_empty_root_draws_the_tree(run_script, tmp_path):
+    code, text = run_script("check_data", "data=crowdai", f"data.root={tmp_path}/none")
+    assert code == 2
+    assert "train/annotation.json" in text
