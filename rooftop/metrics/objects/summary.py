@@ -18,9 +18,7 @@ AT_50, AT_75 = (0,), (5,)
 CROWDAI_MAX_DETS = 100
 
 
-def object_scores(
-    rankings: Sequence[Ranking], *, max_dets: int, weights: Ints | None = None
-) -> dict[str, float]:
+def object_scores(rankings: Sequence[Ranking], *, max_dets: int, weights: Ints | None = None) -> dict[str, float]:
     """Score masks: ap, ap50, ap75, ar, ap and ar by size, crowdai_ap, crowdai_ar; NaN without such truth.
 
     Args:
@@ -36,9 +34,7 @@ def object_scores(
     return scores | dict(zip(("crowdai_ap", "crowdai_ar"), crowdai, strict=True))
 
 
-def boundary_scores(
-    rankings: Sequence[Ranking], *, max_dets: int, weights: Ints | None = None
-) -> dict[str, float]:
+def boundary_scores(rankings: Sequence[Ranking], *, max_dets: int, weights: Ints | None = None) -> dict[str, float]:
     """Score boundaries: boundary_ap, boundary_ap50, boundary_ap75, boundary_ar, as `object_scores`.
 
     Args:

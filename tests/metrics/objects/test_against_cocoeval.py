@@ -89,9 +89,7 @@ def matched(split, *, boundary=False, max_dets=MAX_DETS[-1]):
         for category, part in parts.items():
             said = [r for r in res if r["category_id"] == category]
             true = [a for a in anns if a["category_id"] == category]
-            found = Found(
-                [r["segmentation"] for r in said], np.array([r["score"] for r in said], dtype=float)
-            )
+            found = Found([r["segmentation"] for r in said], np.array([r["score"] for r in said], dtype=float))
             truth = Truth(
                 [a["segmentation"] for a in true],
                 np.array([a["area"] for a in true], dtype=float),
