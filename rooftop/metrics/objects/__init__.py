@@ -4,6 +4,7 @@ overlap      IoU of masks and of their boundary bands, pair by pair
 matching     the objects of one picture, matched at all thresholds and sizes at once
 average      average precision and recall over a split, out of the matches
 summary      the scores by name: COCO, boundary, crowdAI
+kinds        errors sorted by kind: ragged, merged, split, missed, invented
 
 Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; the protocol is what COCOeval does. Of each
 picture only the matches are kept, not its annotations. (faster-coco-eval, which is fast too, holds both
