@@ -46,9 +46,9 @@ def resample(counts: Floats, *, rounds: int, seed: int) -> Floats:
 def rescore(
     score: Callable[[Weights], Mapping[str, float]], pictures: int, *, rounds: int, seed: int
 ) -> dict[str, Floats]:
-    """Score each draw, for scores that are not made of sums, such as average precision: (rounds,) by name."""
+    """Score each of at least one draw, for scores that are no sums, as average precision: (rounds,) by name."""
     scored = [score(drawn) for drawn in draws(pictures, rounds=rounds, seed=seed)]
-    return {name: np.array([each[name] for each in scored]) for name in scored[0]} if scored else {}
+    return {name: np.array([each[name] for each in scored]) for name in scored[0]}
 
 
 def interval(values: Floats, *, level: float = LEVEL) -> Interval:

@@ -11,12 +11,13 @@ picture only the matches are kept, not its annotations. (faster-coco-eval, which
 files in memory as Python objects.)
 """
 
-from rooftop.metrics.objects.average import Ranking, average, object_counts, ranking
+from rooftop.metrics.objects.average import RECALLS, Ranking, average, object_counts, precision_curve, ranking
 from rooftop.metrics.objects.matching import Found, Matched, Truth, match
-from rooftop.metrics.objects.overlap import Rle
+from rooftop.metrics.objects.overlap import Rle, mask_areas
 from rooftop.metrics.objects.summary import boundary_scores, object_scores
 
 __all__ = [
+    "RECALLS",
     "Found",
     "Matched",
     "Ranking",
@@ -24,8 +25,10 @@ __all__ = [
     "Truth",
     "average",
     "boundary_scores",
+    "mask_areas",
     "match",
     "object_counts",
     "object_scores",
+    "precision_curve",
     "ranking",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.metrics.objects.matching import AREAS, THRESHOLDS, Matched
-from rooftop.metrics.objects.overlap import Bools
+from rooftop.metrics.objects.overlap import Bools, Floats
 from rooftop.metrics.pixel import Counts
 
 RECALLS = np.linspace(0, 1, 101)
@@ -79,20 +79,33 @@ def average(
         weight = np.where(ranks.rank < max_dets, counted[ranks.picture], 0)
         for threshold in thresholds if positives else ():
             lane = list(AREAS).index(area) * len(THRESHOLDS) + threshold
-            pairs.append(_lane(ranks.hit[lane], np.where(ranks.ignored[lane], 0, weight), positives))
+            curve, recall = _curve(ranks.hit[lane], np.where(ranks.ignored[lane], 0, weight), positives)
+            pairs.append((curve.mean(), recall))
     return (*np.mean(pairs, axis=0).tolist(),) if pairs else (float("nan"), float("nan"))
 
 
-def _lane(hit: Bools, weight: Ints, positives: int) -> tuple[float, float]:
-    """Average the precision that is reached at or beyond each level of recall; hit and weight are (D,)."""
+def precision_curve(ranks: Ranking, threshold: int, *, max_dets: int) -> Floats:
+    """Give the precision reached at or beyond each of RECALLS by objects of any size; float64 (101,).
+
+    Args:
+        ranks: predictions of one category.
+        threshold: index into THRESHOLDS.
+        max_dets: how many predictions of a picture count.
+    """
+    counts = (ranks.rank < max_dets) & ~ranks.ignored[threshold]
+    return _curve(ranks.hit[threshold], counts.astype(np.int64), max(int(ranks.positives[:, 0].sum()), 1))[0]
+
+
+def _curve(hit: Bools, weight: Ints, positives: int) -> tuple[Floats, float]:
+    """Find the precision that is reached at or beyond each of RECALLS, and the highest recall; inputs are (D,)."""
     if not len(hit):
-        return 0.0, 0.0
+        return np.zeros(len(RECALLS)), 0.0
     right, all_said = np.cumsum(np.where(hit, weight, 0)), np.cumsum(weight)
     recall = right / positives
     precision = right / (all_said + np.spacing(1))  # before the first that counts: 0 / tiny = 0
     best_beyond = np.maximum.accumulate(precision[::-1])[::-1]
     reached = np.searchsorted(recall, RECALLS)
-    return float(np.append(best_beyond, 0.0)[reached].mean()), float(recall[-1])
+    return np.append(best_beyond, 0.0)[reached], float(recall[-1])
 
 
 def object_counts(parts: Sequence[Matched]) -> Counts:

@@ -28,11 +28,11 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class Sorted:
-    """Places in KINDS of the true roofs that are no crowd, int64 (G,); predictions invented and fragments."""
+    """Places in KINDS of the true roofs that are no crowd, int64 (G,); which predictions are which, bool (D,)."""
 
     kinds: NDArray[np.int64]
-    invented: int
-    fragments: int
+    invented: Bools
+    fragments: Bools
 
 
 def sort_errors(found: Found, truth: Truth) -> Sorted:
@@ -53,7 +53,7 @@ def sort_errors(found: Found, truth: Truth) -> Sorted:
     is_split = kinds == KINDS.index("split")
     rest = ~(met.any(axis=1) | merging | (parts & is_split).any(axis=1) | _on_crowd(found, crowds))
     on_truth = lies_on.sum(axis=1) >= HALF
-    return Sorted(kinds, int((rest & ~on_truth).sum()), int((rest & on_truth).sum()))
+    return Sorted(kinds, rest & ~on_truth, rest & on_truth)
 
 
 def _first_true(conditions: Sequence[Any]) -> NDArray[np.int64]:

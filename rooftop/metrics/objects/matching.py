@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
-from rooftop.metrics.objects.overlap import Bools, Floats, Rle, boundary_iou, mask_iou
+from rooftop.metrics.objects.overlap import Bools, Floats, Rle, boundary_iou, mask_areas, mask_iou
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = {  # square pixels
@@ -74,8 +73,7 @@ def match(found: Found, truth: Truth, *, max_dets: int, boundary: bool = False) 
         iou = boundary_iou(rles, truth.rles, iou, truth.crowd, float(THRESHOLDS[0]))
     unsought = truth.crowd | _outside(truth.areas)
     hit, ignored = _assign(iou, unsought[_LANE_RANGE], truth.crowd)
-    found_areas = np.array(coco_mask.area(rles) if rles else [], dtype=np.float64)
-    ignored |= ~hit & _outside(found_areas)[_LANE_RANGE]
+    ignored |= ~hit & _outside(mask_areas(rles))[_LANE_RANGE]
     return Matched(found.scores[order], hit, ignored, np.count_nonzero(~unsought, axis=1).astype(np.int64))
 
 

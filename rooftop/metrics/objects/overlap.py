@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,14 @@ Rle = dict[str, Any]  # {"size": [height, width], "counts": bytes}
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+
+def mask_areas(rles: Sequence[Rle]) -> Floats:
+    """Count the pixels of each mask: float64 (n,).
+
+    One by one, since `pycocotools.mask.area` (2.0.11) fails on lists of more than 255 masks.
+    """
+    return np.array([float(coco_mask.area(rle)) for rle in rles], dtype=np.float64)
 
 
 def mask_iou(found: list[Rle], truth: list[Rle], crowd: Bools) -> Floats:

@@ -8,7 +8,6 @@ code; here polygons are taken as they are, while that code melts touching ones t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -67,8 +66,9 @@ def _cosines(ring: shapely.LinearRing, outlines: shapely.Geometry) -> Floats:
 
 def _sample(corners: Floats) -> Floats:
     """Put points on each edge of a closed ring, about SPACING apart, its ends among them."""
-    parts = [corners[:1]]
-    for start, end in pairwise(corners):
-        steps = max(1, round(float(np.linalg.norm(end - start)) / SPACING))
-        parts.append(start + (end - start) * np.linspace(0, 1, steps + 1)[1:, None])
-    return np.concatenate(parts)
+    edges = np.diff(corners, axis=0)
+    steps = np.maximum(1, np.rint(np.linalg.norm(edges, axis=1) / SPACING).astype(np.int64))
+    edge = np.repeat(np.arange(len(edges)), steps)
+    step = 1 + np.arange(len(edge)) - np.repeat(np.cumsum(steps) - steps, steps)  # 1, 2 ... along each edge
+    inner = corners[:-1][edge] + edges[edge] * (step / steps[edge])[:, None]
+    return np.concatenate([corners[:1], inner])

@@ -18,7 +18,7 @@ def sort(said, true, crowd=None):
         [rle(*b) for b in true], np.full(len(true), 100.0), np.array(crowd or [False] * len(true), dtype=bool)
     )
     done = sort_errors(Found([rle(*b) for b in said], np.ones(len(said))), truth)
-    return [KINDS[k] for k in done.kinds], done.invented, done.fragments
+    return [KINDS[k] for k in done.kinds], done.invented.sum(), done.fragments.sum()
 
 
 LEFT, RIGHT, FAR = (0, 0, 20, 20), (0, 20, 20, 40), (40, 60, 55, 80)

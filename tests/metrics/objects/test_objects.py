@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from rooftop.metrics.objects import Found, Truth, average, match, object_counts, object_scores, ranking
+from rooftop.metrics.objects import (
+    Found,
+    Truth,
+    average,
+    mask_areas,
+    match,
+    object_counts,
+    object_scores,
+    precision_curve,
+    ranking,
+)
 from rooftop.metrics.pixel import scores
 
 SIZE = (40, 60)
@@ -16,8 +26,7 @@ def rle(top, left, bottom, right):
 
 def truth(*boxes, crowd=None):
     rles = [rle(*box) for box in boxes]
-    areas = np.array(coco_mask.area(rles) if rles else [], dtype=float)
-    return Truth(rles, areas, np.array(crowd or [False] * len(boxes), dtype=bool))
+    return Truth(rles, mask_areas(rles), np.array(crowd or [False] * len(boxes), dtype=bool))
 
 
 def found(*scored):
@@ -38,6 +47,13 @@ def test_average_precision_worked_by_hand():
     ap, ar = average([ranking([part])], "all", [0], max_dets=100)
     assert ap == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
     assert ar == 1
+
+
+def test_the_curve_that_average_precision_averages():
+    part = matched(found((ROOF, 0.9), (FAR, 0.8), (OTHER, 0.7)), truth(ROOF, OTHER))
+    curve = precision_curve(ranking([part]), 0, max_dets=100)
+    assert curve.tolist() == pytest.approx([1] * 51 + [2 / 3] * 50)
+    assert precision_curve(ranking([part]), 0, max_dets=1).tolist() == pytest.approx([1] * 51 + [0] * 50)
 
 
 def test_only_the_surest_count_towards_max_dets():
@@ -79,6 +95,12 @@ def test_spacenet_f1_worked_by_hand():
     missed = matched(found(), truth(ROOF))
     assert scores(object_counts([part]))["f1"] == 0.5
     assert scores(object_counts([part, missed]))["f1"] == 2 / 5
+
+
+def test_more_objects_than_a_byte_can_count():
+    part = match(found(*[(ROOF, 0.5)] * 300), truth(*[OTHER] * 300), max_dets=1000)
+    assert part.hit.shape == (40, 300)
+    assert part.positives[0] == 300
 
 
 def test_no_truth_has_no_average():
