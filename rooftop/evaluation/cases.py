@@ -44,7 +44,10 @@ class Case:
 class Cases(Protocol):
     """A split that can be scored: a sequence of cases, each made when it is asked for."""
 
-    categories: Sequence[tuple[int, str]]
+    @property
+    def categories(self) -> Sequence[tuple[int, str]]:
+        """Give id and name of the K categories."""
+        ...
 
     def __len__(self) -> int:
         """Count the pictures."""
@@ -62,13 +65,19 @@ class Cases(Protocol):
 class RunCases:
     """A run over a split of a data set: every picture in its own size.
 
+    Args:
+        predictor: of the run.
+        dataset: pictures with truth; its own preparation is not used, that of the run's card is.
+        threshold: probability from which on a pixel is called roof.
+        neck: how touching roofs are parted, see `patches`.
+
     Raises:
         DataError: the truth has another number of categories than the run.
     """
 
-    def __init__(self, predictor: Predictor, dataset: RoofDataset, *, threshold: float) -> None:
+    def __init__(self, predictor: Predictor, dataset: RoofDataset, *, threshold: float, neck: float | None) -> None:
         self.predictor, self.source, self.picks = predictor, dataset.source, dataset.picks
-        self.threshold = threshold
+        self.threshold, self.neck = threshold, neck
         known, asked = predictor.run.card.categories, dataset.source.categories
         if len(known) != len(asked):
             raise DataError(
@@ -86,11 +95,12 @@ class RunCases:
         mask, valid = self.source.truth(at)
         probability = self.predictor.probability(self.source.picture(at))
         prediction = (probability >= self.threshold).astype(np.uint8)
-        found = [patches(channel, p) for channel, p in zip(prediction, probability, strict=True)]
+        found = [patches(channel, p, neck=self.neck) for channel, p in zip(prediction, probability, strict=True)]
         name, number = self.source.names[at], self._picture_id(at)
         return Case(name, number, mask, valid, prediction, probability, self._truth(at, mask), found)
 
     def picture(self, i: int) -> Array:
+        """Read the picture itself."""
         return self.source.picture(int(self.picks[i]))
 
     def _picture_id(self, at: int) -> int:
@@ -99,7 +109,7 @@ class RunCases:
     def _truth(self, at: int, mask: Array) -> list[Roofs]:
         """Annotated roofs, or the patches of a mask picture where there is nothing else."""
         if not isinstance(self.source, CocoSource):
-            return [patches(channel, channel) for channel in mask]
+            return [patches(channel, channel, neck=None) for channel in mask]
         objects, size = self.source.index.objects(at), mask.shape[1:]
         return [annotated([o for o in objects if o.category_id == number], *size) for number in self._ids]
 
@@ -136,4 +146,5 @@ class FileCases:
         return Case(self.index.names[i], number, mask, valid, prediction, None, truth, found)
 
     def picture(self, i: int) -> Array | None:
+        """Read the picture itself, if its folder is known."""
         return None if self.images is None else read_picture(picture_path(self.images, self.index.names[i]))

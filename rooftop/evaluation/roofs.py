@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import shapely
@@ -12,8 +13,9 @@ from scipy import ndimage
 from shapely import Polygon
 
 from rooftop.coco import CocoObject, Result
-from rooftop.metrics.objects import Found, Rle, Truth
-from rooftop.raster.polygonise import polygonise
+from rooftop.metrics.objects import Found, Rle, Truth, mask_areas
+from rooftop.polygons.separate import separate
+from rooftop.raster.polygonise import polygonise, polygonise_labels
 from rooftop.raster.rasterise import decode, encode, rasterise, ring_runs
 
 Floats = NDArray[np.float64]
@@ -46,33 +48,37 @@ class Roofs:
 def annotated(objects: Sequence[CocoObject], height: int, width: int) -> Roofs:
     """Take annotations as they are; one without area gets that of its mask."""
     rles = [_run(thing, height, width) for thing in objects]
-    areas = np.array([_area(rle) if np.isnan(o.area) else o.area for o, rle in zip(objects, rles, strict=True)])
+    said = np.array([thing.area for thing in objects], dtype=np.float64)
+    areas = np.where(np.isnan(said), mask_areas(rles), said)
     crowd = np.array([thing.is_crowd for thing in objects], dtype=bool)
     polygons = [part for thing in objects if not thing.is_crowd for part in _outlines(thing, height, width)]
-    return Roofs(rles, areas.astype(np.float64), crowd, np.ones(len(rles)), polygons)
+    return Roofs(rles, areas, crowd, np.ones(len(rles)), polygons)
 
 
-def patches(mask: NDArray[np.uint8], sureness: NDArray[np.floating]) -> Roofs:
-    """Take each 4-connected patch of a mask as one roof, its mean `sureness` as score.
+def patches(mask: NDArray[np.uint8], sureness: NDArray[Any], *, neck: float | None) -> Roofs:
+    """Take the patches of a mask as roofs, the mean `sureness` of each as its score.
 
     Args:
         mask: uint8 (H, W), 1 = roof.
         sureness: (H, W), as a rule the probability.
+        neck: part touching roofs where the neck between them is narrower than this share of the smaller one's
+            width (`rooftop.polygons.separate`); None takes each 4-connected patch as one roof.
     """
-    labels, number = ndimage.label(mask)
-    names = np.arange(1, number + 1)
+    labels = ndimage.label(mask, output=np.int32)[0] if neck is None else separate(mask, ratio=neck)
+    number = int(labels.max(initial=0))
     rles = [_cut_out(labels, name, place) for name, place in enumerate(ndimage.find_objects(labels), start=1)]
     areas = np.bincount(labels.ravel(), minlength=number + 1)[1:].astype(np.float64)
-    scores = np.asarray(ndimage.mean(sureness, labels, names), dtype=np.float64).reshape(-1)
-    return Roofs(rles, areas, np.zeros(number, dtype=bool), scores, polygonise(mask))
+    scores = np.asarray(ndimage.mean(sureness, labels, np.arange(1, number + 1)), dtype=np.float64).reshape(-1)
+    polygons = [polygon for _, polygon in polygonise_labels(labels)]
+    return Roofs(rles, areas, np.zeros(number, dtype=bool), scores, polygons)
 
 
 def detected(results: Sequence[Result], height: int, width: int) -> Roofs:
     """Take the objects of a results file."""
     rles = [result.rle for result in results]
     polygons = [part for rle in rles for part in polygonise(decode([rle], height, width))]
-    areas, scores = np.array([_area(rle) for rle in rles]), np.array([result.score for result in results])
-    return Roofs(rles, areas.astype(np.float64), np.zeros(len(rles), dtype=bool), scores.astype(np.float64), polygons)
+    scores = np.array([result.score for result in results], dtype=np.float64)
+    return Roofs(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons)
 
 
 def _cut_out(labels: NDArray[np.int32], name: int, place: tuple[slice, slice]) -> Rle:
@@ -99,7 +105,3 @@ def _valid(polygon: Polygon) -> list[Polygon]:
     """Mend a ring that crosses itself; parts without area are dropped."""
     parts = [polygon] if polygon.is_valid else shapely.get_parts(shapely.make_valid(polygon))
     return [part for part in parts if isinstance(part, Polygon) and part.area > 0]
-
-
-def _area(rle: Rle) -> int:
-    return int(decode([rle], *rle["size"]).sum())
