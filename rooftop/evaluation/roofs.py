@@ -76,7 +76,7 @@ def patches(mask: NDArray[np.uint8], sureness: NDArray[Any], *, neck: float | No
 def detected(results: Sequence[Result], height: int, width: int) -> Roofs:
     """Take the objects of a results file."""
     rles = [result.rle for result in results]
-    polygons = [part for rle in rles for part in polygonise(decode([rle], height, width))]
+    polygons = [part for rle in rles for part in _traced(rle)]
     scores = np.array([result.score for result in results], dtype=np.float64)
     return Roofs(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons)
 
@@ -97,8 +97,19 @@ def _run(thing: CocoObject, height: int, width: int) -> Rle:
 def _outlines(thing: CocoObject, height: int, width: int) -> list[Polygon]:
     """Polygons of an annotation: of each ring as it is drawn by hand, or of its run lengths, which may have holes."""
     if thing.rle is not None:
-        return polygonise(decode([thing.rle], height, width))
+        return _traced(thing.rle)
     return [part for ring in thing.rings or [] for part in _valid(Polygon(ring))]
+
+
+def _traced(rle: Rle) -> list[Polygon]:
+    """Trace one mask within its bounding box, since most of a picture is not this roof."""
+    mask = decode([rle], *rle["size"])
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return []
+    top, left = int(rows[0]), int(columns[0])
+    cut = mask[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+    return [shapely.transform(part, lambda corners: np.add(corners, (left, top))) for part in polygonise(cut)]
 
 
 def _valid(polygon: Polygon) -> list[Polygon]:

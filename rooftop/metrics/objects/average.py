@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,18 @@ class Ranking:
     hit: Bools
     ignored: Bools
     positives: Ints
+
+    @cached_property
+    def lanes(self) -> list[tuple[Ints, Bools]]:
+        """For each lane, the predictions that count there: picture and hit."""
+        return [(self.picture[~out], hit[~out]) for hit, out in zip(self.hit, self.ignored, strict=True)]
+
+    def surest(self, max_dets: int) -> Ranking:
+        """Keep the `max_dets` surest predictions of each picture."""
+        keep = self.rank < max_dets
+        if keep.all():
+            return self
+        return Ranking(self.picture[keep], self.rank[keep], self.hit[:, keep], self.ignored[:, keep], self.positives)
 
 
 def ranking(parts: Sequence[Matched]) -> Ranking:
@@ -72,16 +85,30 @@ def average(
     Returns:
         (AP, AR), each in [0, 1], or NaN where no category has true objects in this range (COCOeval says -1).
     """
-    pairs = []
+    ap, ar = averages(rankings, area, thresholds, max_dets=max_dets, weights=weights).mean(axis=0).tolist()
+    return ap, ar
+
+
+def averages(
+    rankings: Iterable[Ranking],
+    area: str,
+    thresholds: Sequence[int],
+    *,
+    max_dets: int,
+    weights: Ints | None = None,
+) -> Floats:
+    """Do the same for each threshold by itself: float64 (len(thresholds), 2), AP and AR."""
+    row = list(AREAS).index(area)
+    found = []
     for ranks in rankings:
         counted = np.ones(len(ranks.positives), dtype=np.int64) if weights is None else weights
-        positives = int(counted @ ranks.positives[:, list(AREAS).index(area)])
-        weight = np.where(ranks.rank < max_dets, counted[ranks.picture], 0)
-        for threshold in thresholds if positives else ():
-            lane = list(AREAS).index(area) * len(THRESHOLDS) + threshold
-            curve, recall = _curve(ranks.hit[lane], np.where(ranks.ignored[lane], 0, weight), positives)
-            pairs.append((curve.mean(), recall))
-    return (*np.mean(pairs, axis=0).tolist(),) if pairs else (float("nan"), float("nan"))
+        positives = int(counted @ ranks.positives[:, row])
+        if positives:
+            lanes = ranks.surest(max_dets).lanes
+            asked = [lanes[row * len(THRESHOLDS) + threshold] for threshold in thresholds]
+            curves = [_curve(hit, counted[picture], positives) for picture, hit in asked]
+            found.append([(curve.mean(), recall) for curve, recall in curves])
+    return np.mean(found, axis=0) if found else np.full((len(thresholds), 2), np.nan)
 
 
 def precision_curve(ranks: Ranking, threshold: int, *, max_dets: int) -> Floats:
@@ -92,15 +119,15 @@ def precision_curve(ranks: Ranking, threshold: int, *, max_dets: int) -> Floats:
         threshold: index into THRESHOLDS.
         max_dets: how many predictions of a picture count.
     """
-    counts = (ranks.rank < max_dets) & ~ranks.ignored[threshold]
-    return _curve(ranks.hit[threshold], counts.astype(np.int64), max(int(ranks.positives[:, 0].sum()), 1))[0]
+    picture, hit = ranks.surest(max_dets).lanes[threshold]
+    return _curve(hit, np.ones(len(picture), dtype=np.int64), max(int(ranks.positives[:, 0].sum()), 1))[0]
 
 
 def _curve(hit: Bools, weight: Ints, positives: int) -> tuple[Floats, float]:
     """Find the precision that is reached at or beyond each of RECALLS, and the highest recall; inputs are (D,)."""
     if not len(hit):
         return np.zeros(len(RECALLS)), 0.0
-    right, all_said = np.cumsum(np.where(hit, weight, 0)), np.cumsum(weight)
+    right, all_said = np.cumsum(weight * hit), np.cumsum(weight)
     recall = right / positives
     precision = right / (all_said + np.spacing(1))  # before the first that counts: 0 / tiny = 0
     best_beyond = np.maximum.accumulate(precision[::-1])[::-1]

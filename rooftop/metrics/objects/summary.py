@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rooftop.metrics.objects.average import Ints, Ranking, average
+from rooftop.metrics.objects.average import Ints, Ranking, average, averages
 from rooftop.metrics.objects.matching import THRESHOLDS
 
 ALL = range(len(THRESHOLDS))
-AT_50, AT_75 = (0,), (5,)
+AT_50 = (0,)
 CROWDAI_MAX_DETS = 100
 
 
@@ -46,7 +46,6 @@ def boundary_scores(rankings: Sequence[Ranking], *, max_dets: int, weights: Ints
 
 
 def _by_threshold(rankings: Sequence[Ranking], max_dets: int, weights: Ints | None) -> dict[str, float]:
-    ap, ar = average(rankings, "all", ALL, max_dets=max_dets, weights=weights)
-    ap50, _ = average(rankings, "all", AT_50, max_dets=max_dets, weights=weights)
-    ap75, _ = average(rankings, "all", AT_75, max_dets=max_dets, weights=weights)
+    each = averages(rankings, "all", ALL, max_dets=max_dets, weights=weights)
+    (ap, ar), ap50, ap75 = each.mean(axis=0).tolist(), float(each[0, 0]), float(each[5, 0])
     return {"ap": ap, "ap50": ap50, "ap75": ap75, "ar": ar}
