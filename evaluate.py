@@ -1,28 +1,59 @@
-"""Score a run on an annotated split: counts over the whole split, then scores.
+"""Score a run, or any two COCO files: pixels, boundaries, roofs, polygons, and a report with pictures.
 
 python evaluate.py run=outputs/train/...                                   the run's own kind of data, test split
 python evaluate.py run=outputs/train/... data=crowdai data.root=DIR split=val
+python evaluate.py run=RUN_A compare=RUN_B                                 which one is better, and is it chance?
+python evaluate.py predictions=FILE annotations=FILE [images=DIR]          whatever made the predictions
 """
 
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from rooftop.config import run_folder, script
-from rooftop.data import RoofDataModule
-from rooftop.evaluation import evaluate
-from rooftop.inference import Predictor
-from rooftop.run import load
+from rooftop.evaluation import (
+    Choice,
+    Settings,
+    Subject,
+    evaluate_split,
+    of_files,
+    of_runs,
+    print_scores,
+    write_comparison,
+    write_per_image,
+    write_report,
+    write_scores,
+)
 
 
 @script
 def main(cfg: DictConfig) -> None:
-    """Load the run, predict the split, count, write scores.json."""
-    run = load(cfg.run)
-    config: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    dataset = RoofDataModule({**config, **run.card.preparation}).dataset(cfg.split)
-    threshold = run.card.threshold if cfg.threshold is None else cfg.threshold
-    evaluate(Predictor(run, device=cfg.device), dataset, run_folder(), split=cfg.split, threshold=threshold)
+    """Lay each prediction over the truth, score, write; compare if there are several."""
+    settings = Settings(cfg.max_dets, cfg.bootstrap.rounds, cfg.bootstrap.seed, cfg.as_published, cfg.examples)
+    done = {}
+    for subject in (subjects := _subjects(cfg)):
+        folder = run_folder() / subject.name if len(subjects) > 1 else run_folder()
+        scored = done[subject.name] = evaluate_split(subject.cases, folder, settings, subject.record)
+        write_scores(folder / "scores.json", scored)
+        write_per_image(folder / "per_image.csv", scored.tally)
+        write_report(folder / "report.html", scored, subject.cases)
+        print_scores(scored, folder)
+    if len(done) > 1:
+        write_comparison(run_folder(), done)
+
+
+def _subjects(cfg: DictConfig) -> list[Subject]:
+    if cfg.predictions:
+        cache = Path(cfg.data.cache)
+        return of_files(_listed(cfg.predictions), cfg.annotations, images=cfg.images, cache=cache)
+    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    choice = Choice(cfg.split, cfg.threshold, cfg.neck, cfg.device)
+    return of_runs([*_listed(cfg.run), *_listed(cfg.compare)], data, choice)
+
+
+def _listed(value: Any) -> list[str]:
+    return [] if value is None else [str(each) for each in value] if isinstance(value, ListConfig) else [str(value)]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from rooftop.coco.masks import MaskFolder, MaskReport
 from rooftop.coco.names import picture_path
 from rooftop.coco.pairs import Unpaired, unpaired
 from rooftop.coco.rejected import Rejected
+from rooftop.coco.results import Results, read_results
 from rooftop.coco.schema import Category
 from rooftop.coco.write import Picture, Result, measured, pictures, write_annotations, write_results
 
@@ -18,11 +19,13 @@ __all__ = [
     "Picture",
     "Rejected",
     "Result",
+    "Results",
     "Unpaired",
     "measured",
     "open_index",
     "picture_path",
     "pictures",
+    "read_results",
     "unpaired",
     "write_annotations",
     "write_results",

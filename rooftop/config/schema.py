@@ -69,13 +69,30 @@ class TrainConfig:
 
 
 @dataclass
+class BootstrapConfig:
+    """How often the pictures are drawn, and the seed of the draws."""
+
+    rounds: int
+    seed: int
+
+
+@dataclass
 class EvaluateConfig:
     """Keys of `conf/evaluate.yaml`."""
 
     data: DataConfig
-    run: str
+    run: Any
+    compare: str | None
+    predictions: Any
+    annotations: str | None
+    images: str | None
     split: str
     threshold: float | None
+    neck: float | None
+    max_dets: int
+    bootstrap: BootstrapConfig
+    as_published: str | None
+    examples: int
     device: str
 
 

@@ -1,12 +1,12 @@
 """How well outlines are met: boundary IoU, and boundary F1 within some pixels.
 
-Boundary IoU is the IoU of the two bands inside the outlines, d = 2 % of the picture's diagonal wide. As in its
-authors' code, the picture's own edge bounds a roof that it cuts. Cheng et al. 2021, "Boundary IoU: Improving
-Object-Centric Image Segmentation Evaluation".
+Boundary IoU is the IoU of the two bands inside the outlines, d = 2 % of the picture's diagonal wide. As in
+its authors' code, the picture's own edge bounds a roof that it cuts. Cheng et al. 2021, "Boundary IoU:
+Improving Object-Centric Image Segmentation Evaluation".
 
-Boundary F1 weighs up the shares of outline pixels that lie within t pixels (Euclidean) of the other outline. Here
-the picture's edge is no outline, since meeting it is nobody's merit. Martin et al. 2004; for masks Csurka et al.
-2013, "What is a good evaluation measure for semantic segmentation?".
+Boundary F1 weighs up the shares of outline pixels that lie within t pixels (Euclidean) of the other
+outline. Here the picture's edge is no outline, since meeting it is nobody's merit. Martin et al. 2004; for
+masks Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?".
 """
 
 from __future__ import annotations

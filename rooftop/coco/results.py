@@ -1,0 +1,94 @@
+"""Results files of COCO: objects found, with scores; the counterpart of `write_results`."""
+
+from collections import defaultdict
+from math import isfinite
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from rooftop.coco.index import Index
+from rooftop.coco.rle import fill, pack
+from rooftop.coco.schema import Id, RunLengths
+from rooftop.coco.write import Result
+from rooftop.errors import DataError
+from rooftop.raster.rasterise import Run, decode, encode, ring_runs
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """A found object as the file lists it; its outline stays unparsed text until it is asked for."""
+
+    image_id: Id
+    category_id: Id
+    segmentation: msgspec.Raw
+    score: float
+
+
+_OUTLINE = msgspec.json.Decoder(list[list[float]] | RunLengths)
+
+
+class Results:
+    """The found objects of one results file; made by `read_results`."""
+
+    def __init__(self, path: Path, entries: dict[int, list[tuple[int, _Entry]]], index: Index) -> None:
+        """Keep the entries by picture, each with its number in the file."""
+        self.path = path
+        self._entries = entries
+        self._sizes = dict(zip(index.ids.tolist(), index.sizes.tolist(), strict=True))
+
+    def of(self, image_id: int) -> list[Result]:
+        """What was found in a picture, in the order of the file.
+
+        Raises:
+            DataError: an outline is not what the format says.
+        """
+        height, width = self._sizes[image_id]
+        return [
+            Result(image_id, e.category_id, e.score, self._run(number, e, height, width))
+            for number, e in self._entries.get(image_id, ())
+        ]
+
+    def _run(self, number: int, entry: _Entry, height: int, width: int) -> Run:
+        try:
+            outline = _OUTLINE.decode(entry.segmentation)
+        except msgspec.DecodeError as error:
+            raise self._wrong(number, f"its segmentation is neither rings nor run lengths ({error})") from error
+        if isinstance(outline, RunLengths):
+            counts = outline.counts.encode() if isinstance(outline.counts, str) else pack(outline.counts, height, width)
+            if outline.size != (height, width) or not fill([counts], np.array([height * width]))[0]:
+                raise self._wrong(number, f"its run lengths do not fill the picture of {width} x {height} px")
+            return {"size": [height, width], "counts": counts}
+        rings = [np.array(ring).reshape(-1, 2) for ring in outline if len(ring) % 2 == 0 and len(ring) >= 6]
+        if len(rings) != len(outline) or not all(np.isfinite(ring).all() for ring in rings):
+            raise self._wrong(number, "a ring has fewer than three corners, or half a corner, or no number")
+        return encode(decode(ring_runs(rings, height, width), height, width))
+
+    def _wrong(self, number: int, why: str) -> DataError:
+        return DataError(f"{self.path}: result {number}: {why}; write the file again.")
+
+
+def read_results(path: Path, index: Index) -> Results:
+    """Read a results file, to be laid over the annotations of `index`.
+
+    Raises:
+        DataError: the file is missing, is no results file, or names pictures or categories that `index` has not.
+    """
+    try:
+        listed = msgspec.json.decode(path.read_bytes(), type=list[_Entry])
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: no COCO results ({error}); expected is a list of objects with image_id, category_id, "
+            "segmentation and score."
+        ) from error
+    known, categories = set(index.ids.tolist()), set(index.category_ids(None))
+    entries: dict[int, list[tuple[int, _Entry]]] = defaultdict(list)
+    for number, entry in enumerate(listed):
+        if entry.image_id not in known or entry.category_id not in categories or not isfinite(entry.score):
+            raise DataError(
+                f"{path}: result {number}: image_id {entry.image_id}, category_id {entry.category_id}, score "
+                f"{entry.score}: not a picture and category of {index.source}, or no number."
+            )
+        entries[entry.image_id].append((number, entry))
+    return Results(path, dict(entries), index)

@@ -1,0 +1,150 @@
+"""What is laid over what: the pictures of a split with truth and prediction, from a run or from two COCO files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftop.coco import Index, Results, picture_path
+from rooftop.data.dataset import RoofDataset
+from rooftop.data.sources import CocoSource
+from rooftop.errors import DataError
+from rooftop.evaluation.roofs import Roofs, annotated, detected, patches
+from rooftop.inference.predictor import Predictor
+from rooftop.raster.picture import read_picture
+from rooftop.raster.rasterise import decode
+
+Array = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture, its truth and its prediction.
+
+    name: file name. picture_id: as in the annotations, else its place in the split. mask and prediction: uint8
+    (K, H, W). valid: bool (H, W). probability: float32 (K, H, W), or None where only objects are known. truth and
+    found: roofs of each of the K categories.
+    """
+
+    name: str
+    picture_id: int
+    mask: Array
+    valid: NDArray[np.bool_]
+    prediction: Array
+    probability: NDArray[np.float32] | None
+    truth: list[Roofs]
+    found: list[Roofs]
+
+
+class Cases(Protocol):
+    """A split that can be scored: a sequence of cases, each made when it is asked for."""
+
+    @property
+    def categories(self) -> Sequence[tuple[int, str]]:
+        """Give id and name of the K categories."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the pictures."""
+        ...
+
+    def __getitem__(self, i: int) -> Case:
+        """Lay truth and prediction of a picture over each other."""
+        ...
+
+    def picture(self, i: int) -> Array | None:
+        """Read the picture itself, uint8 (H, W, 3), or None where there is none."""
+        ...
+
+
+class RunCases:
+    """A run over a split of a data set: every picture in its own size.
+
+    Args:
+        predictor: of the run.
+        dataset: pictures with truth; its own preparation is not used, that of the run's card is.
+        threshold: probability from which on a pixel is called roof.
+        neck: how touching roofs are parted, see `patches`.
+
+    Raises:
+        DataError: the truth has another number of categories than the run.
+    """
+
+    def __init__(self, predictor: Predictor, dataset: RoofDataset, *, threshold: float, neck: float | None) -> None:
+        self.predictor, self.source, self.picks = predictor, dataset.source, dataset.picks
+        self.threshold, self.neck = threshold, neck
+        known, asked = predictor.run.card.categories, dataset.source.categories
+        if len(known) != len(asked):
+            raise DataError(
+                f"the run tells {len(known)} categories ({', '.join(known)}), the data set {len(asked)} "
+                f"({', '.join(asked)}); choose by data.categories."
+            )
+        self._ids = self.source.index.category_ids(list(asked)) if isinstance(self.source, CocoSource) else [1]
+        self.categories = list(zip(self._ids, asked, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.picks)
+
+    def __getitem__(self, i: int) -> Case:
+        at = int(self.picks[i])
+        mask, valid = self.source.truth(at)
+        probability = self.predictor.probability(self.source.picture(at))
+        prediction = (probability >= self.threshold).astype(np.uint8)
+        found = [patches(channel, p, neck=self.neck) for channel, p in zip(prediction, probability, strict=True)]
+        name, number = self.source.names[at], self._picture_id(at)
+        return Case(name, number, mask, valid, prediction, probability, self._truth(at, mask), found)
+
+    def picture(self, i: int) -> Array:
+        """Read the picture itself."""
+        return self.source.picture(int(self.picks[i]))
+
+    def _picture_id(self, at: int) -> int:
+        return int(self.source.index.ids[at]) if isinstance(self.source, CocoSource) else at + 1
+
+    def _truth(self, at: int, mask: Array) -> list[Roofs]:
+        """Annotated roofs, or the patches of a mask picture where there is nothing else."""
+        if not isinstance(self.source, CocoSource):
+            return [patches(channel, channel, neck=None) for channel in mask]
+        objects, size = self.source.index.objects(at), mask.shape[1:]
+        return [annotated([o for o in objects if o.category_id == number], *size) for number in self._ids]
+
+
+class FileCases:
+    """A results file over an annotation file, whatever made it.
+
+    Args:
+        results: what was found.
+        index: the truth.
+        categories: ids or names to be scored; None takes all.
+        images: folder of the pictures, for the report; None draws on grey.
+    """
+
+    def __init__(
+        self, results: Results, index: Index, *, categories: list[int | str] | None = None, images: Path | None = None
+    ) -> None:
+        self.results, self.index, self.images = results, index, images
+        names = {category.id: category.name for category in index.categories}
+        self._ids = index.category_ids(categories)
+        self.categories = [(number, names[number]) for number in self._ids]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, i: int) -> Case:
+        height, width = self.index.sizes[i].tolist()
+        number = int(self.index.ids[i])
+        mask, valid = self.index.truth(i, self._ids)
+        objects, results = self.index.objects(i), self.results.of(number)
+        truth = [annotated([o for o in objects if o.category_id == k], height, width) for k in self._ids]
+        found = [detected([r for r in results if r.category_id == k], height, width) for k in self._ids]
+        prediction = np.stack([decode(roofs.rles, height, width) for roofs in found])
+        return Case(self.index.names[i], number, mask, valid, prediction, None, truth, found)
+
+    def picture(self, i: int) -> Array | None:
+        """Read the picture itself, if its folder is known."""
+        return None if self.images is None else read_picture(picture_path(self.images, self.index.names[i]))

@@ -1,0 +1,123 @@
+"""Pictures for the report: the best, median and worst of the split, and single roofs for each kind of error."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rooftop.evaluation.cases import Case, Cases
+from rooftop.evaluation.tally import Tally
+from rooftop.metrics.objects.kinds import KINDS, sort_errors
+from rooftop.metrics.pixel import Counts, count, ratios
+from rooftop.plots.errors import error_map, outlined
+from rooftop.plots.panels import overlay, shrink
+from rooftop.raster.rasterise import decode
+
+Array = NDArray[np.uint8]
+
+LONGEST = 512  # pixels, side of a picture in the report
+CROPS = 6  # of each kind of error
+MARGIN = 12  # pixels around a roof in a crop
+GREY = 120  # where there is no picture to draw on
+TRUTH = (0, 158, 115)  # bluish green
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture of the split, as JPEGs in base64: itself with the true roofs, with the predicted ones, its errors."""
+
+    name: str
+    iou: float
+    truth: str
+    prediction: str
+    errors: str
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One roof, as JPEGs in base64: the picture around it, and the errors there."""
+
+    name: str
+    picture: str
+    errors: str
+
+
+def rank(tally: Tally, number: int) -> dict[str, list[int]]:
+    """Choose the best, median and worst pictures by IoU among those with roofs: places in the tally."""
+    pixel = tally.table["pixel"].reshape(len(tally), -1, 4).sum(axis=1).astype(np.int64)
+    iou, roofs = ratios(Counts(*pixel.T))["iou"], pixel[:, :3].sum(axis=1) > 0
+    ranked = [int(i) for i in np.argsort(-iou, kind="stable") if roofs[i]]
+    best, rest = ranked[:number], ranked[number:]
+    worst, rest = rest[::-1][:number], rest[: max(0, len(rest) - number)]
+    middle = max(0, (len(rest) - number) // 2)
+    return {"best": best, "median": rest[middle : middle + number], "worst": worst}
+
+
+def examples(cases: Cases, tally: Tally, number: int) -> tuple[dict[str, list[Example]], dict[str, list[Crop]]]:
+    """Draw the chosen pictures, and the largest roofs of each kind of error in them."""
+    drawn: dict[str, list[Example]] = {}
+    crops: dict[str, list[tuple[int, Crop]]] = {kind: [] for kind in (*KINDS[1:], "invented")}
+    for group, places in rank(tally, number).items():
+        for place in places:
+            case, picture = cases[tally.places[place]], _picture(cases, tally.places[place])
+            drawn.setdefault(group, []).append(_example(case, picture))
+            for kind, found in _crops(case, picture):
+                crops[kind].append(found)
+    largest = {kind: sorted(found, key=lambda pair: -pair[0])[:CROPS] for kind, found in crops.items()}
+    return drawn, {kind: [crop for _, crop in found] for kind, found in largest.items()}
+
+
+def _picture(cases: Cases, place: int) -> Array:
+    picture = cases.picture(place)
+    if picture is not None:
+        return picture[..., :3]
+    height, width = cases[place].valid.shape
+    return np.full((height, width, 3), GREY, dtype=np.uint8)
+
+
+def _example(case: Case, picture: Array) -> Example:
+    mask, prediction = case.mask.max(axis=0), case.prediction.max(axis=0)
+    iou = float(ratios(count(prediction, mask, case.valid))["iou"])
+    views = (
+        overlay(picture, mask, colour=TRUTH),
+        overlay(picture, prediction),
+        error_map(picture, mask, prediction, case.valid),
+    )
+    return Example(case.name, iou, *(jpeg(shrink(view, LONGEST)) for view in views))
+
+
+def _crops(case: Case, picture: Array) -> list[tuple[str, tuple[int, Crop]]]:
+    errors = error_map(picture, case.mask.max(axis=0), case.prediction.max(axis=0), case.valid)
+    crops = []
+    for found, truth in zip(case.found, case.truth, strict=True):
+        done = sort_errors(found.as_found(), truth.as_truth())
+        real = [rle for rle, crowd in zip(truth.rles, truth.crowd, strict=True) if not crowd]
+        wrong = [(KINDS[kind], rle) for kind, rle in zip(done.kinds, real, strict=True) if kind]
+        wrong += [("invented", rle) for rle, so in zip(found.rles, done.invented, strict=True) if so]
+        for kind, rle in wrong:
+            mask = decode([rle], *rle["size"])
+            window = _window(mask)
+            views = (jpeg(picture[window]), jpeg(outlined(errors, mask)[window]))
+            crops.append((kind, (int(mask.sum()), Crop(case.name, *views))))
+    return crops
+
+
+def _window(mask: Array) -> tuple[slice, slice]:
+    """Give a square around a roof, moved into the picture where it would leave it."""
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    side = max(int(span[-1] - span[0]) for span in spans) + 1 + 2 * MARGIN
+    starts = [int(span[0] + span[-1] + 1 - side) // 2 for span in spans]
+    moved = [max(0, min(start, length - side)) for start, length in zip(starts, mask.shape, strict=True)]
+    return slice(moved[0], moved[0] + side), slice(moved[1], moved[1] + side)
+
+
+def jpeg(pixels: Array) -> str:
+    """Encode uint8 (H, W, 3) as JPEG in base64."""
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(content, format="JPEG", quality=88, subsampling=0)
+    return base64.b64encode(content.getvalue()).decode()

@@ -1,0 +1,127 @@
+"""Everything that is counted on one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import Polygon
+
+from rooftop.evaluation.cases import Case
+from rooftop.evaluation.roofs import Roofs
+from rooftop.metrics.boundary import count_band, count_outlines
+from rooftop.metrics.curve import Histogram, histogram
+from rooftop.metrics.objects import Matched, match, object_counts
+from rooftop.metrics.objects.kinds import KINDS, sort_errors
+from rooftop.metrics.pixel import Counts, count, ratios
+from rooftop.metrics.polygon import count_polygons
+from rooftop.metrics.polygon.published import ffl_angles, hisup_complexity_iou, hisup_polis
+
+Floats = NDArray[np.float64]
+
+SIZES = (0, 64, 256, 1024, 4096)  # lower bounds of roof area in square pixels: sides of 8, 16, 32, 64 px
+COARSE = 128  # bins of probability that are kept for each picture; all 1024 only for the split
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Counts of one picture of K categories.
+
+    rows: by group, float64 (m,), which add up over pictures: pixel and band tp fp fn tn for each category; outline
+    as `OutlineCounts`; object tp fp fn tn at IoU 0.5; kinds per size, then invented and fragments; polygon as
+    COLUMNS; histogram, coarse. masks, boundaries: matches for each category. histogram: fine.
+    """
+
+    name: str
+    picture_id: int
+    rows: dict[str, Floats]
+    masks: list[Matched]
+    boundaries: list[Matched]
+    histogram: Histogram
+
+
+def measure(case: Case, *, max_dets: int, as_published: str | None = None) -> Measured:
+    """Count one picture.
+
+    Args:
+        case: the picture.
+        max_dets: how many of its predictions the object scores look at.
+        as_published: hisup or ffl counts what that published code counts, too.
+    """
+    pixel = count(case.prediction, case.mask, case.valid)
+    pairs = list(zip(case.found, case.truth, strict=True))
+    masks = [match(f.as_found(), t.as_truth(), max_dets=max_dets) for f, t in pairs]
+    boundaries = [match(f.as_found(), t.as_truth(), max_dets=max_dets, boundary=True) for f, t in pairs]
+    fine = _histogram(case)
+    rows = {
+        "pixel": _flat(pixel),
+        "band": _flat(count_band(case.prediction, case.mask, case.valid)),
+        "outline": _summed([_outlines(case, k) for k in range(len(case.mask))]),
+        "object": _flat(object_counts(masks).total()),
+        "kinds": _summed([_kinds(*pair) for pair in pairs]),
+        "polygon": _summed(
+            [count_polygons(f.polygons, t.polygons, iou=iou) for (f, t), iou in zip(pairs, _ious(pixel), strict=True)]
+        ),
+        "histogram": _coarse(fine) if case.probability is not None else np.zeros(0),
+    }
+    if as_published:
+        ious = _ious(pixel)
+        rows["published"] = _summed(
+            [PUBLISHED[as_published](f.polygons, t.polygons, iou) for (f, t), iou in zip(pairs, ious, strict=True)]
+        )
+    return Measured(case.name, case.picture_id, rows, masks, boundaries, fine)
+
+
+def _hisup(found: Sequence[Polygon], truth: Sequence[Polygon], iou: float) -> Floats:
+    polis, c_iou = hisup_polis(found, truth), hisup_complexity_iou(found, truth, iou=iou)
+    return np.array([polis, polis > 0, np.nan_to_num(c_iou), not np.isnan(c_iou)], dtype=np.float64)
+
+
+def _ffl(found: Sequence[Polygon], truth: Sequence[Polygon], iou: float) -> Floats:
+    angles = ffl_angles(found, truth)
+    return np.array([sum(angles), len(angles)], dtype=np.float64)
+
+
+PUBLISHED = {"hisup": _hisup, "ffl": _ffl}
+
+
+def _flat(counts: Counts) -> Floats:
+    """Lay counts of K categories out as tp fp fn tn, tp fp fn tn ...: (4 K,)."""
+    return np.stack([counts.tp, counts.fp, counts.fn, counts.tn], axis=-1).astype(np.float64).reshape(-1)
+
+
+def _ious(pixel: Counts) -> list[float]:
+    return [float(iou) for iou in ratios(pixel)["iou"]]
+
+
+def _outlines(case: Case, k: int) -> Floats:
+    counts = count_outlines(case.prediction[k], case.mask[k], case.valid)
+    parts = (counts.said, counts.true, counts.said_near, counts.true_near)
+    return np.concatenate([np.atleast_1d(part) for part in parts]).astype(np.float64)
+
+
+def _kinds(found: Roofs, truth: Roofs) -> Floats:
+    """Count true roofs by size and kind, then invented ones and fragments: (len(SIZES) * len(KINDS) + 2,)."""
+    errors = sort_errors(found.as_found(), truth.as_truth())
+    size = np.digitize(truth.areas[~truth.crowd], SIZES[1:])
+    table = np.bincount(size * len(KINDS) + errors.kinds, minlength=len(SIZES) * len(KINDS))
+    return np.concatenate([table, [errors.invented.sum(), errors.fragments.sum()]]).astype(np.float64)
+
+
+def _histogram(case: Case) -> Histogram:
+    if case.probability is None:
+        return Histogram()
+    channels = zip(case.probability, case.mask, strict=True)
+    return sum((histogram(probability, mask, case.valid) for probability, mask in channels), Histogram())
+
+
+def _coarse(fine: Histogram) -> Floats:
+    """Add neighbouring bins up: negatives, positives, mass, (3 * COARSE,)."""
+    parts = (fine.negative, fine.positive, fine.mass)
+    return np.concatenate([part.reshape(COARSE, -1).sum(axis=1) for part in parts]).astype(np.float64)
+
+
+def _summed(rows: list[Floats]) -> Floats:
+    return np.asarray(np.sum(rows, axis=0), dtype=np.float64)

@@ -1,0 +1,98 @@
+"""What is to be scored: run folders on a data set, or results files on an annotation file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rooftop.coco import open_index, read_results
+from rooftop.data import RoofDataModule
+from rooftop.errors import ConfigError
+from rooftop.evaluation.cases import Cases, FileCases, RunCases
+from rooftop.inference import Predictor
+from rooftop.run import load
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something to score. name: unique among those scored together. record: plain values that say what it is."""
+
+    name: str
+    cases: Cases
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a run is used.
+
+    split: train, val or test. threshold: probability from which on a pixel is called roof; None takes that of the
+    run's card. neck: how touching roofs are parted, see `roofs.patches`. device: auto, cpu, cuda ...
+    """
+
+    split: str
+    threshold: float | None
+    neck: float | None
+    device: str
+
+
+def of_runs(folders: Sequence[str], data: dict[str, Any], choice: Choice) -> list[Subject]:
+    """Open run folders on one split of a data set; `data` is its configuration in plain containers.
+
+    Raises:
+        ConfigError: no folder is named.
+        RunError: a folder is no run.
+        DataError: the data set is not as it should be.
+    """
+    if not folders:
+        raise ConfigError("name what to score: run=FOLDER, or predictions=FILE annotations=FILE.")
+    return [_of_run(name, Path(folder), data, choice) for name, folder in zip(_names(folders), folders, strict=True)]
+
+
+def of_files(predictions: Sequence[str], annotations: str | None, *, images: str | None, cache: Path) -> list[Subject]:
+    """Open results files on one annotation file.
+
+    Args:
+        predictions: results files.
+        annotations: the truth.
+        images: folder of the pictures, for the report; None draws on grey.
+        cache: folder of the index, see `rooftop.coco`.
+
+    Raises:
+        ConfigError: `annotations` is missing.
+        DataError: a file is not what it should be.
+    """
+    if annotations is None:
+        raise ConfigError("predictions= needs annotations=FILE, the truth to lay them over.")
+    index = open_index(Path(annotations), cache=cache)
+    folder = None if images is None else Path(images)
+    return [
+        Subject(
+            name,
+            FileCases(read_results(Path(path), index), index, images=folder),
+            {"predictions": path, "annotations": annotations, "threshold": None},
+        )
+        for name, path in zip(_names(predictions), predictions, strict=True)
+    ]
+
+
+def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
+    run = load(folder)
+    dataset = RoofDataModule({**data, **run.card.preparation}).dataset(choice.split)
+    threshold = run.card.threshold if choice.threshold is None else choice.threshold
+    predictor = Predictor(run, device=choice.device)
+    cases = RunCases(predictor, dataset, threshold=threshold, neck=choice.neck)
+    record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
+    return Subject(name, cases, record | {"neck": choice.neck})
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """Name each path by its last part, with as many parts before it as tell them apart."""
+    parts = [Path(path).absolute().with_suffix("").parts for path in paths]
+    for length in range(1, max(map(len, parts), default=0) + 1):
+        names = ["-".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise ConfigError(f"{paths[0]} is named twice; name what to compare it with.")

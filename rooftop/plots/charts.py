@@ -1,0 +1,106 @@
+"""Charts of an evaluation as SVG text, to stand inside a page and grow and shrink with it."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Curve = tuple[Floats, Floats]  # x, y
+
+# Okabe and Ito 2008: told apart by colour-blind people too
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rooftop",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#667",
+    "axes.labelcolor": "#334",
+    "xtick.color": "#667",
+    "ytick.color": "#667",
+}
+
+
+def precision_recall_chart(curves: Mapping[str, Curve], points: Mapping[str, tuple[float, float]]) -> str:
+    """Draw precision over recall.
+
+    Args:
+        curves: by name, recall and precision.
+        points: places on a curve to mark, by name, recall and precision.
+    """
+    figure, axis = _figure(4.6, 4.1)
+    for colour, (name, (recall, precision)) in zip(_colours(curves), curves.items(), strict=True):
+        axis.plot(recall, precision, label=name, color=colour, linewidth=1.8)
+    for marker, (name, (x, y)) in zip("osD^v", points.items(), strict=False):
+        axis.plot(x, y, marker, label=name, color="#222", markersize=6, fillstyle="none", linewidth=0)
+    axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)
+    return _svg(figure)
+
+
+def reliability_chart(said: Floats, true: Floats, pixels: NDArray[np.int64]) -> str:
+    """Draw the share of roof over the probability said, and how many pixels each bin holds.
+
+    Args:
+        said: mean probability of each bin, NaN where it is empty.
+        true: share of roof of each bin, NaN where it is empty.
+        pixels: in each bin.
+    """
+    figure, axis = _figure(4.6, 4.1)
+    edges = np.linspace(0, 1, len(pixels) + 1)
+    share = pixels / max(pixels.sum(), 1)
+    axis.bar(edges[:-1], share, width=np.diff(edges), align="edge", color="#dde3ea", label="share of pixels")
+    axis.plot([0, 1], [0, 1], color="#889", linestyle=":", label="perfect")
+    axis.plot(said, true, marker="o", markersize=4, color=COLOURS[0], linewidth=1.8, label="this run")
+    axis.set(xlabel="probability said", ylabel="share that is roof", xlim=(0, 1), ylim=(0, 1.02))
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)
+    return _svg(figure)
+
+
+def interval_chart(rows: Sequence[str], values: Mapping[str, Sequence[tuple[float, float, float]]]) -> str:
+    """Draw scores with their intervals, row by row.
+
+    Args:
+        rows: labels, from top to bottom.
+        values: by name of the system, (score, low, high) of each row.
+    """
+    figure, axis = _figure(5.4, 0.9 + (0.2 + 0.18 * len(values)) * len(rows))
+    for k, (colour, (name, triples)) in enumerate(zip(_colours(values), values.items(), strict=True)):
+        score, low, high = np.array(triples, dtype=np.float64).reshape(-1, 3).T
+        at = np.arange(len(rows)) + (k - (len(values) - 1) / 2) * 0.7 / max(len(values), 1)
+        axis.errorbar(score, at, xerr=[score - low, high - score], fmt="o", color=colour, label=name, capsize=2)
+    axis.set(yticks=np.arange(len(rows)), yticklabels=rows, xlim=(0, 1))
+    axis.invert_yaxis()
+    axis.grid(axis="x", alpha=0.3)
+    figure.legend(frameon=False, loc="outside upper left", ncols=1)
+    return _svg(figure)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots()
+
+
+def _colours(names: Mapping[str, object]) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(len(names))]
+
+
+def _svg(figure: Figure) -> str:
+    """Draw as an <svg> element without fixed size, so that the page decides."""
+    text = io.StringIO()
+    with mpl.rc_context(STYLE):
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
+    element = text.getvalue()[text.getvalue().index("<svg") :]
+    return re.sub(
+        r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1), count=1
+    )

@@ -1,0 +1,89 @@
+import json
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from rooftop.coco import Result, open_index, read_results, write_results
+from rooftop.errors import DataError
+from rooftop.raster.rasterise import decode, encode
+
+HEIGHT, WIDTH = 12, 20
+
+
+@pytest.fixture
+def index(tmp_path):
+    content = {
+        "images": [{"id": i, "file_name": f"{i}.png", "height": HEIGHT, "width": WIDTH} for i in (5, 9)],
+        "categories": [{"id": 100, "name": "building"}],
+        "annotations": [],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    return open_index(tmp_path / "truth.json", cache=tmp_path / "cache")
+
+
+def roof(left):
+    mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    mask[2:8, left : left + 5] = 1
+    return mask
+
+
+def results(tmp_path, *segmentations, **changes):
+    entries = [
+        {"image_id": 9, "category_id": 100, "score": 0.5, "segmentation": segmentation} | changes
+        for segmentation in segmentations
+    ]
+    (tmp_path / "found.json").write_text(json.dumps(entries))
+    return tmp_path / "found.json"
+
+
+def test_what_was_written_is_read_back(tmp_path, index):
+    written = [Result(9, 100, 0.75, encode(roof(3))), Result(5, 100, 0.5, encode(roof(9)))]
+    write_results(tmp_path / "found.json", written)
+    read = read_results(tmp_path / "found.json", index)
+    assert read.of(9) == written[:1]
+    assert read.of(5) == written[1:]
+
+
+def test_rings_and_uncompressed_counts_are_drawn_as_pycocotools_does(tmp_path, index):
+    rings = [[3, 2, 8, 2, 8, 8, 3, 8], [10, 1, 15, 1, 15, 4]]
+    counts = {"size": [HEIGHT, WIDTH], "counts": [0, 30, HEIGHT * WIDTH - 30]}
+    read = read_results(results(tmp_path, rings, counts), index).of(9)
+    drawn = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(rings, HEIGHT, WIDTH)))
+    assert np.array_equal(decode([read[0].rle], HEIGHT, WIDTH), drawn)
+    assert coco_mask.area(read[1].rle) == 30
+
+
+def test_a_picture_without_results(tmp_path, index):
+    assert read_results(results(tmp_path), index).of(5) == []
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[1, 2, 3, 4]],
+        [[1, 2, 3, 4, 5, 6, 7]],
+        {"size": [HEIGHT, WIDTH], "counts": [5]},
+        {"size": [WIDTH, HEIGHT], "counts": [0, 240]},
+        {"size": [HEIGHT, WIDTH], "counts": "###"},
+        "nonsense",
+    ],
+)
+def test_a_wrong_outline_is_named(tmp_path, index, segmentation):
+    read = read_results(results(tmp_path, segmentation), index)
+    with pytest.raises(DataError, match=r"found\.json: result 0"):
+        read.of(9)
+
+
+@pytest.mark.parametrize("change", [{"image_id": 7}, {"category_id": 1}])
+def test_what_the_annotations_do_not_know_is_named(tmp_path, index, change):
+    with pytest.raises(DataError, match="result 0: image_id"):
+        read_results(results(tmp_path, [[1, 1, 5, 1, 5, 5]], **change), index)
+
+
+def test_other_files_are_refused(tmp_path, index):
+    (tmp_path / "dataset.json").write_text('{"images": []}')
+    with pytest.raises(DataError, match="no COCO results"):
+        read_results(tmp_path / "dataset.json", index)
+    with pytest.raises(DataError, match="no such file"):
+        read_results(tmp_path / "nothing.json", index)

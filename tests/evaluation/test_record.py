@@ -1,0 +1,66 @@
+import csv
+import json
+
+import pytest
+
+from rooftop.evaluation import RunCases, Settings, evaluate_split, print_scores, write_per_image, write_scores
+from rooftop.metrics.objects.kinds import KINDS
+
+SETTINGS = Settings(100, 20, 0, None, 1)
+
+
+def test_scores_json_holds_all_that_others_rely_on(poor, tmp_path):
+    done = evaluate_split(poor, tmp_path, SETTINGS, {"split": "test", "threshold": 0.5, "run": "outputs/x"})
+    write_scores(tmp_path / "scores.json", done)
+    read = json.loads((tmp_path / "scores.json").read_text())
+    assert {"iou", "f1", "precision", "recall", "accuracy"} <= read["pixel"].keys()
+    assert {"ap", "ap50", "ap75", "ar"} <= read["object"].keys()
+    for section in ("pixel", "boundary", "object", "polygon"):
+        for name, value in read[section].items():
+            assert value is None or isinstance(value, float), name
+            low, high = read["intervals"][section][name]
+            assert (low is None) == (high is None)
+    assert read["intervals"]["level"] == 0.95
+    assert read["object"]["ap_large"] is None
+    assert (read["split"], read["threshold"], read["run"], read["pictures"]) == ("test", 0.5, "outputs/x", 3)
+    assert read["settings"]["max_dets"] == 100
+    assert "rooftop" in read["versions"]
+    assert sum(read["errors"][kind] for kind in KINDS) == 4
+    assert read["errors"]["invented"] == 1
+    assert "best_threshold" not in read  # two files have no probabilities
+
+
+def test_the_published_variant_stands_beside_the_scores(poor, tmp_path):
+    done = evaluate_split(poor, tmp_path, Settings(100, 1, 0, "hisup", 1), {})
+    write_scores(tmp_path / "scores.json", done)
+    read = json.loads((tmp_path / "scores.json").read_text())
+    assert read["as_published"]["hisup"]["polis"] != read["polygon"]["polis"]
+
+
+def test_the_best_threshold_is_told_where_there_are_probabilities(painter, dataset, tmp_path):
+    cases = RunCases(painter(["roof"]), dataset, threshold=0.5, neck=None)
+    write_scores(tmp_path / "scores.json", evaluate_split(cases, tmp_path, SETTINGS, {}))
+    read = json.loads((tmp_path / "scores.json").read_text())
+    assert 0 < read["best_threshold"] < 1
+    assert {"ap", "ece"} <= read["pixel"].keys()
+
+
+def test_one_row_a_picture_in_the_order_of_the_split(poor, tmp_path):
+    done = evaluate_split(poor, tmp_path, SETTINGS, {})
+    write_per_image(tmp_path / "per_image.csv", done.tally)
+    with (tmp_path / "per_image.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["picture"] for row in rows] == ["30.png", "10.png", "20.png"]
+    assert float(rows[2]["iou"]) == 0
+    assert [row["found"] for row in rows] == ["2", "1", "0"]
+    assert [row["missed"] for row in rows] == ["0", "1", "0"]
+    assert [row["invented"] for row in rows] == ["0", "0", "1"]
+    assert float(rows[1]["recall"]) == pytest.approx(720 / 784, rel=1e-5)
+    assert sum(int(row["tp"]) for row in rows) == done.tally.table["pixel"].reshape(3, 2, 4).sum((0, 1))[0]
+
+
+def test_the_scores_are_told(poor, tmp_path, capsys):
+    print_scores(evaluate_split(poor, tmp_path, SETTINGS, {}), tmp_path)
+    told = capsys.readouterr().out
+    assert "Boundary IoU" in told
+    assert "report.html" in told

@@ -1,0 +1,74 @@
+"""The whole way through the real script."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def quick():
+    return ("bootstrap.rounds=20", "examples=1", "device=cpu")
+
+
+def test_a_run_is_scored_and_its_predictions_score_alike(trained, tiny, run_script, tmp_path, quick):
+    folder = tmp_path / "scored"
+    code, text = run_script("evaluate", f"run={trained}", f"data.root={tiny}", f"hydra.run.dir={folder}", *quick)
+    assert code == 0, text
+    by_run = json.loads((folder / "scores.json").read_text())
+    from_training = json.loads((trained / "scores.json").read_text())
+    assert by_run["pixel"]["iou"] == pytest.approx(from_training["pixel"]["iou"], abs=1e-6)
+    assert {path.name for path in folder.iterdir()} >= {
+        "scores.json",
+        "predictions.coco.json",
+        "per_image.csv",
+        "report.html",
+    }
+    again = tmp_path / "again"
+    code, text = run_script(
+        "evaluate",
+        f"predictions={folder}/predictions.coco.json",
+        f"annotations={tiny}/annotations/test.json",
+        f"images={tiny}/images/test",
+        f"hydra.run.dir={again}",
+        *quick,
+    )
+    assert code == 0, text
+    by_files = json.loads((again / "scores.json").read_text())
+    assert by_files["object"] == pytest.approx(by_run["object"], nan_ok=True)
+    assert by_files["pixel"]["iou"] == by_run["pixel"]["iou"]
+    code, text = run_script(
+        "evaluate",
+        f"run={trained}",
+        f"compare={_copied(trained, tmp_path)}",
+        f"data.root={tiny}",
+        f"hydra.run.dir={tmp_path}/compared",
+        *quick,
+    )
+    assert code == 0, text
+    compared = json.loads((tmp_path / "compared" / "comparison.json").read_text())
+    assert compared["differences"]["copy"]["pixel"]["iou"]["value"] == 0
+
+
+def _copied(run, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("card.json", "model.safetensors"):
+        (copy / name).write_bytes((run / name).read_bytes())
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ((), "name what to score"),
+        (("predictions=a.json",), "needs annotations=FILE"),
+        (("predictions=a.json", "annotations=b.json"), "b.json"),
+        (("run=nowhere",), "nowhere is no folder"),
+        (("run=nowhere", "bootstrap.runs=3"), "bootstrap.rounds"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_sentence(run_script, overrides, sentence):
+    code, text = run_script("evaluate", *overrides)
+    assert code == 2
+    assert sentence in text
+    assert "Traceback" not in text
