@@ -1,23 +1,37 @@
-"""Find rooftops in pictures: run folder + pictures -> masks, overlays, contact sheet, summary.
+"""Find rooftops: run folder + pictures, GeoTIFFs or addresses of them -> masks, outlines for maps, summary.
 
 python predict.py run=outputs/train/... source=photo.jpg
-python predict.py run=outputs/train/... source=FOLDER
+python predict.py run=outputs/train/... source=city.tif
 """
+
+from pathlib import Path
 
 from omegaconf import DictConfig
 
 from rooftop.config import run_folder, script
-from rooftop.inference import Predictor, find_pictures, predict_pictures
+from rooftop.inference import Job, Predictor, Tiling, find_sources, predict
+from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
 
 
 @script
 def main(cfg: DictConfig) -> None:
-    """Find the pictures, load the run, predict, write."""
-    pictures = find_pictures(cfg.source)
+    """Find the sources, load the run, predict, write."""
+    sources = find_sources(cfg.source)
     run = load(cfg.run)
-    threshold = run.card.threshold if cfg.threshold is None else cfg.threshold
-    predict_pictures(Predictor(run, device=cfg.device), pictures, run_folder(), threshold=threshold)
+    job = Job(
+        folder=run_folder(),
+        single=len(sources) == 1,
+        threshold=run.card.threshold if cfg.threshold is None else cfg.threshold,
+        shaping=Shaping(**cfg.polygons),
+        tiling=Tiling(cfg.window, cfg.overlap, cfg.batch),
+        views=cfg.tta,
+        gsd=cfg.gsd,
+        bands=tuple(cfg.bands) if cfg.bands else None,
+        probability=cfg.probability,
+        unfinished=Path(cfg.unfinished),
+    )
+    predict(Predictor(run, device=cfg.device), sources, job)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,18 @@ class EvaluateConfig:
 
 
 @dataclass
+class PolygonsConfig:
+    """How probabilities become outlines; see `conf/polygons/square.yaml` for what each key means."""
+
+    separate: float | None
+    tolerance: float
+    angle: float | None
+    shift: float
+    min_area: float
+    min_hole: float
+
+
+@dataclass
 class PredictConfig:
     """Keys of `conf/predict.yaml`."""
 
@@ -104,6 +116,15 @@ class PredictConfig:
     run: str
     threshold: float | None
     device: str
+    polygons: PolygonsConfig
+    window: int
+    overlap: int
+    batch: int
+    tta: str | None
+    gsd: float | None
+    bands: list[int] | None
+    probability: bool
+    unfinished: str
 
 
 @dataclass

@@ -1,6 +1,9 @@
 """Prediction from a run folder."""
 
-from rooftop.inference.pictures import find_pictures, predict_pictures
+from rooftop.inference.everything import predict
+from rooftop.inference.job import Job
 from rooftop.inference.predictor import Predictor
+from rooftop.inference.scene import Tiling
+from rooftop.inference.sources import find_sources
 
-__all__ = ["Predictor", "find_pictures", "predict_pictures"]
+__all__ = ["Job", "Predictor", "Tiling", "find_sources", "predict"]

@@ -1,125 +1,60 @@
-"""Predict pictures: for each a mask and an overlay, for all a contact sheet and a summary."""
+"""A picture from file to finished files: read as a whole, predicted in one pass."""
 
-import glob
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
-from scipy import ndimage
 
-from rooftop.errors import DataError, SourceError
-from rooftop.files import write_json
+from rooftop.inference.answers import averaged
+from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
-from rooftop.plots.panels import ContactSheet, overlay
-from rooftop.raster.picture import SUFFIXES, list_pictures, read_picture, write_mask, write_png
-
-SHEET = 8  # pictures on the contact sheet
-Array = NDArray[np.uint8]
-
-
-def find_pictures(source: str) -> list[Path]:
-    """The pictures that `source` names: a picture, a folder, or a glob.
-
-    Raises:
-        SourceError: nothing there, or two pictures that would write the same files.
-    """
-    path = Path(source)
-    if path.is_dir():
-        found = list_pictures(path)
-    elif path.is_file():
-        found = [path]
-    else:
-        found = sorted(Path(name) for name in glob.glob(source, recursive=True))  # noqa: PTH207 (absolute patterns too)
-        found = [name for name in found if name.suffix.lower() in SUFFIXES]
-    if not found:
-        raise SourceError(f"source={source}: no such picture, folder or pattern.")
-    by_stem: dict[str, Path] = {}
-    for name in found:
-        other = by_stem.setdefault(name.stem, name)
-        if other != name:
-            raise SourceError(f"{other} and {name} would write the same files; rename one or predict them apart.")
-    return found
+from rooftop.inference.sources import Source
+from rooftop.inference.vectors import write_outlines
+from rooftop.plots.panels import overlay
+from rooftop.polygons.ground import Ground
+from rooftop.polygons.roofs import find_roofs
+from rooftop.polygons.spool import Spool
+from rooftop.raster.picture import read_picture, write_mask, write_png
+from rooftop.raster.steps import at_least, stored
+from rooftop.raster.windows import Window
 
 
-def predict_pictures(predictor: Predictor, pictures: list[Path], folder: Path, *, threshold: float) -> dict[str, Any]:
-    """Write `masks/<stem>.png`, `overlays/<stem>.png`, `contact_sheet.png` and `summary.json` into `folder`.
-
-    A picture that cannot be read is listed under `skipped`, and the others are predicted.
-
-    Args:
-        predictor: of the run.
-        pictures: files.
-        folder: where to write.
-        threshold: probability from which on a pixel is called roof.
-
-    Returns:
-        The summary: count and area share of roofs a picture.
+def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
+    """Write every file of one picture; its outlines are in pixels, since it has no place on the map.
 
     Raises:
-        SourceError: not one picture could be read.
+        DataError: the picture cannot be read.
     """
-    rows: list[dict[str, Any]] = []
-    skipped: list[dict[str, str]] = []
-    sheet = ContactSheet()
-    chosen = {pictures[int(i)] for i in np.linspace(0, len(pictures) - 1, min(SHEET, len(pictures)))}
-    for path in track(pictures, description="predict"):
-        try:
-            picture = read_picture(path)
-        except DataError as error:
-            skipped.append({"picture": str(path), "why": str(error)})
-            continue
-        mask = (predictor.probability(picture).max(axis=0) >= threshold).astype(np.uint8)
-        laid = overlay(picture, mask)
-        write_mask(folder / "masks" / f"{path.stem}.png", mask)
-        write_png(folder / "overlays" / f"{path.stem}.png", laid)
-        rows.append(_row(path, mask, predictor.run.card.gsd))
-        if path in chosen:
-            sheet.add(path.stem, picture, mask)
-    if not rows:
-        raise SourceError(skipped[0]["why"])
-    write_png(folder / "contact_sheet.png", sheet.draw())
-    summary = _summary(rows, skipped, predictor, threshold)
-    write_json(folder / "summary.json", summary)
-    _report(summary, folder)
-    return summary
+    picture = read_picture(Path(source.path))
+    forward = averaged(predictor.forward, job.views) if job.views else predictor.forward
+    values = stored(forward(picture[None])[0], np.ones(picture.shape[:2], bool))
+    mask = at_least(values, job.threshold).max(axis=0)
+    ground = Ground(None, job.gsd or predictor.run.card.gsd)
+
+    def read(window: Window) -> NDArray[np.uint8]:
+        rows, columns = window.slices
+        return values[:, rows, columns]
+
+    shape = (values.shape[0], *mask.shape)
+    found = find_roofs(read, shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
+    roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
+    write_mask(job.path("masks.png", source.stem), mask)
+    write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
+    about = (*mask.shape, ground, picture)
+    write_outlines(job, source.stem, roofs, scene=about, categories=predictor.run.card.categories)
+    return Done(_row(source, mask, ground, roofs), roofs, picture, mask)
 
 
-def _row(path: Path, mask: Array, gsd: float | None) -> dict[str, Any]:
-    """One line of the summary. Roofs are connected patches of the mask: touching ones count as one."""
-    share = float(mask.mean())
-    row: dict[str, Any] = {
-        "picture": str(path),
+def _row(source: Source, mask: NDArray[np.uint8], ground: Ground, roofs: Spool) -> dict[str, Any]:
+    return {
+        "picture": source.path,
         "height": mask.shape[0],
         "width": mask.shape[1],
-        "roofs": int(ndimage.label(mask)[1]),
-        "roof_share": share,
+        "metres_per_pixel": ground.gsd,
+        "roofs": len(roofs),
+        f"roof_{ground.unit}2": round(sum(roof.area for roof in roofs), 1),
         "roof_pixels": int(mask.sum()),
+        "valid_pixels": mask.size,
+        "roof_share": float(mask.mean()),
     }
-    return row | ({"roof_m2": row["roof_pixels"] * gsd**2} if gsd else {})
-
-
-def _summary(
-    rows: list[dict[str, Any]], skipped: list[dict[str, str]], predictor: Predictor, threshold: float
-) -> dict[str, Any]:
-    pixels = sum(row["height"] * row["width"] for row in rows)
-    return {
-        "run": str(predictor.run.folder),
-        "threshold": threshold,
-        "roofs": sum(row["roofs"] for row in rows),
-        "roof_share": sum(row["roof_pixels"] for row in rows) / pixels,
-        "pictures": rows,
-        "skipped": skipped,
-    }
-
-
-def _report(summary: dict[str, Any], folder: Path) -> None:
-    for item in summary["skipped"]:
-        print(f"skipped: {item['why']}")
-    print(
-        f"{len(summary['pictures'])} pictures, {summary['roofs']} roofs, "
-        f"{summary['roof_share']:.1%} of the area; {len(summary['skipped'])} skipped\n"
-        f"written: {folder}\n"
-        f"look at: {folder / 'contact_sheet.png'}"
-    )

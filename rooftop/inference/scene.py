@@ -52,7 +52,7 @@ class _Piece:
 
 def predict_scene(
     scene: Scene, forward: Forward, canvas: Canvas, *, tiling: Tiling, progress: Callable[[int], None]
-) -> None:
+) -> int:
     """Predict what `canvas` lacks of a scene.
 
     Args:
@@ -60,7 +60,10 @@ def predict_scene(
         forward: the network, raw pictures in, probabilities out.
         canvas: where probabilities go; (K, height, width) of the scene.
         tiling: how the scene is cut.
-        progress: told the number of pixels that became final.
+        progress: told the number of pixels that became final, those of an interrupted run first.
+
+    Returns:
+        The number of pixels that became final now.
 
     Raises:
         SourceError: the raster is corrupt somewhere or vanished; what is on the canvas stays and can be gone on with.
@@ -68,6 +71,10 @@ def predict_scene(
     rows, columns = (spans(side, tiling.window, tiling.overlap) for side in (scene.height, scene.width))
     blender = Blender(rows, columns, canvas.shape[0])
     first = canvas.rows
+    before = rows[first - 1].last * scene.width if first else 0
+    progress(before)
+    if first == len(rows):
+        return 0
     batches = _batches(scene, blender, max(first - 1, 0), tiling.batch)
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as storing:
         waiting: deque[Future[None]] = deque()
@@ -78,6 +85,7 @@ def predict_scene(
                 waiting.popleft().result()
         for last in waiting:
             last.result()
+    return scene.height * scene.width - before
 
 
 def _batches(scene: Scene, blender: Blender, first: int, size: int) -> Iterator[list[_Piece]]:

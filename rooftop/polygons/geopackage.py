@@ -20,6 +20,7 @@ from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
 
 _LAYER = "roofs"
+_DATE = "2000-01-01T00:00:00.000Z"  # of the contents; no clock, so that equal roofs give equal files
 _CHUNK = 10_000  # roofs that are held at a time
 _KINDS = {"category": object}  # all other columns are numbers
 _STYLE = Path(__file__).with_name("style.qml")
@@ -44,6 +45,7 @@ def write_geopackage(path: Path, roofs: Iterable[Roof], *, ground: Ground, categ
     Raises:
         RooftopError: the disk is full or the folder cannot be written to.
     """
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
     with whole(path) as part:
         try:
             for i, chunk in enumerate(_chunks(roofs)):
@@ -84,16 +86,15 @@ def _append(path: Path, roofs: list[Roof], meaning: tuple[Ground, Sequence[str]]
 def _add_style(database: sqlite3.Connection) -> None:
     """Store the style in the file, as QGIS does under "save style in database"."""
     (geometry,) = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchone()
-    (changed,) = database.execute("SELECT last_change FROM gpkg_contents").fetchone()
     database.execute(_STYLES)
     database.execute(
         "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
         "styleQML, styleSLD, useAsDefault, description, owner, update_time) "
         "VALUES ('', '', ?, ?, 'roofs', ?, '', 1, 'roofs, filled by half', '', ?)",
-        (_LAYER, geometry, _STYLE.read_text(encoding="utf-8"), changed),
+        (_LAYER, geometry, _STYLE.read_text(encoding="utf-8"), _DATE),
     )
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id) "
         "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?, 0)",
-        (changed,),
+        (_DATE,),
     )

@@ -5,7 +5,7 @@ how the scene was cut.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -26,7 +26,7 @@ from rooftop.raster.windows import Window, tiles
 _LARGEST = 4096  # pixels: what is longer or wider is no building, and is not taken apart
 Values = NDArray[np.uint8]
 Read = Callable[[Window], Values]
-"""Stored probabilities uint8 (h, w) of one category in a window."""
+"""Stored probabilities (`rooftop.raster.steps`) in a window: uint8 (K, h, w)."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +72,29 @@ class Roof:
 
 
 def find_roofs(
-    read: Read, size: tuple[int, int], *, threshold: float, shaping: Shaping, ground: Ground
+    read: Read, shape: tuple[int, int, int], *, threshold: float, shaping: Shaping, ground: Ground
 ) -> Iterator[Roof]:
-    """Roofs of one category (0), in the order in which a scene read from top to bottom completes them.
+    """Roofs, category by category, in the order in which a scene read from top to bottom completes them.
 
     Args:
         read: stored probabilities by window.
-        size: (height, width) of the scene in pixels.
+        shape: (K, height, width): categories, and the size of the scene in pixels.
         threshold: probability from which on a pixel is roof.
         shaping: how they become polygons.
         ground: what a pixel is on the ground.
     """
-    for component in components(*size, lambda window: at_least(read(window), threshold)):
-        if ground.roughly(component.area) >= shaping.min_area:
-            for polygon, confidence in _outlines(component, read, shaping):
-                roof = _measured(polygon, confidence, shaping, ground)
-                if roof.area >= shaping.min_area:
-                    yield roof
+    for category in range(shape[0]):
 
+        def values(window: Window, band: int = category) -> Values:
+            found: Values = read(window)[band]
+            return found
 
-def in_category(roofs: Iterator[Roof], category: int) -> Iterator[Roof]:
-    """The same roofs under another category."""
-    return (replace(roof, category=category) for roof in roofs)
+        for component in components(*shape[1:], lambda window: at_least(values(window), threshold)):
+            if ground.roughly(component.area) >= shaping.min_area:
+                for polygon, confidence in _outlines(component, values, shaping):
+                    roof = _measured(polygon, (category, confidence), shaping, ground)
+                    if roof.area >= shaping.min_area:
+                        yield roof
 
 
 def _outlines(component: Polygon, read: Read, shaping: Shaping) -> Iterator[tuple[Polygon, float]]:
@@ -124,10 +125,10 @@ def _shaped(polygons: Sequence[Polygon], shaping: Shaping) -> Sequence[Polygon]:
     return (squared(walls, angle=shaping.angle, shift=shaping.shift) if shaping.angle else walls).polygons()
 
 
-def _measured(polygon: Polygon, confidence: float, shaping: Shaping, ground: Ground) -> Roof:
+def _measured(polygon: Polygon, found: tuple[int, float], shaping: Shaping, ground: Ground) -> Roof:
     holes = [hole for hole in polygon.interiors if ground.roughly(Polygon(hole).area) >= shaping.min_hole]
     filled = Polygon(polygon.exterior, holes)
-    return Roof(filled, 0, confidence, *ground.measure(filled), ground.orientation(filled))
+    return Roof(filled, *found, *ground.measure(filled), ground.orientation(filled))
 
 
 def _mean(component: Polygon, read: Read) -> float:

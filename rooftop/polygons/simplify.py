@@ -5,7 +5,8 @@ T. K. Peucker, 1973): a wall that two roofs share stays one wall.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,8 @@ from shapely import LineString, Polygon
 
 from rooftop.polygons.walls import Corner, Points, Ring, Wall, Walls, key, sides, unsound
 
+Piece = tuple[Corner, ...]
+Kept = tuple[Ring, dict[tuple[Corner, Corner], Wall]]
 _LEAST = 0.1  # pixels; with a smaller tolerance nothing is left to simplify
 
 
@@ -26,9 +29,11 @@ def simplified(polygons: Sequence[Polygon], tolerance: float) -> Walls:
     """
     stepped = [[_steps(ring) for ring in (polygon.exterior, *polygon.interiors)] for polygon in polygons]
     junctions = _junctions([ring for rings in stepped for ring in rings])
+    pieces = [[_pieces(ring, junctions) for ring in rings] for rings in stepped]
     tolerances = np.full(len(polygons), tolerance)
+    kept = lru_cache(None)(lambda piece, tolerance: _kept(_middles(piece, junctions), tolerance))
     while True:
-        found = _with_tolerances(stepped, junctions, tolerances)
+        found = _with_tolerances(pieces, tolerances, kept)
         spoilt = unsound(found.polygons())
         if not spoilt.any() or not tolerances[spoilt].any():
             return found
@@ -48,30 +53,32 @@ def _junctions(rings: list[Ring]) -> set[Corner]:
     return {(int(x), int(y)) for x, y in ends[count > 2]}
 
 
-def _with_tolerances(stepped: list[list[Ring]], junctions: set[Corner], tolerances: Points) -> Walls:
+def _with_tolerances(pieces: list[list[list[Ring]]], tolerances: Points, kept: Callable[[Piece, float], Kept]) -> Walls:
     """A wall between two roofs gets the smaller of their tolerances."""
-    pieces = [[_pieces(ring, junctions) for ring in rings] for rings in stepped]
-    least: dict[tuple[Corner, ...], float] = {}
+    least: dict[Piece, float] = {}
     for roof, rings in enumerate(pieces):
         for piece in (piece for ring in rings for piece in ring):
             least[_same(piece)] = min(least.get(_same(piece), math.inf), float(tolerances[roof]))
+    simple = {piece: kept(piece, tolerance) for piece, tolerance in least.items()}
     result = Walls()
-    kept = {piece: _kept(_middles(piece, junctions), least[piece], result) for piece in least}
-    result.rings = [[_ring(ring, kept) for ring in rings] for rings in pieces]
+    for _, walls in simple.values():
+        result.walls.update(walls)
+    result.rings = [[_ring(ring, simple) for ring in rings] for rings in pieces]
     result.at = {(x, y): (x / 2, y / 2) for rings in result.rings for ring in rings for x, y in ring}
     return result
 
 
-def _ring(pieces: list[Ring], kept: dict[tuple[Corner, ...], Ring]) -> Ring:
+def _ring(pieces: list[Ring], simple: dict[Piece, Kept]) -> Ring:
     """A ring out of its simplified pieces, each turned as the ring runs."""
     corners: Ring = []
     for piece in pieces:
         same = _same(piece)
-        corners += (kept[same] if same == tuple(piece) else kept[same][::-1])[:-1]
+        kept = simple[same][0]
+        corners += (kept if same == tuple(piece) else kept[::-1])[:-1]
     return corners
 
 
-def _same(piece: Ring) -> tuple[Corner, ...]:
+def _same(piece: Ring) -> Piece:
     """A piece, turned the same way for both sides of it."""
     return tuple(piece) if (piece[0], piece[1]) <= (piece[-1], piece[-2]) else tuple(piece[::-1])
 
@@ -87,14 +94,14 @@ def _pieces(ring: Ring, junctions: set[Corner]) -> list[Ring]:
     return [closed[start : end + 1] for start, end in pairwise(inner)]
 
 
-def _kept(points: Points, tolerance: float, result: Walls) -> Ring:
-    """Corners of a simplified piece, both ends among them; notes the walls between."""
+def _kept(points: Points, tolerance: float) -> Kept:
+    """Corners of a simplified piece, both ends among them, and the walls between."""
     simple = shapely.get_coordinates(LineString(points).simplify(tolerance, preserve_topology=False))
-    place = {name: i for i, name in reversed([*enumerate(map(_name, points))])}
-    at = [place[_name(point)] for point in simple[:-1]] + [len(points) - 1]
-    for start, end in pairwise(at):
-        result.walls[key(_name(points[start]), _name(points[end]))] = _wall(points[start : end + 1])
-    return [_name(points[i]) for i in at]
+    names = [_name(point) for point in points.tolist()]
+    place = {name: i for i, name in reversed([*enumerate(names)])}
+    at = [place[_name(point)] for point in simple[:-1].tolist()] + [len(points) - 1]
+    walls = {key(names[start], names[end]): _wall(points[start : end + 1]) for start, end in pairwise(at)}
+    return [names[i] for i in at], walls
 
 
 def _wall(points: Points) -> Wall:
@@ -106,7 +113,7 @@ def _wall(points: Points) -> Wall:
     return Wall(middle, direction, float(len(points) - 1))
 
 
-def _middles(piece: tuple[Corner, ...], junctions: set[Corner]) -> Points:
+def _middles(piece: Piece, junctions: set[Corner]) -> Points:
     """Middles of the steps of a piece, between its junctions: they lie nearer to the true wall than the corners."""
     corners = np.array(piece, dtype=np.float64)
     middles = (corners[:-1] + corners[1:]) / 2
@@ -114,5 +121,5 @@ def _middles(piece: tuple[Corner, ...], junctions: set[Corner]) -> Points:
     return np.concatenate([ends[0], middles, ends[1]])
 
 
-def _name(point: Points) -> Corner:
+def _name(point: list[float]) -> Corner:
     return int(2 * point[0]), int(2 * point[1])

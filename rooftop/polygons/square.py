@@ -8,13 +8,13 @@ far stays: a round or oblique roof remains what it is.
 
 import cmath
 import math
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
-from shapely import Polygon
 
-from rooftop.polygons.walls import Corner, Points, Ring, Walls, sides, unsound
+from rooftop.polygons.walls import Corner, Points, Walls, sides, unsound
 
 _ALIKE = math.radians(12)  # a roof takes over the direction of a neighbour that is turned by less
 _GRID = 1024  # steps a pixel has: corners are multiples of 1 / 1024, so that moving a roof on the grid is exact
@@ -67,43 +67,44 @@ def squared(walls: Walls, *, angle: float, shift: float) -> Walls:
     Returns:
         Other walls; a roof that would become invalid or overlap a neighbour stays as it was.
     """
-    result, polygons = walls.copy(), walls.polygons()
+    result, owners = walls.copy(), walls.owners()
+    polygons = np.array(walls.polygons())
+    bounds = shapely.bounds(polygons)
     directions: dict[Corner, float] = {}
-    for roof in np.argsort([-polygon.area for polygon in polygons], kind="stable").tolist():
-        trial, direction = _squared_one(result, roof, directions, math.radians(angle), shift)
-        changed = [i for i, rings in enumerate(trial.rings) if _touch(rings, trial.rings[roof])]
-        moved = [*polygons]
-        for i in changed:
-            moved[i] = trial.polygon(i)
-        if not unsound(_near(moved, roof)).any():
-            result, polygons = trial, moved
+    for roof in np.argsort(-shapely.area(polygons), kind="stable").tolist():
+        beside = sorted({i for ring in result.rings[roof] for corner in ring for i in owners[corner]})
+        before = [[[*ring] for ring in result.rings[i]] for i in beside]
+        at = {corner: result.at[corner] for ring in result.rings[roof] for corner in ring}
+        direction = _square(result, roof, directions, owners, _Frame(0.0, math.radians(angle), shift))
+        moved = polygons.copy()
+        moved[beside] = [result.polygon(i) for i in beside]
+        if unsound(moved[_near(bounds, shapely.bounds(moved[roof]), beside)]).any():
+            result.at.update(at)
+            for i, rings in zip(beside, before, strict=True):
+                result.rings[i] = rings
+        else:
+            polygons, bounds[beside] = moved, shapely.bounds(moved[beside])
         directions.update({corner: direction for ring in result.rings[roof] for corner in ring})
-    _drop_straight(result)
+    _drop_straight(result, owners)
     return walls if unsound(result.polygons()).any() else result
 
 
-def _squared_one(
-    walls: Walls, roof: int, directions: dict[Corner, float], angle: float, shift: float
-) -> tuple[Walls, float]:
-    """One roof made right-angled, and its direction; corners with a direction are placed already."""
-    result = walls.copy()
+def _square(
+    walls: Walls, roof: int, directions: dict[Corner, float], owners: dict[Corner, list[int]], frame: _Frame
+) -> float:
+    """Make one roof right-angled, and give its direction; corners that have one are placed already."""
     nearby = [directions[corner] for ring in walls.rings[roof] for corner in ring if corner in directions]
-    frame = _Frame(_direction(walls, roof, nearby), angle, shift)
-    _drop_bevels(result, roof, frame, set(directions))
-    _place(result, roof, frame, set(directions))
-    return result, frame.direction
+    frame = replace(frame, direction=_direction(walls, roof, nearby))
+    _drop_bevels(walls, roof, frame, directions, owners)
+    _place(walls, roof, frame, directions)
+    return frame.direction
 
 
-def _touch(one: list[Ring], other: list[Ring]) -> bool:
-    return not {corner for ring in one for corner in ring}.isdisjoint(corner for ring in other for corner in ring)
-
-
-def _near(polygons: list[Polygon], roof: int) -> list[Polygon]:
-    """The roof and all whose bounds meet those of the roof's neighbourhood."""
-    bounds = shapely.bounds(polygons)
-    left, top, right, bottom = shapely.bounds(polygons[roof])
-    beside = (bounds[:, :2] <= (right, bottom)).all(axis=1) & (bounds[:, 2:] >= (left, top)).all(axis=1)
-    return [polygons[i] for i in np.flatnonzero(beside)]
+def _near(bounds: Points, own: Points, beside: list[int]) -> list[int]:
+    """Neighbours, and all whose bounds meet a roof's."""
+    left, top, right, bottom = own
+    meet = (bounds[:, :2] <= (right, bottom)).all(axis=1) & (bounds[:, 2:] >= (left, top)).all(axis=1)
+    return sorted({*np.flatnonzero(meet).tolist(), *beside})
 
 
 def _direction(walls: Walls, roof: int, nearby: list[float]) -> float:
@@ -115,49 +116,56 @@ def _direction(walls: Walls, roof: int, nearby: list[float]) -> float:
     return alike[0] if alike else own
 
 
-def _drop_bevels(walls: Walls, roof: int, frame: _Frame, placed: set[Corner]) -> None:
+def _drop_bevels(
+    walls: Walls, roof: int, frame: _Frame, placed: Container[Corner], owners: dict[Corner, list[int]]
+) -> None:
     """Where a short oblique wall cuts off a right angle, put the corner back."""
-    free = walls.inner() - placed
     for ring in walls.rings[roof]:
         for one in [*ring]:
-            if one not in ring:  # dropped as the other end of a bevel
+            if one not in ring or len(ring) < 5:  # dropped as the other end of a bevel
                 continue
             i = ring.index(one)
             before, other, behind = (ring[(i + step) % len(ring)] for step in (-1, 1, 2))
-            if len(ring) < 5 or not {one, other} <= free:
-                continue
-            a, b, c, d = np.array([walls.at[corner] for corner in (before, one, other, behind)]) @ frame.turn
-            if {frame.axis(a, b), frame.axis(c, d)} == {0, 1} and frame.axis(b, c) is None:
-                tip = np.array([c[0], b[1]] if frame.axis(a, b) else [b[0], c[1]])
-                cut = abs(np.prod(c - b)) / np.linalg.norm(c - b)  # distance from the tip to the oblique wall
-                if cut <= frame.shift:
-                    walls.at[one] = frame.back(tip)
-                    walls.drop(other)
+            tip = _tip(frame, np.array([walls.at[corner] for corner in (before, one, other, behind)]) @ frame.turn)
+            free = one not in placed and other not in placed
+            if tip is not None and free and walls.inner(one, owners) and walls.inner(other, owners):
+                walls.at[one] = frame.back(tip)
+                walls.drop(other, owners)
 
 
-def _place(walls: Walls, roof: int, frame: _Frame, placed: set[Corner]) -> None:
+def _tip(frame: _Frame, corners: Points) -> Points | None:
+    """Where the outer two of three walls (corners (4, 2)) meet, if at right angles and near the inner, oblique one."""
+    a, b, c, d = corners
+    if {frame.axis(a, b), frame.axis(c, d)} != {0, 1} or frame.axis(b, c) is not None:
+        return None
+    cut = abs(np.prod(c - b)) / np.linalg.norm(c - b)  # distance from the tip to the oblique wall
+    return None if cut > frame.shift else np.array([c[0], b[1]] if frame.axis(a, b) else [b[0], c[1]])
+
+
+def _place(walls: Walls, roof: int, frame: _Frame, placed: Container[Corner]) -> None:
     """Lay the walls of one roof along its axes."""
     pairs = [pair for ring in walls.rings[roof] for pair in sides(ring)]
     before = {corner: np.array(walls.at[corner]) @ frame.turn for pair in pairs for corner in pair}
     after = {corner: point.copy() for corner, point in before.items()}
+    fixed = {corner for corner in before if corner in placed}
     for axis in (0, 1):
         for line in _lines([pair for pair in pairs if frame.axis(*(before[end] for end in pair)) == axis]):
             ends = {corner for pair in line for corner in pair}
-            at = _coordinate(walls, line, axis, frame, [before[corner] for corner in sorted(ends & placed)])
+            at = _coordinate(walls, line, axis, frame, [before[corner] for corner in sorted(ends & fixed)])
             if at is not None and all(abs(before[corner][axis] - at) <= frame.shift for corner in ends):
-                for corner in ends - placed:
+                for corner in ends - fixed:
                     after[corner][axis] = at
-    walls.at.update({corner: frame.back(point) for corner, point in after.items() if corner not in placed})
+    walls.at.update({corner: frame.back(point) for corner, point in after.items() if corner not in fixed})
 
 
 def _lines(pairs: list[tuple[Corner, Corner]]) -> list[list[tuple[Corner, Corner]]]:
     """Walls that hang together corner by corner."""
-    lines: list[list[tuple[Corner, Corner]]] = []
+    line_of: dict[Corner, list[tuple[Corner, Corner]]] = {}
     for pair in pairs:
-        touching = [line for line in lines if any(set(pair) & set(other) for other in line)]
-        lines = [line for line in lines if line not in touching]
-        lines.append([pair, *(other for line in touching for other in line)])
-    return lines
+        one, other = (line_of.get(corner, []) for corner in pair)
+        line = one + [pair] + (other if other is not one else [])
+        line_of.update({corner: line for member in line for corner in member})
+    return [*{id(line): line for line in line_of.values()}.values()]
 
 
 def _coordinate(
@@ -171,13 +179,13 @@ def _coordinate(
     return float(np.average(middles[:, axis], weights=[wall.length for wall in found]))
 
 
-def _drop_straight(walls: Walls) -> None:
+def _drop_straight(walls: Walls, owners: dict[Corner, list[int]]) -> None:
     """Drop corners in which nothing turns."""
-    inner = walls.inner()
     for ring in [ring for rings in walls.rings for ring in rings]:
         for corner in [*ring]:
             i = ring.index(corner)
             a, b, c = (np.array(walls.at[end]) for end in (ring[i - 1], corner, ring[(i + 1) % len(ring)]))
             (ax, ay), (bx, by) = b - a, c - a
-            if corner in inner and len(ring) > 3 and abs(ax * by - ay * bx) <= _STRAIGHT * math.hypot(bx, by):
-                walls.drop(corner)
+            straight = abs(ax * by - ay * bx) <= _STRAIGHT * math.hypot(bx, by)
+            if straight and len(ring) > 3 and walls.inner(corner, owners):
+                walls.drop(corner, owners)

@@ -59,26 +59,33 @@ class Walls:
         """Another graph of the same walls, to be changed."""
         return Walls([[[*ring] for ring in rings] for rings in self.rings], dict(self.walls), dict(self.at))
 
-    def inner(self) -> set[Corner]:
-        """Corners where exactly two walls meet, whether one roof has them or two."""
-        meeting: dict[Corner, set[Corner]] = {corner: set() for corner in self.at}
-        for rings in self.rings:
-            for ring in rings:
-                for one, other in sides(ring):
-                    meeting[one].add(other)
-                    meeting[other].add(one)
-        return {corner for corner, others in meeting.items() if len(others) == 2}
+    def owners(self) -> dict[Corner, list[int]]:
+        """For each corner the roofs that have it."""
+        found: dict[Corner, list[int]] = {}
+        for roof, rings in enumerate(self.rings):
+            for corner in {corner for ring in rings for corner in ring}:
+                found.setdefault(corner, []).append(roof)
+        return found
 
-    def drop(self, corner: Corner) -> None:
-        """Let the walls before and behind an inner corner become one; the longer one says where it lies."""
-        for rings in self.rings:
-            for ring in rings:
-                if corner in ring:
-                    i = ring.index(corner)
-                    before, behind = ring[i - 1], ring[(i + 1) % len(ring)]
-                    longer = max(self.wall(before, corner), self.wall(corner, behind), key=lambda wall: wall.length)
-                    self.walls[key(before, behind)] = longer
-                    del ring[i]
+    def inner(self, corner: Corner, owners: dict[Corner, list[int]]) -> bool:
+        """Whether exactly two walls meet in a corner, whether one roof has them or two."""
+        meeting: set[Corner] = set()
+        for ring in self._rings(corner, owners):
+            i = ring.index(corner)
+            meeting |= {ring[i - 1], ring[(i + 1) % len(ring)]}
+        return len(meeting) == 2
+
+    def drop(self, corner: Corner, owners: dict[Corner, list[int]]) -> None:
+        """Let both walls of an inner corner become one; the longer says where it lies."""
+        for ring in self._rings(corner, owners):
+            i = ring.index(corner)
+            before, behind = ring[i - 1], ring[(i + 1) % len(ring)]
+            longer = max(self.wall(before, corner), self.wall(corner, behind), key=lambda wall: wall.length)
+            self.walls[key(before, behind)] = longer
+            del ring[i]
+
+    def _rings(self, corner: Corner, owners: dict[Corner, list[int]]) -> list[Ring]:
+        return [ring for roof in owners[corner] for ring in self.rings[roof] if corner in ring]
 
 
 def sides(ring: Ring) -> list[tuple[Corner, Corner]]:

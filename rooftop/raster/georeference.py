@@ -62,9 +62,10 @@ class Georeference:
 
     def measure(self, polygon: Polygon) -> tuple[float, float]:
         """Geodesic area in square metres, holes taken off, and length in metres of the outline; pixel frame in."""
-        oriented = shapely.orient_polygons(shapely.transform(polygon, self.to_lonlat))
+        # turned before they are placed: on the antimeridian longitudes jump, and a ring seems to run backwards
+        oriented = shapely.transform(shapely.orient_polygons(polygon), self.to_lonlat)
         area, perimeter = _GEOD.geometry_area_perimeter(oriented)
-        return float(area), float(perimeter)
+        return abs(float(area)), float(perimeter)
 
     def bearing(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
         """Degrees clockwise from north in which `end` lies as seen from `start`; pixel frame in."""

@@ -17,6 +17,7 @@ from rasterio.windows import Window as GdalWindow
 from rooftop.errors import SourceError
 from rooftop.raster.bands import Conversion, choose_bands, choose_conversion
 from rooftop.raster.georeference import Georeference
+from rooftop.raster.picture import MAX_PIXELS
 from rooftop.raster.windows import Window
 
 _CACHE = 64  # megabytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
@@ -135,3 +136,16 @@ def _unreadable(path: str, error: Exception) -> str:
         return f"{path}: no such file."
     reason = str(error.__cause__ or error).splitlines()[0].removeprefix(f"{path}: ").rstrip(".")
     return f"{path}: cannot be read ({reason}); download or copy it again, and check it with gdalinfo."
+
+
+def is_scene(path: str) -> bool:
+    """Whether a file is to be read by window: it has a place on the map, more than 8 bits, or is a collection.
+
+    A file that cannot be opened is none; whoever reads it as a picture says what is wrong with it.
+    """
+    try:
+        with unplaced(), rasterio.open(path) as dataset:
+            many = dataset.height * dataset.width > MAX_PIXELS
+            return many or dataset.crs is not None or dataset.driver == "VRT" or {*dataset.dtypes} != {"uint8"}
+    except RasterioError:
+        return False

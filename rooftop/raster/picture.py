@@ -20,7 +20,7 @@ Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 
 
-def list_pictures(folder: Path) -> list[Path]:
+def list_pictures(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
     """Pictures directly in `folder`, sorted by name.
 
     Raises:
@@ -28,9 +28,9 @@ def list_pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the folder that holds the pictures.")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     if not found:
-        raise DataError(f"{folder}: no picture ({', '.join(SUFFIXES)}) in this folder.")
+        raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) in this folder.")
     return found
 
 
@@ -84,6 +84,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # bounded below, before decoding
+            warnings.filterwarnings("ignore", "Corrupt EXIF data")  # what cannot be read ends in an error anyway
             with Image.open(path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(

@@ -1,0 +1,83 @@
+"""What a prediction is asked to do, and where its files go."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftop.errors import ConfigError
+from rooftop.inference.answers import VIEWS
+from rooftop.inference.scene import Tiling
+from rooftop.polygons.roofs import Shaping
+from rooftop.polygons.spool import Spool
+
+
+@dataclass(frozen=True)
+class Job:
+    """Settings of one prediction; `conf/predict.yaml`.
+
+    Attributes:
+        folder: where results go.
+        single: one source, whose files need no name of their own.
+        threshold: probability from which on a pixel is roof.
+        shaping: how probabilities become polygons.
+        tiling: how scenes are cut.
+        views: test-time augmentation, "flips" or "d4"; None = each window is looked at once.
+        gsd: metres per pixel of the sources; None = as their place on the map says.
+        bands: of scenes; None = red, green and blue as the file marks them.
+        probability: write it as GeoTIFF.
+        unfinished: folder where a stopped prediction waits to be gone on with.
+    """
+
+    folder: Path
+    single: bool
+    threshold: float
+    shaping: Shaping
+    tiling: Tiling
+    views: str | None
+    gsd: float | None
+    bands: tuple[int, ...] | None
+    probability: bool
+    unfinished: Path
+
+    def __post_init__(self) -> None:
+        window, overlap = self.tiling.window, self.tiling.overlap
+        if not 0 <= 2 * overlap <= window:
+            raise ConfigError(f"overlap={overlap} must lie between 0 and half of window={window}.")
+        if min(window, self.tiling.batch) < 1:
+            raise ConfigError(f"window={window} and batch={self.tiling.batch} must be 1 or more.")
+        if self.views not in (None, *VIEWS):
+            raise ConfigError(f"tta={self.views}: choose {', '.join(VIEWS)} or null.")
+        if self.gsd is not None and not self.gsd > 0:
+            raise ConfigError(f"gsd={self.gsd} must be metres per pixel, above 0.")
+
+    def path(self, kind: str, stem: str) -> Path:
+        """`roofs.geojson` for the one source, `roofs/<stem>.geojson` for one of several; masks always by stem."""
+        name, _, suffix = kind.partition(".")
+        if self.single and name not in ("masks", "overlays"):
+            return self.folder / kind
+        return self.folder / name / f"{stem}.{suffix}"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished source.
+
+    Attributes:
+        row: what the summary says of it.
+        roofs: read as often as needed.
+        picture: uint8 (h, w, 3), thinned out where the source is large.
+        mask: uint8 (h, w), 1 = roof, on `picture`.
+    """
+
+    row: dict[str, Any]
+    roofs: Spool
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+
+    def without_pictures(self) -> "Done":
+        """What is needed to the end."""
+        nothing = np.zeros((0, 0), np.uint8)
+        return Done(self.row, self.roofs, nothing, nothing)

@@ -1,0 +1,76 @@
+"""Every file that shows roofs as outlines."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from rooftop.coco import Result, write_results
+from rooftop.inference.job import Job
+from rooftop.polygons.geojson import write_geojson
+from rooftop.polygons.geopackage import write_geopackage
+from rooftop.polygons.ground import Ground
+from rooftop.polygons.roofs import Roof
+from rooftop.polygons.webmap import write_map
+from rooftop.raster.rasterise import rasterise
+from rooftop.raster.runs import MOST, polygon_run
+
+Found = tuple[int, tuple[int, int], Iterable[Roof]]
+"""Number of a picture, its (height, width), its roofs."""
+
+
+def write_outlines(
+    job: Job,
+    stem: str,
+    roofs: Iterable[Roof],
+    *,
+    scene: tuple[int, int, Ground, NDArray[np.uint8]],
+    categories: Sequence[str],
+) -> None:
+    """Write GeoJSON, a GeoPackage where there is a place on the map, and a map of each scene or of the one picture.
+
+    Args:
+        job: where files go.
+        stem: of the source.
+        roofs: read once for each file.
+        scene: height and width in pixels, what a pixel is on the ground, a (thinned-out) picture.
+        categories: names by index.
+    """
+    height, width, ground, picture = scene
+    write_geojson(job.path("roofs.geojson", stem), roofs, ground=ground, categories=categories)
+    if ground.georeference:
+        write_geopackage(job.path("roofs.gpkg", stem), roofs, ground=ground, categories=categories)
+    if job.single or ground.georeference:
+        about = (stem, height, width, ground)
+        write_map(job.path("map.html", stem), roofs, picture, scene=about, categories=categories)
+
+
+def write_coco(path: Path, found: Iterable[Found]) -> None:
+    """Write the roofs of all sources as COCO results; category ids count from 1.
+
+    A scene of more than 2**32 pixels is left out: run lengths cannot number its pixels.
+    """
+    write_results(path, _results(found))
+
+
+def _results(found: Iterable[Found]) -> Iterator[Result]:
+    for number, (height, width), roofs in found:
+        if height * width <= MOST:
+            for roof in roofs:
+                run = polygon_run(roof.polygon, height, width)
+                yield Result(number, roof.category + 1, round(roof.confidence, 4), run)
+
+
+def drawn(roofs: Iterable[Roof], scale: float, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Mask uint8 (height, width) = `size` of roofs whose coordinates are multiplied by `scale`."""
+    mask = np.zeros(size, np.uint8)
+    for roof in roofs:
+        small = shapely.transform(roof.polygon, lambda corners: corners * scale)
+        left, top = np.maximum(np.floor(small.bounds[:2]), 0).astype(int).tolist()
+        right, bottom = np.minimum(np.ceil(small.bounds[2:]), (size[1], size[0])).astype(int).tolist()
+        if right > left and bottom > top:
+            moved = shapely.transform(small, lambda corners, corner=(left, top): np.subtract(corners, corner))
+            mask[top:bottom, left:right] |= rasterise([moved], bottom - top, right - left)
+    return mask

@@ -1,0 +1,163 @@
+"""The whole way from GeoTIFF to maps, through the real script."""
+
+import json
+import shutil
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from PIL import Image
+from pycocotools import mask as coco
+from rasterio import Affine
+from rasterio.shutil import copy
+
+from rooftop.raster.picture import read_mask
+from rooftop.raster.steps import NODATA, STEP
+
+FILES = (
+    *("contact_sheet.png", "map.html", "predictions.coco.json", "probability.tif"),
+    *("roofs.geojson", "roofs.gpkg", "summary.json", "masks/town.png", "overlays/town.png"),
+)
+SMALL = ("window=64", "overlap=16", "polygons.min_area=0")
+
+
+@pytest.fixture
+def town(tiny, tmp_path):
+    """Ten training pictures of 48 x 80 px side by side: 96 x 400 px at 0.5 m in UTM 45 north, a corner without data."""
+    files = sorted((tiny / "images" / "train").iterdir())
+    pictures = [np.moveaxis(np.asarray(Image.open(name)), -1, 0) for name in files]
+    rows = [np.concatenate(pictures[i::2], axis=2) for i in (0, 1)]
+    values = np.concatenate(rows, axis=1)
+    values[:, :30, :90] = 0
+    profile = {"count": 3, "height": 96, "width": 400, "dtype": "uint8", "nodata": 0, "crs": "EPSG:32645"}
+    place = Affine(0.5, 0, 400_000, 0, -0.5, 3_060_000)
+    path = tmp_path / "town.tif"
+    with rasterio.open(path, "w", driver="GTiff", transform=place, tiled=True, **profile) as dataset:
+        dataset.write(values)
+    return path
+
+
+@pytest.fixture
+def predict(run_script, trained, tmp_path):
+    """predict(source, *overrides, out=name) -> (exit code, text)."""
+
+    def run(source, *overrides, out="out"):
+        folder = f"hydra.run.dir={tmp_path / out}"
+        return run_script("predict", f"run={trained}", f"source={source}", folder, *SMALL, *overrides)
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_scene_gives_every_file_and_they_agree(predict, town, tmp_path):
+    code, text = predict(town, "polygons=exact")
+    assert code == 0, text
+    out = tmp_path / "out"
+    assert all((out / name).is_file() for name in FILES)
+    assert not (out / ".roofs").exists()
+    assert not [*(tmp_path / "outputs" / ".unfinished").iterdir()]
+    with rasterio.open(out / "probability.tif") as dataset:
+        values = dataset.read(1)
+        assert dataset.scales == (STEP,)
+        assert dataset.crs.to_epsg() == 32645
+    assert (values[:30, :90] == NODATA).all()
+    mask = read_mask(out / "masks" / "town.png")
+    assert np.array_equal(mask, (values >= 100) & (values != NODATA))
+    results = json.loads((out / "predictions.coco.json").read_text())
+    drawn = coco.decode(coco.merge([result["segmentation"] for result in results]))
+    assert np.array_equal(drawn, mask)
+    summary = json.loads((out / "summary.json").read_text())
+    (row,) = summary["pictures"]
+    features = json.loads((out / "roofs.geojson").read_text())["features"]
+    info = pyogrio.read_info(out / "roofs.gpkg", layer="roofs")
+    assert row["roofs"] == len(results) == len(features) == info["features"] > 0
+    assert row["roof_pixels"] == mask.sum()
+    assert row["valid_pixels"] == 96 * 400 - 30 * 90
+    assert row["roof_m2"] == pytest.approx(mask.sum() / 4, rel=3e-3)
+    assert row["metres_per_pixel"] == pytest.approx(0.5, rel=1e-3)
+    assert all(shapely.geometry.shape(feature["geometry"]).is_valid for feature in features)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_scene_without_a_place_is_a_picture_and_says_so(predict, town, tmp_path):
+    with rasterio.open(town) as source, rasterio.open(
+        tmp_path / "plain.tif", "w", **{**source.profile, "crs": None, "transform": None, "nodata": None}
+    ) as plain:
+        plain.write(source.read())
+    code, text = predict(tmp_path / "plain.tif")
+    assert code == 0, text
+    assert "pixels" in json.loads((tmp_path / "out" / "roofs.geojson").read_text())["frame"]
+    assert not (tmp_path / "out" / "roofs.gpkg").exists()
+    assert (tmp_path / "out" / "map.html").is_file()
+
+
+def test_a_folder_of_scenes_and_pictures_names_files_by_source(predict, town, tiny, tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shutil.copy(town, folder / "town.tif")
+    copy(town, folder / "view.vrt", driver="VRT")
+    shutil.copy(next((tiny / "images" / "test").iterdir()), folder / "photo.png")
+    (folder / "broken.tif").write_bytes(b"II*\0 nothing")
+    code, text = predict(folder, "tta=flips", "probability=false")
+    assert code == 0, text
+    assert "broken.tif: not a picture" in text
+    made = {path.name for path in (tmp_path / "out" / "roofs").iterdir()}
+    assert made == {"photo.geojson", "town.geojson", "town.gpkg", "view.geojson", "view.gpkg"}
+    assert not (tmp_path / "out" / "probability").exists()
+    town_values, view_values = (read_mask(tmp_path / "out" / "masks" / f"{name}.png") for name in ("town", "view"))
+    assert np.array_equal(town_values, view_values)
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [row["id"] for row in summary["pictures"]] == [1, 2, 3]
+
+
+def test_a_stopped_prediction_goes_on_and_gives_the_same_files(predict, town, tmp_path, monkeypatch):
+    assert predict(town)[0] == 0
+    from rooftop.inference.predictor import Predictor
+
+    forward, left = Predictor.forward, [3]
+
+    def stopped(self, pictures):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return forward(self, pictures)
+
+    monkeypatch.setattr(Predictor, "forward", stopped)
+    code, text = predict(town, out="again")
+    assert code == 130
+    assert "goes on" in text
+    assert not [name for name in FILES if (tmp_path / "again" / name).exists()]
+    monkeypatch.setattr(Predictor, "forward", forward)
+    assert predict(town, out="again")[0] == 0
+    for name in FILES:
+        if name != "summary.json":
+            assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_wrong_settings_are_one_sentence(predict, town):
+    for override, said in (
+        ("bands=[1,2,9]", "bands=[1, 2, 9] must be one or three of its bands 1 to 3"),
+        ("overlap=40", "overlap=40 must lie between 0 and half of window=64"),
+        ("tta=spin", "tta=spin: choose flips, d4 or null"),
+        ("batch=0", "batch=0 must be 1 or more"),
+        ("polygons.angel=3", "polygons.angle"),
+    ):
+        code, text = predict(town, override)
+        assert code == 2
+        assert said in text
+        assert len(text.strip().splitlines()) == 1
+
+
+def test_another_ground_sampling_distance_is_told_and_scaled(predict, town, trained, tmp_path):
+    card = json.loads((trained / "card.json").read_text())
+    (trained / "card.json").write_text(json.dumps({**card, "gsd": 0.25}))
+    code, text = predict(town)
+    assert code == 0, text
+    assert "roofs look 2.0 times smaller" in text
+    code, text = predict(town, "gsd=0.5", out="scaled")
+    assert code == 0, text
+    assert "times" not in text
+    masks = [read_mask(tmp_path / out / "masks" / "town.png") for out in ("out", "scaled")]
+    assert not np.array_equal(*masks)
