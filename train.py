@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from rooftop.callbacks import Board, History, WholeCheckpoints, WriteRun
+from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
 from rooftop.config import build, flat, run_folder, script
 from rooftop.data import RoofDataModule
 from rooftop.metrics.counts import PixelScores
@@ -35,7 +35,8 @@ def main(cfg: DictConfig) -> float:
     history = History(folder, monitor=cfg.monitor.name, mode=cfg.monitor.mode)
     board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     finish = WriteRun(folder, make_card(cfg, task, data), history, pictures=cfg.pictures)
-    trainer = make_trainer(cfg, folder, callbacks=[history, board, finish])
+    choose = [ChooseThreshold()] if cfg.choose_threshold else []
+    trainer = make_trainer(cfg, folder, callbacks=[history, board, *choose, finish])
     last = folder / "checkpoints" / "last.ckpt" if cfg.resume else None
     if last:
         read_checkpoint(last)  # refuses code in one sentence, before Lightning opens it

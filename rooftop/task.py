@@ -45,7 +45,7 @@ class RooftopTask(LightningModule):
         self.network, self.loss = network, loss
         self.scores = nn.ModuleDict({f"{stage}_scores": scores() for stage in STAGES})
         self._optimizer, self._schedule = optimizer, schedule
-        self._threshold, self._seed = threshold, seed
+        self.threshold, self._seed = threshold, seed
         self.measured: dict[str, dict[str, float]] = {}
 
     def forward(self, image: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class RooftopTask(LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of a batch; its counts are taken along."""
-        logits = self._logits(batch)
+        logits = self.logits(batch)
         loss: Tensor = self.loss(logits.float(), batch["mask"], batch["valid"])
         with torch.no_grad():
             self._count("train", logits, batch, loss.detach().expand(len(logits)))
@@ -93,7 +93,7 @@ class RooftopTask(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer, steps)}
 
-    def _logits(self, batch: Batch) -> Tensor:
+    def logits(self, batch: Batch) -> Tensor:
         """Logits in the size of the truth, which for evaluation is that of the picture on disk."""
         image = batch["image"]
         if self.network_is_channels_last:
@@ -111,13 +111,13 @@ class RooftopTask(LightningModule):
         return weight is not None and weight.is_contiguous(memory_format=torch.channels_last)
 
     def _evaluate(self, stage: str, batch: Batch) -> None:
-        logits = self._logits(batch).float()
+        logits = self.logits(batch).float()
         mask, valid = batch["mask"], batch["valid"]
         losses = [self.loss(logits[i, None], mask[i, None], valid[i, None]) for i in range(len(logits))]
         self._count(stage, logits, batch, torch.stack(losses))
 
     def _count(self, stage: str, logits: Tensor, batch: Batch, losses: Tensor) -> None:
-        prediction = logits.sigmoid() >= self._threshold
+        prediction = logits.sigmoid() >= self.threshold
         self._metric(stage).update(prediction, batch["mask"], batch["valid"], losses)
 
     def _metric(self, stage: str) -> Any:

@@ -55,7 +55,7 @@ def test_loss_and_scores_do_not_depend_on_the_cut_into_batches():
 
 
 def test_logits_take_the_size_of_the_truth():
-    assert make(Reds(half=True))._logits(batch()).shape == (3, 1, 12, 20)
+    assert make(Reds(half=True)).logits(batch()).shape == (3, 1, 12, 20)
 
 
 def test_checkpoint_holds_plain_containers_only(tmp_path, trained):

@@ -4,5 +4,6 @@ from rooftop.callbacks.board import Board
 from rooftop.callbacks.checkpoint import WholeCheckpoints
 from rooftop.callbacks.finish import WriteRun
 from rooftop.callbacks.history import History
+from rooftop.callbacks.threshold import ChooseThreshold
 
-__all__ = ["Board", "History", "WholeCheckpoints", "WriteRun"]
+__all__ = ["Board", "ChooseThreshold", "History", "WholeCheckpoints", "WriteRun"]

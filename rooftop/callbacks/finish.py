@@ -45,17 +45,18 @@ class WriteRun(Callback):
             "pixel": measured,
             "split": data.test_split,
             "pictures": len(data.dataset(data.test_split)),
-            "threshold": self.card.threshold,
+            "threshold": pl_module.threshold,
             "monitor": {"name": name, "value": best[name], "epoch": int(best["epoch"])},
         }
         self._draw(pl_module, data)
         write_json(self.folder / "scores.json", scores)
-        save(self.folder, pl_module.network, dataclasses.replace(self.card, scores=scores))
+        card = dataclasses.replace(self.card, threshold=pl_module.threshold, scores=scores)
+        save(self.folder, pl_module.network, card)
         _report(measured, scores, self.folder)
 
-    def _draw(self, task: LightningModule, data: RoofDataModule) -> None:
+    def _draw(self, task: RooftopTask, data: RoofDataModule) -> None:
         shown = show(task, data.dataset(data.test_split), self.pictures)
-        threshold = self.card.threshold
+        threshold = task.threshold
         sheet = ContactSheet()
         for one in shown:
             sheet.add(one.name, one.picture, (one.probability >= threshold).astype("uint8"))

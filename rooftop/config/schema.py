@@ -65,6 +65,7 @@ class TrainConfig:
     compile: bool
     channels_last: bool
     threshold: float
+    choose_threshold: bool
     pictures: int
 
 

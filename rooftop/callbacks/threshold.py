@@ -1,0 +1,61 @@
+"""The threshold that is best on validation, found once the best weights are back, before they are tested."""
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+
+from rooftop.data.datamodule import RoofDataModule
+from rooftop.metrics.curve import Histogram, best_threshold, counts_at, histogram, precision_recall
+from rooftop.task import RooftopTask
+
+BOARD_POINTS = 8  # every eighth of the 1024 thresholds is shown by TensorBoard
+
+
+class ChooseThreshold(Callback):
+    """Hands the task the threshold of highest IoU on validation, and TensorBoard the precision-recall curve."""
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Predict the validation split once more; each rank its part, counts are summed over ranks."""
+        assert isinstance(pl_module, RooftopTask)
+        found = _summed(trainer, _histogram(trainer, pl_module))
+        if found.positive.any():
+            pl_module.threshold = best_threshold(found)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
+                _add_curve(logger, found, trainer.current_epoch)
+
+
+@torch.no_grad()
+def _histogram(trainer: Trainer, task: RooftopTask) -> Histogram:
+    data: RoofDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    found = Histogram()
+    for batch in data.val_dataloader():
+        batch = trainer.strategy.batch_to_device(batch)
+        with trainer.precision_plugin.forward_context():
+            logits = task.logits(batch)
+        probability = logits.float().sigmoid()
+        valid = batch["valid"].unsqueeze(1).expand(probability.shape)
+        found += histogram(*(part.flatten(0, 2).cpu().numpy() for part in (probability, batch["mask"], valid)))
+    return found
+
+
+def _summed(trainer: Trainer, found: Histogram) -> Histogram:
+    parts = [_over_ranks(trainer, torch.from_numpy(part)) for part in (found.negative, found.positive, found.mass)]
+    negative, positive, mass = (part.cpu().numpy() for part in parts)
+    return Histogram(negative, positive, mass)
+
+
+def _over_ranks(trainer: Trainer, part: Tensor) -> Tensor:
+    total: Tensor = trainer.strategy.reduce(part.to(trainer.strategy.root_device), reduce_op="sum")
+    return total
+
+
+def _add_curve(logger: TensorBoardLogger, found: Histogram, epoch: int) -> None:
+    at, (precision, recall) = counts_at(found), precision_recall(found)
+    every = slice(None, None, BOARD_POINTS)
+    columns = [np.asarray(part)[every].copy() for part in (at.tp, at.fp, at.tn, at.fn, precision, recall)]
+    logger.experiment.add_pr_curve_raw(
+        "val/precision_recall", *map(torch.from_numpy, columns), epoch, num_thresholds=len(columns[0])
+    )
