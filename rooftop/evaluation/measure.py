@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
@@ -51,7 +52,7 @@ def measure(case: Case, *, max_dets: int, as_published: str | None = None) -> Me
         as_published: hisup or ffl counts what that published code counts, too.
     """
     pixel = count(case.prediction, case.mask, case.valid)
-    pairs = list(zip(case.found, case.truth, strict=True))
+    pairs = [(_judged(found, case.valid), truth) for found, truth in zip(case.found, case.truth, strict=True)]
     masks = [match(f.as_found(), t.as_truth(), max_dets=max_dets) for f, t in pairs]
     boundaries = [match(f.as_found(), t.as_truth(), max_dets=max_dets, boundary=True) for f, t in pairs]
     fine = _histogram(case)
@@ -72,6 +73,15 @@ def measure(case: Case, *, max_dets: int, as_published: str | None = None) -> Me
             [PUBLISHED[as_published](f.polygons, t.polygons, iou) for (f, t), iou in zip(pairs, ious, strict=True)]
         )
     return Measured(case.name, case.picture_id, rows, masks, boundaries, fine)
+
+
+def _judged(found: Roofs, valid: NDArray[np.bool_]) -> Roofs:
+    """Leave out the outlines that lie where nobody judges; the object scores know of crowds themselves."""
+    if valid.all() or not found.polygons:
+        return found
+    x, y = shapely.get_coordinates(shapely.point_on_surface(found.polygons)).astype(int).T
+    keep = valid[y.clip(0, valid.shape[0] - 1), x.clip(0, valid.shape[1] - 1)]
+    return replace(found, polygons=[polygon for polygon, kept in zip(found.polygons, keep, strict=True) if kept])
 
 
 def _hisup(found: Sequence[Polygon], truth: Sequence[Polygon], iou: float) -> Floats:

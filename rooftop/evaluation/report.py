@@ -64,7 +64,8 @@ def _curves(done: Evaluated) -> str:
             place = int(np.searchsorted(thresholds(), value, side="right")) - 1
             points[name] = (float(recall[place]), float(precision[place]))
     for label, threshold in (("roofs at IoU 0.5", 0), ("roofs at IoU 0.75", 5)):
-        curves[label] = (RECALLS, precision_curve(done.tally.masks[0], threshold, max_dets=done.settings.max_dets))
+        each = [precision_curve(ranks, threshold, max_dets=done.settings.max_dets) for ranks in done.tally.masks]
+        curves[label] = (RECALLS, np.mean(each, axis=0))
     left = f"<figure>{precision_recall_chart(curves, points)}<figcaption>Precision over recall.</figcaption></figure>"
     if not (found.negative.any() or found.positive.any()):
         return f"<h2>Curves</h2>{left}"

@@ -5,8 +5,9 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from rooftop.coco import Result, read_results, write_results
 from rooftop.errors import ConfigError
-from rooftop.evaluation import RunCases, Settings, evaluate_split
+from rooftop.evaluation import FileCases, RunCases, Settings, evaluate_split
 from rooftop.evaluation.measure import measure
 from rooftop.evaluation.score import (
     intervals,
@@ -17,6 +18,7 @@ from rooftop.evaluation.score import (
     score_sizes,
 )
 from rooftop.evaluation.tally import Tally
+from rooftop.raster.rasterise import encode
 
 NAMES = ["house", "shed"]
 
@@ -135,6 +137,19 @@ def test_ffl_leaves_pictures_without_predictions_out(perfect, index):
     counted = tally(blind, as_published="ffl")
     assert score(counted, max_dets=100)["object"]["ar"] == pytest.approx(2 / 3)
     assert score_published(counted, "ffl", max_dets=100)["ar"] == pytest.approx(1)
+
+
+def test_outlines_on_a_crowd_do_not_count(perfect, split, index):
+    found = [*perfect.results.of(30), Result(30, 1, 0.5, encode(box(10, 38, 30, 46)))]
+    write_results(split / "more.json", [*found, *perfect.results.of(10)])
+    scores = score(tally(FileCases(read_results(split / "more.json", index), index)), max_dets=100)
+    assert scores["polygon"]["count_ratio"] == scores["object"]["precision"] == scores["pixel"]["iou"] == 1
+
+
+def box(left, top, right, bottom):
+    mask = np.zeros((48, 80), dtype=np.uint8)
+    mask[top:bottom, left:right] = 1
+    return mask
 
 
 def test_wrong_settings_are_named(poor, tmp_path):
