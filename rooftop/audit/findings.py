@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
-LISTED = 1000  # of each kind and split are listed by name; all are counted
+LISTED = 1000  # the gravest of each kind and split are listed by name; all are counted
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,26 @@ class Finding:
 
 @dataclass
 class Findings:
-    """The findings of one split."""
+    """The findings of one split; memory does not grow beyond some thousand of each kind."""
 
     found: dict[str, list[Finding]] = field(default_factory=dict)
     unlisted: Counter[str] = field(default_factory=Counter)
 
     def add(self, finding: Finding) -> None:
         """Take a finding in."""
-        self.found.setdefault(finding.kind, []).append(finding)
+        kept = self.found.setdefault(finding.kind, [])
+        kept.append(finding)
+        if len(kept) >= 2 * LISTED:
+            kept.sort(key=_gravest_first)
+            del kept[LISTED:]
+            self.unlisted[finding.kind] += LISTED
+
+    def merge(self, other: "Findings") -> None:
+        """Take all findings of another one in."""
+        self.unlisted.update(other.unlisted)
+        for kept in other.found.values():
+            for finding in kept:
+                self.add(finding)
 
     def count(self, kind: str) -> int:
         """How many of a kind."""
@@ -73,7 +84,7 @@ class Findings:
 
     def worst(self, kind: str, most: int) -> Sequence[Finding]:
         """The gravest of a kind."""
-        return sorted(self.found.get(kind, ()), key=lambda finding: -finding.weight)[:most]
+        return sorted(self.found.get(kind, ()), key=_gravest_first)[:most]
 
     def plain(self) -> dict[str, Any]:
         """Counts and lists as plain containers, only of kinds that were found."""
@@ -84,7 +95,7 @@ class Findings:
         }
 
     def _listed(self, kind: str) -> Iterator[dict[str, Any]]:
-        for finding in islice(self.found.get(kind, ()), LISTED):
+        for finding in self.worst(kind, LISTED):
             fields = {
                 "picture": finding.picture,
                 "annotation": finding.annotation,
@@ -92,3 +103,7 @@ class Findings:
                 "partner": finding.partner,
             }
             yield {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+def _gravest_first(finding: Finding) -> float:
+    return -finding.weight

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from rooftop.audit.findings import Finding
+from rooftop.audit.findings import Finding, Findings
 from rooftop.coco import CocoObject, Index
+from rooftop.coco.arena import Array, open_arena, write_arena
 from rooftop.coco.boxes import stated_boxes
 from rooftop.raster.rasterise import rasterise
 
@@ -20,8 +22,6 @@ TINY = 4.0  # square pixels
 _LOOSE = 0.1  # share by which a stated area may differ; annotators count pixels or measure outlines
 _CORNER = 1.5  # pixels by which a stated box may differ
 _BATCH = 256
-
-Boxes = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 @dataclass
@@ -46,37 +46,53 @@ class Statistics:
 
 
 def check_outlines(
-    index: Index, *, processes: int = 1, progress: Callable[[int], None] | None = None
-) -> tuple[list[Finding], Statistics]:
-    """Check every annotation that the index holds."""
+    index: Index, store: Path, *, processes: int = 1, progress: Callable[[int], None] | None = None
+) -> tuple[Findings, Statistics]:
+    """Check every annotation that the index holds.
+
+    Args:
+        index: of the annotations.
+        store: folder for the boxes that the file states, from where all processes map them.
+        processes: that work at the same time.
+        progress: is told how many pictures are done.
+    """
     batches = [range(start, min(start + _BATCH, len(index))) for start in range(0, len(index), _BATCH)]
-    check = partial(_check_pictures, index, stated_boxes(index.source))
-    findings: list[Finding] = []
-    statistics = Statistics()
+    check = partial(_check_pictures, index, _store_boxes(index, store))
+    findings, statistics = Findings(), Statistics()
     with ProcessPoolExecutor(max(1, min(processes, len(batches)))) as pool:
         results = pool.map(check, batches) if processes > 1 else map(check, batches)
         for batch, (found, numbers) in zip(batches, results, strict=True):
-            findings += found
+            findings.merge(found)
             statistics.merge(numbers)
             if progress:
                 progress(len(batch))
     return findings, statistics
 
 
-def _check_pictures(index: Index, boxes: Boxes, rows: Sequence[int]) -> tuple[list[Finding], Statistics]:
+def _store_boxes(index: Index, store: Path) -> Path:
+    """The file of the boxes that the annotation file states."""
+    path = store / f"{index.path.stem}.boxes"
+    if not path.is_file():
+        ids, boxes = stated_boxes(index.source)
+        write_arena(path, {"ids": [ids], "boxes": [boxes]}, None)
+    return path
+
+
+def _check_pictures(index: Index, stored: Path, rows: Sequence[int]) -> tuple[Findings, Statistics]:
     """The findings and the numbers of some pictures."""
-    findings: list[Finding] = []
-    statistics = Statistics()
+    findings, statistics = Findings(), Statistics()
+    boxes = open_arena(stored)[0]
     for i in rows:
         objects, (height, width) = index.objects(i), index.sizes[i].tolist()
         shapes = [Shape.of(thing, height, width) for thing in objects]
         seen: dict[object, int] = {}
         for thing, shape in zip(objects, shapes, strict=True):
-            findings += _check(thing, shape, index.names[i], _box(boxes, thing.annotation_id))
+            for finding in _check(thing, shape, index.names[i], _box(boxes, thing.annotation_id)):
+                findings.add(finding)
             outline = _outline(thing)
             if outline in seen:
                 detail = f"equals annotation {seen[outline]}"
-                findings.append(_finding("duplicated annotation", thing, index.names[i], detail))
+                findings.add(_finding("duplicated annotation", thing, index.names[i], detail))
             seen.setdefault(outline, thing.annotation_id)
         _count(statistics, objects, shapes)
         statistics.shares.append(float(rasterise([o for o in objects if not o.is_crowd], height, width).mean()))
@@ -155,9 +171,9 @@ def _numbers(box: NDArray[np.float64]) -> str:
     return "[" + ", ".join(f"{number:.6g}" for number in box) + "]"
 
 
-def _box(boxes: Boxes, identity: int) -> NDArray[np.float64]:
+def _box(boxes: dict[str, Array], identity: int) -> NDArray[np.float64]:
     """The box that is stated for an annotation."""
-    ids, stated = boxes
+    ids, stated = boxes["ids"], boxes["boxes"]
     place = int(np.searchsorted(ids, identity))
     found: NDArray[np.float64] = stated[place] if place < len(ids) and ids[place] == identity else np.full(4, np.nan)
     return found

@@ -63,9 +63,9 @@ def audit(splits: Sequence[Split], store: Path, *, processes: int = 1, progress:
         _check_files(split)
         if split.index is not None:
             found, split.statistics = check_outlines(
-                split.index, processes=processes, progress=_part(progress, split, "annotations")
+                split.index, store, processes=processes, progress=_part(progress, split, "annotations")
             )
-            _take(split, found)
+            split.findings.merge(found)
             for identity, reason in split.index.rejected.listed:
                 split.findings.add(Finding("annotation left out", "", reason, annotation=identity))
             unlisted = len(split.index.rejected) - len(split.index.rejected.listed)

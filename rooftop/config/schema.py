@@ -147,10 +147,34 @@ class CheckDataConfig:
     fix: str | None
 
 
+@dataclass
+class SharesConfig:
+    """Share of the ground of each split."""
+
+    train: float
+    val: float
+    test: float
+
+
+@dataclass
+class MakeTilesConfig:
+    """Keys of `conf/make_tiles.yaml`."""
+
+    source: str
+    footprints: str
+    size: int
+    overlap: int
+    gsd: float | None
+    min_valid: float
+    min_area: float
+    shares: SharesConfig
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "make_masks": MakeMasksConfig,
     "check_data": CheckDataConfig,
+    "make_tiles": MakeTilesConfig,
 }

@@ -1,0 +1,53 @@
+"""Make a data set out of GIS data: orthophotos + footprints -> pictures + COCO json.
+
+python make_tiles.py source=ortho.tif footprints=buildings.gpkg
+python make_tiles.py source='area/*.tif' footprints=osm.geojson size=512 gsd=0.3
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskProgressColumn
+
+from rooftop.config import run_folder, script
+from rooftop.errors import ConfigError
+from rooftop.files import write_json
+from rooftop.tiling import Tiles, Tiling, find_rasters
+
+log = logging.getLogger(__name__)
+BAR = ("{task.description}", SpinnerColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
+
+
+@script
+def main(cfg: DictConfig) -> None:
+    """Cut the rasters, then say what was made and how to train on it."""
+    folder, plan = run_folder(), tiling(cfg)
+    tiles = Tiles(find_rasters(cfg.source), Path(cfg.footprints), folder, plan)
+    with Progress(*BAR) as bar:
+        tasks = {split: bar.add_task(split, total=None) for split in plan.shares}
+        tiles.write(lambda split: bar.advance(tasks[split]))
+    made = {split: dict(counts) for split, counts in tiles.made.items()}
+    write_json(folder / "report.json", {"made": made, "left_out": dict(tiles.left_out)})
+    for split, counts in made.items():
+        log.info("%s: %s", split, ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    for reason, count in tiles.left_out.items():
+        log.info("left out: %s %s", f"{count:,}", reason)
+    log.info("next: python check_data.py data=tiles data.root=%s", folder)
+    log.info("      python train.py data=tiles data.root=%s", folder)
+
+
+def tiling(cfg: DictConfig) -> Tiling:
+    """How to cut, checked."""
+    shares: Any = OmegaConf.to_container(cfg.shares)
+    shares = {split: share for split, share in shares.items() if share > 0}
+    if abs(sum(shares.values()) - 1) > 1e-6 or not shares:
+        raise ConfigError(f"shares={dict(cfg.shares)} do not sum up to 1; correct them.")
+    if not 0 <= cfg.overlap < cfg.size:
+        raise ConfigError(f"overlap={cfg.overlap} must be at least 0 and less than size={cfg.size}.")
+    return Tiling(cfg.size, cfg.overlap, cfg.gsd, cfg.min_valid, cfg.min_area, shares)
+
+
+if __name__ == "__main__":
+    main()

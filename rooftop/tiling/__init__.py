@@ -1,0 +1,6 @@
+"""Orthophotos and footprints cut into tiles to train on."""
+
+from rooftop.tiling.sources import find_rasters
+from rooftop.tiling.tiles import CATEGORY, Tiles, Tiling
+
+__all__ = ["CATEGORY", "Tiles", "Tiling", "find_rasters"]

@@ -1,0 +1,24 @@
+"""Rasters that a person names."""
+
+import glob
+from pathlib import Path
+
+from rooftop.errors import SourceError
+
+SUFFIXES = (".tif", ".tiff", ".vrt")
+
+
+def find_rasters(source: str) -> list[Path]:
+    """The rasters that `source` names: a file, a folder of GeoTIFFs, or a glob; sorted.
+
+    Raises:
+        SourceError: there is none.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+    else:
+        found = [path] if path.is_file() else [Path(name) for name in glob.glob(source)]  # noqa: PTH207 (absolute too)
+    if not found:
+        raise SourceError(f"source={source}: no such raster, folder of {', '.join(SUFFIXES)}, or pattern.")
+    return sorted(found)

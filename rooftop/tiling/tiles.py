@@ -1,0 +1,143 @@
+"""GeoTIFFs and footprints to pictures and annotations: tile by tile, memory does not grow with the raster."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import shapely
+from shapely import Polygon, STRtree
+
+from rooftop.coco import Category, CocoObject, Picture, measured, write_annotations
+from rooftop.errors import DataError, SourceError
+from rooftop.polygons.footprints import read_footprints
+from rooftop.raster.geotiff import Scene, open_scene
+from rooftop.raster.picture import write_png
+from rooftop.raster.rasterise import encode, rasterise
+from rooftop.raster.resample import resampled
+from rooftop.raster.windows import Window
+from rooftop.tiling.grid import split_of, strips, windows
+
+CATEGORY = Category(100, "building")
+_DIGITS = 2  # of a pixel that coordinates keep, as annotation files usually do
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How to cut.
+
+    size, overlap: of tiles, in pixels. gsd: metres per pixel to resample to, None = as it is. min_valid: share of a
+    tile that must have data. min_area: square pixels of a building that must be left inside a tile. shares: of the
+    ground, by split, in order.
+    """
+
+    size: int
+    overlap: int
+    gsd: float | None
+    min_valid: float
+    min_area: float
+    shares: Mapping[str, float]
+
+
+@dataclass
+class Tiles:
+    """The work: rasters and the footprints on them, cut into `<folder>/images/<split>` and `<folder>/annotations`.
+
+    made: tiles and buildings, by split. left_out: tiles, buildings and features, by reason.
+    """
+
+    sources: Sequence[Path]
+    footprints: Path
+    folder: Path
+    tiling: Tiling
+    made: dict[str, Counter[str]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def write(self, progress: Callable[[str], None] | None = None) -> None:
+        """Cut everything.
+
+        Args:
+            progress: is told the split of each tile that was written.
+
+        Raises:
+            DataError: two rasters of one name, footprints that cannot be read, or nothing to write.
+            SourceError: a raster that cannot be read or has no place on the map.
+        """
+        stems = Counter(path.stem for path in self.sources)
+        if twice := [stem for stem, number in stems.items() if number > 1]:
+            raise DataError(f"two rasters are named {twice[0]}; rename one, since tiles are named after them.")
+        for split in self.tiling.shares:
+            self.made[split] = Counter()
+            write_annotations(
+                self.folder / "annotations" / f"{split}.json", self._pictures(split, progress), [CATEGORY]
+            )
+        if empty := [split for split, counts in self.made.items() if not counts["tiles"]]:
+            raise DataError(
+                f"{self.sources[0]}: no tile for {', '.join(empty)}; make tiles smaller, or shares.{empty[0]}=0 "
+                "to do without."
+            )
+
+    def _pictures(self, split: str, progress: Callable[[str], None] | None) -> Iterator[Picture]:
+        """The tiles of a split, written as they come."""
+        numbers = count(1)
+        ids = count(1)
+        for path in self.sources:
+            with resampled(str(path), self.tiling.gsd) as name, open_scene(name) as scene:
+                for window, tree in self._windows(scene, path, split):
+                    picture, valid = scene.read(window)
+                    if valid.mean() < self.tiling.min_valid:
+                        self.left_out["tile without data"] += 1
+                        continue
+                    file = f"{path.stem}_{window.row:06d}_{window.column:06d}.png"
+                    write_png(self.folder / "images" / split / file, picture)
+                    objects = [self._object(next(numbers), shape, window) for shape in self._cut(tree, window)]
+                    self.made[split].update({"tiles": 1, "buildings": len(objects)})
+                    if progress:
+                        progress(split)
+                    yield Picture(next(ids), file, window.height, window.width, objects)
+
+    def _windows(self, scene: Scene, path: Path, split: str) -> Iterator[tuple[Window, STRtree]]:
+        """The tiles of a split on one raster, with the footprints of the raster."""
+        if scene.georeference is None:
+            raise SourceError(f"{path}: has no reference system, so no footprint can be laid on it.")
+        found = read_footprints(self.footprints, scene.georeference, scene.height, scene.width)
+        tree, tiling = STRtree(found.polygons), self.tiling
+        is_first = split == next(iter(tiling.shares))
+        if is_first:
+            self.left_out.update({f"feature {reason}": number for reason, number in found.left_out.items()})
+        is_along_rows = scene.height > scene.width
+        strip = strips(max(scene.height, scene.width), tiling.size - tiling.overlap, tiling.shares)
+        for window in windows(scene.height, scene.width, size=tiling.size, overlap=tiling.overlap):
+            owner = split_of(window, strip, is_along_rows=is_along_rows)
+            if owner == split:
+                yield window, tree
+            elif owner is None and is_first:
+                self.left_out["tile across the border of two splits"] += 1
+
+    def _cut(self, tree: STRtree, window: Window) -> Iterator[Polygon]:
+        """The parts of footprints inside a tile, in its own frame."""
+        frame = shapely.box(window.column, window.row, window.column + window.width, window.row + window.height)
+        for i in np.sort(tree.query(frame, predicate="intersects")):
+            inside = shapely.intersection(tree.geometries[i], frame)
+            for part in shapely.get_parts(inside):
+                if part.geom_type != "Polygon":
+                    continue
+                if part.area < self.tiling.min_area:
+                    self.left_out["building of which too little lies inside"] += 1
+                    continue
+                yield shapely.transform(part, lambda points: points - (window.column, window.row))
+
+    @staticmethod
+    def _object(number: int, shape: Polygon, window: Window) -> CocoObject:
+        """A building as an annotation: a ring, or run lengths if it has a court."""
+        height, width = window.height, window.width
+        if shape.interiors:
+            return measured(
+                CocoObject(number, CATEGORY.id, False, 0.0, None, encode(rasterise([shape], height, width))),
+                height,
+                width,
+            )
+        ring = np.asarray(shape.exterior.coords)[:-1].round(_DIGITS) + 0.0  # no negative zero
+        return CocoObject(number, CATEGORY.id, False, round(float(shape.area), _DIGITS), [ring], None)

@@ -1,0 +1,235 @@
+"""From GIS data to a data set: the script as people run it."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pyogrio.raw
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from PIL import Image
+from pyproj import Transformer
+from shapely import Polygon, box
+
+from rooftop.coco import open_index
+from rooftop.raster.geotiff import open_scene
+from rooftop.raster.rasterise import rasterise
+from rooftop.raster.windows import Window
+
+logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it tells of every file that the tests write
+DATA = Path(__file__).parents[1] / "data" / "banepa"
+AFFINE = Affine(0.5, 0, 300_000, 0, -0.5, 3_100_000)  # half a metre in UTM 45 N
+HEIGHT, WIDTH = 96, 160
+
+
+def write_raster(path: Path, *, nodata_from: int | None = None) -> np.ndarray:
+    pixels = np.random.default_rng(0).integers(1, 255, (3, HEIGHT, WIDTH)).astype(np.uint8)
+    if nodata_from is not None:
+        pixels[:, :, nodata_from:] = 0
+    profile = {"driver": "GTiff", "height": HEIGHT, "width": WIDTH, "count": 3, "dtype": "uint8"}
+    nodata = None if nodata_from is None else 0
+    with rasterio.open(path, "w", crs="EPSG:32645", transform=AFFINE, nodata=nodata, **profile) as file:
+        file.write(pixels)
+    return pixels
+
+
+def write_footprints(path: Path, polygons: list[Polygon], affine: Affine = AFFINE, crs: str = "EPSG:32645") -> None:
+    """Write polygons of the pixel frame as longitude and latitude, in the form that the suffix names."""
+    to_lonlat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+
+    def place(points):
+        return np.column_stack(to_lonlat.transform(*(affine * points.T)))
+
+    geometry = shapely.to_wkb(shapely.transform(np.array(polygons, object), place))
+    kind = {".geojson": "GeoJSON", ".gpkg": "GPKG", ".shp": "ESRI Shapefile"}[path.suffix]
+    options = {"COORDINATE_PRECISION": "15"} if kind == "GeoJSON" else {}
+    pyogrio.raw.write(
+        path,
+        geometry,
+        [],
+        [],
+        geometry_type="Unknown" if kind != "ESRI Shapefile" else "Polygon",
+        crs="EPSG:4326",
+        driver=kind,
+        **options,
+    )
+
+
+ROOFS = [
+    box(10, 10, 30, 40),
+    box(25, 50, 45, 90),
+    Polygon(box(100, 20, 150, 60).exterior, [box(110, 30, 140, 50).exterior]),
+]
+
+
+@pytest.mark.parametrize("suffix", [".geojson", ".gpkg", ".shp"])
+def test_tiles_of_every_vector_format(run_script, tmp_path, suffix):
+    pixels = write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / f"roofs{suffix}", ROOFS)
+    code, text = run_script(
+        "make_tiles",
+        f"source={tmp_path}/ortho.tif",
+        f"footprints={tmp_path}/roofs{suffix}",
+        "size=32",
+        "shares={train: 0.6, val: 0.4, test: 0}",
+        f"hydra.run.dir={tmp_path}/out",
+    )
+    assert code == 0, text
+    whole = rasterise(ROOFS, HEIGHT, WIDTH)
+    count = 0
+    for split, columns in (("train", (0, 96)), ("val", (96, 160))):
+        index = open_index(tmp_path / "out" / "annotations" / f"{split}.json", cache=tmp_path)
+        for i, name in enumerate(index.names):
+            row, column = (int(part) for part in Path(name).stem.split("_")[1:])
+            assert columns[0] <= column < columns[1]
+            picture = np.asarray(Image.open(tmp_path / "out" / "images" / split / name))
+            assert np.array_equal(picture, np.moveaxis(pixels[:, row : row + 32, column : column + 32], 0, -1))
+            assert np.array_equal(index.truth(i, [100])[0][0], whole[row : row + 32, column : column + 32])
+            count += 1
+    assert count == 15
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["made"]["train"]["tiles"] == 9
+
+
+def test_what_was_made_can_be_checked_and_trained_on(run_script, tmp_path):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text = run_script(
+        "make_tiles",
+        f"source={tmp_path}",
+        f"footprints={tmp_path}/roofs.gpkg",
+        "size=32",
+        "shares={train: 0.6, val: 0.2, test: 0.2}",
+        f"hydra.run.dir={tmp_path}/out",
+    )
+    assert code == 0, text
+    code, text = run_script("check_data", "data=tiles", f"data.root={tmp_path}/out")
+    assert code == 0, text
+
+
+def test_tiles_without_data_and_slivers_are_left_out(run_script, tmp_path):
+    write_raster(tmp_path / "ortho.tif", nodata_from=70)
+    write_footprints(tmp_path / "roofs.gpkg", [box(10, 10, 32.05, 20)])
+    code, text = run_script(
+        "make_tiles",
+        f"source={tmp_path}/ortho.tif",
+        f"footprints={tmp_path}/roofs.gpkg",
+        "size=32",
+        "shares={train: 1, val: 0, test: 0}",
+        f"hydra.run.dir={tmp_path}/out",
+    )
+    assert code == 0, text
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["made"] == {"train": {"tiles": 6, "buildings": 1}}
+    assert report["left_out"] == {"tile without data": 9, "building of which too little lies inside": 1}
+
+
+def test_another_ground_sampling_distance(run_script, tmp_path):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "roofs.gpkg", [box(20, 20, 60, 60)])
+    code, text = run_script(
+        "make_tiles",
+        f"source={tmp_path}/ortho.tif",
+        f"footprints={tmp_path}/roofs.gpkg",
+        "size=200",
+        "gsd=1.0",
+        "shares={train: 1, val: 0, test: 0}",
+        f"hydra.run.dir={tmp_path}/out",
+    )
+    assert code == 0, text
+    index = open_index(tmp_path / "out" / "annotations" / "train.json", cache=tmp_path)
+    assert index.sizes.tolist() == [[HEIGHT // 2, WIDTH // 2]]
+    (roof,) = index.objects(0)
+    assert roof.area == pytest.approx(400, rel=0.01)
+
+
+def test_round_trip_of_the_embedded_area(run_script, tmp_path):
+    """The test tiles of Banepa, put together and cut again, are the test tiles."""
+    index = open_index(DATA / "annotations" / "test.json", cache=tmp_path)
+    stems = [Path(name).stem for name in index.names]
+    columns, rows = zip(*[(int(s.split("_")[1]), int(s.split("_")[2])) for s in stems], strict=True)
+    with open_scene(str(DATA / "test_area.tif")) as scene:
+        affine, picture = scene.georeference.affine, scene.read(Window(0, 0, scene.width, scene.height))[0]
+    roofs, places = [], []
+    for i, (column, row) in enumerate(zip(columns, rows, strict=True)):
+        shift = np.array([256 * (column - min(columns)), 256 * (row - min(rows))])
+        places.append(shift)
+        roofs += [Polygon(ring + shift) for thing in index.objects(i) for ring in thing.rings]
+    write_footprints(tmp_path / "roofs.gpkg", roofs, affine, "EPSG:3857")
+    code, text = run_script(
+        "make_tiles",
+        f"source={DATA}/test_area.tif",
+        f"footprints={tmp_path}/roofs.gpkg",
+        "min_area=0",
+        "shares={train: 0, val: 0, test: 1}",
+        f"hydra.run.dir={tmp_path}/out",
+    )
+    assert code == 0, text
+    back = open_index(tmp_path / "out" / "annotations" / "test.json", cache=tmp_path)
+    assert len(back) == 36
+    different = 0
+    for i, (x, y) in enumerate(places):
+        name = f"test_area_{y:06d}_{x:06d}.png"
+        k = list(back.names).index(name)
+        assert np.array_equal(
+            np.asarray(Image.open(tmp_path / "out" / "images" / "test" / name)), picture[y : y + 256, x : x + 256]
+        )
+        different += int((back.truth(k, [100])[0] != index.truth(i, [100])[0]).sum())
+    assert different == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["source=none.tif"], "no such raster"),
+        (["footprints=none.gpkg"], "no such file"),
+        (["footprints=ortho.tif"], "not a vector file"),
+        (["shares.train=0.9"], "do not sum up to 1"),
+        (["overlap=256"], "overlap=256"),
+        (["size=5000"], "no tile for"),
+        (["size=big"], "size"),
+    ],
+)
+def test_wrong_input_is_one_sentence(run_script, tmp_path, overrides, said):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text = run_script("make_tiles", "source=ortho.tif", "footprints=roofs.gpkg", *overrides)
+    assert code == 2
+    assert said in text
+    assert "Traceback" not in text
+
+
+def test_a_raster_without_a_place_and_two_of_one_name(run_script, tmp_path):
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "plain.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    for arguments in (["source=plain.tif"], ["source=plain.tif", "gsd=1"]):
+        code, text = run_script("make_tiles", *arguments, "footprints=roofs.gpkg")
+        assert code == 2
+        assert "no reference system" in text
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_raster(tmp_path / folder / "ortho.tif")
+    code, text = run_script("make_tiles", "source='?/ortho.tif'", "footprints=roofs.gpkg")
+    assert code == 2
+    assert "two rasters are named ortho" in text
+
+
+def test_broken_footprints_are_mended_or_counted(run_script, tmp_path):
+    write_raster(tmp_path / "ortho.tif")
+    bow_tie = Polygon([(10, 10), (30, 30), (30, 10), (10, 30)])
+    write_footprints(tmp_path / "roofs.gpkg", [bow_tie, shapely.LineString([(1, 1), (9, 9)]), Polygon()])
+    code, text = run_script(
+        "make_tiles",
+        "source=ortho.tif",
+        "footprints=roofs.gpkg",
+        "size=160",
+        "shares={train: 1, val: 0, test: 0}",
+        f"hydra.run.dir={tmp_path}/out",
+    )
+    assert code == 0, text
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["made"]["train"]["buildings"] == 2
+    assert report["left_out"]["feature not an area"] == 1
