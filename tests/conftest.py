@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -71,13 +72,41 @@ def write_split(root: Path, split: str, tiles: list[tuple[int, int]], seed: int)
     return coco
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Path:
+    """The tiny data set and a run of two epochs on it, made once; tests get copies."""
+    folder = tmp_path_factory.mktemp("made")
+    write_split(folder / "tiny", "train", [(x, y) for x in range(5) for y in range(2)], seed=1)
+    write_split(folder / "tiny", "test", [(x, 9) for x in range(5)], seed=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        code = call(patch, "train", *TINY, "data.root=tiny", "trainer.max_epochs=2", "hydra.run.dir=run")
+    assert code == 0
+    return folder
+
+
 @pytest.fixture
-def tiny(tmp_path: Path) -> Path:
+def tiny(made, tmp_path: Path) -> Path:
     """A data set in the layout of data/banepa: 10 training tiles (5 x 2) and 5 test tiles, all 48 x 80 px."""
-    root = tmp_path / "tiny"
-    write_split(root, "train", [(x, y) for x in range(5) for y in range(2)], seed=1)
-    write_split(root, "test", [(x, 9) for x in range(5)], seed=2)
-    return root
+    shutil.copytree(made / "tiny", tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+@pytest.fixture
+def trained(made, tiny, tmp_path: Path) -> Path:
+    """A run folder: two epochs on the tiny data set."""
+    shutil.copytree(made / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def call(patch: pytest.MonkeyPatch, script: str, *overrides: str) -> int:
+    """Run a script in this process; returns its exit code."""
+    patch.setattr(sys, "argv", [f"{script}.py", *overrides])
+    try:
+        importlib.import_module(script).main()
+    except SystemExit as leave:
+        return int(leave.code or 0)
+    return 0
 
 
 @pytest.fixture
@@ -86,24 +115,8 @@ def run_script(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(script: str, *overrides: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", [f"{script}.py", *overrides])
-        main = importlib.import_module(script).main
-        code = 0
-        try:
-            main()
-        except SystemExit as leave:
-            code = int(leave.code or 0)
+        code = call(monkeypatch, script, *overrides)
         captured = capsys.readouterr()
         return code, captured.out + captured.err
 
     return run
-
-
-@pytest.fixture
-def trained(run_script, tiny, tmp_path) -> Path:
-    """A run folder: two epochs on the tiny data set."""
-    code, text = run_script(
-        "train", *TINY, f"data.root={tiny}", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/run"
-    )
-    assert code == 0, text
-    return tmp_path / "run"

@@ -52,7 +52,7 @@ def predict(run_script, trained, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_scene_gives_every_file_and_they_agree(predict, town, tmp_path):
-    code, text = predict(town, "polygons=exact")
+    code, text = predict(town, "polygons=exact", "threshold=0.5")
     assert code == 0, text
     out = tmp_path / "out"
     assert all((out / name).is_file() for name in FILES)
@@ -82,9 +82,12 @@ def test_a_scene_gives_every_file_and_they_agree(predict, town, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_scene_without_a_place_is_a_picture_and_says_so(predict, town, tmp_path):
-    with rasterio.open(town) as source, rasterio.open(
-        tmp_path / "plain.tif", "w", **{**source.profile, "crs": None, "transform": None, "nodata": None}
-    ) as plain:
+    with (
+        rasterio.open(town) as source,
+        rasterio.open(
+            tmp_path / "plain.tif", "w", **{**source.profile, "crs": None, "transform": None, "nodata": None}
+        ) as plain,
+    ):
         plain.write(source.read())
     code, text = predict(tmp_path / "plain.tif")
     assert code == 0, text

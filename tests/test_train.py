@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 ROOT = Path(__file__).parents[1]
+SCORES = ("iou", "f1", "precision", "recall", "accuracy")
 
 
 def table(path: Path) -> list[dict[str, str]]:
