@@ -1,5 +1,6 @@
 """File names out of an annotation file: refused if they lead out of their folder, kept as one text."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -36,7 +37,8 @@ def picture_path(folder: Path, name: str) -> Path:
         DataError: it lies outside `folder`, also by a symbolic link.
     """
     path = folder / name
-    if not stays_inside(name) or not path.resolve().is_relative_to(folder.resolve()):
+    # realpath, since Path.resolve fails on links that lead in a circle
+    if not stays_inside(name) or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise DataError(f"{name!r} leads out of {folder}; copy the picture into that folder and name it so.")
     return path
 

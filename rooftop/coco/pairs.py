@@ -30,7 +30,14 @@ def unpaired(folder: Path, names: Sequence[str]) -> Unpaired:
     missing = [name for name in names if name not in present]
     extra = sorted(name for name in present - wanted if name.lower().endswith(SUFFIXES))
     # the file system may know a name that the listing spells otherwise: other case, ./ in front, composed accents
-    return Unpaired([name for name in missing if not (folder / name).is_file()], extra)
+    return Unpaired([name for name in missing if not _is_file(folder / name)], extra)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system allows
+        return False
 
 
 def _files(folder: str, prefix: str = "") -> list[str]:

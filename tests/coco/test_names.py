@@ -30,6 +30,12 @@ def test_a_symbolic_link_out_is_refused(tmp_path):
     assert picture_path(folder, "b.jpg") == folder / "b.jpg"
 
 
+def test_links_in_a_circle_end_nowhere(tmp_path):
+    (tmp_path / "a.jpg").symlink_to("b.jpg")
+    (tmp_path / "b.jpg").symlink_to("a.jpg")
+    assert not picture_path(tmp_path, "a.jpg").is_file()
+
+
 def test_a_folder_that_is_a_link_itself_is_fine(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "images").symlink_to("real")

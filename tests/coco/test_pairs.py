@@ -30,6 +30,10 @@ def test_another_spelling_of_the_same_file_is_not_missing(folder):
     assert unpaired(folder, ["./b.jpg", "sub//c.tif"]).missing == []
 
 
+def test_a_name_that_no_file_can_have(folder):
+    assert unpaired(folder, ["1" * 1000, "a/" * 3000 + "b"]).missing == ["1" * 1000, "a/" * 3000 + "b"]
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         unpaired(tmp_path / "x", [])

@@ -1,0 +1,44 @@
+"""The audit looks at whatever the reader accepts, however odd, and never fails itself."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rooftop.audit import Split, audit, report, write_fixed, write_page
+from rooftop.coco import open_index
+from rooftop.errors import RooftopError
+from tests.coco.test_fuzz import mutated
+
+
+def look(folder, seeds):
+    images, path = folder / "images", folder / "annotation.json"
+    (images / "a").mkdir(parents=True)
+    for name in ("1.jpg", "a/b.png"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 80, 3)).astype(np.uint8)).save(images / name)
+    looked = 0
+    for seed in seeds:
+        path.write_bytes(mutated(seed))
+        try:
+            index = open_index(path, cache=folder / "cache")
+        except RooftopError:
+            continue
+        if (index.sizes.astype(float).prod(axis=1) > 1e6).any():
+            continue  # drawn, as the reader's own test does; here it would only take time
+        splits = [Split("train", images, index=index)]
+        pairs = audit(splits, folder / "store")
+        json.dumps(report(splits), allow_nan=False)
+        write_page(folder / "report.html", "odd", splits)
+        write_fixed(folder / "fixed", splits, pairs)
+        looked += 1
+    assert looked > len(seeds) / 10
+
+
+def test_some_mutated_files(tmp_path):
+    look(tmp_path, range(150))
+
+
+@pytest.mark.slow
+def test_many_mutated_files(tmp_path):
+    look(tmp_path, range(150, 4000))
