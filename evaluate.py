@@ -25,6 +25,7 @@ from rooftop.evaluation import (
     write_report,
     write_scores,
 )
+from rooftop.polygons.roofs import Shaping
 
 
 @script
@@ -48,7 +49,7 @@ def _subjects(cfg: DictConfig) -> list[Subject]:
         cache = Path(cfg.data.cache)
         return of_files(_listed(cfg.predictions), cfg.annotations, images=cfg.images, cache=cache)
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    choice = Choice(cfg.split, cfg.threshold, cfg.neck, cfg.device)
+    choice = Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device)
     return of_runs([*_listed(cfg.run), *_listed(cfg.compare)], data, choice)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rooftop.data.datamodule import RoofDataModule
 from rooftop.metrics.curve import Histogram, best_threshold, counts_at, histogram, precision_recall
+from rooftop.raster.steps import STEP
 from rooftop.task import RooftopTask
 
 BOARD_POINTS = 8  # every eighth of the 1024 thresholds is shown by TensorBoard
@@ -21,7 +22,8 @@ class ChooseThreshold(Callback):
         assert isinstance(pl_module, RooftopTask)
         found = _summed(trainer, _histogram(trainer, pl_module))
         if found.positive.any():
-            pl_module.threshold = best_threshold(found)
+            # to a step of stored probabilities, so that scenes are cut exactly where pictures are
+            pl_module.threshold = min(max(round(best_threshold(found) / STEP), 1), round(1 / STEP) - 1) * STEP
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
                 _add_curve(logger, found, trainer.current_epoch)

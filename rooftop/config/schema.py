@@ -70,6 +70,18 @@ class TrainConfig:
 
 
 @dataclass
+class PolygonsConfig:
+    """How probabilities become outlines; see `conf/polygons/square.yaml` for what each key means."""
+
+    separate: float | None
+    tolerance: float
+    angle: float | None
+    shift: float
+    min_area: float
+    min_hole: float
+
+
+@dataclass
 class BootstrapConfig:
     """How often the pictures are drawn, and the seed of the draws."""
 
@@ -89,24 +101,12 @@ class EvaluateConfig:
     images: str | None
     split: str
     threshold: float | None
-    neck: float | None
+    polygons: PolygonsConfig
     max_dets: int
     bootstrap: BootstrapConfig
     as_published: str | None
     examples: int
     device: str
-
-
-@dataclass
-class PolygonsConfig:
-    """How probabilities become outlines; see `conf/polygons/square.yaml` for what each key means."""
-
-    separate: float | None
-    tolerance: float
-    angle: float | None
-    shift: float
-    min_area: float
-    min_hole: float
 
 
 @dataclass

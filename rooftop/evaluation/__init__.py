@@ -12,7 +12,7 @@ report       report.html, made of words, page and examples
 comparison   several systems on the same pictures
 """
 
-from rooftop.evaluation.cases import Case, Cases, FileCases, RunCases
+from rooftop.evaluation.cases import Case, Cases, Cut, FileCases, RunCases
 from rooftop.evaluation.comparison import write_comparison
 from rooftop.evaluation.record import print_scores, write_per_image, write_scores
 from rooftop.evaluation.report import write_report
@@ -23,6 +23,7 @@ __all__ = [
     "Case",
     "Cases",
     "Choice",
+    "Cut",
     "Evaluated",
     "FileCases",
     "RunCases",

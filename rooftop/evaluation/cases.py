@@ -14,8 +14,9 @@ from rooftop.coco import Index, Results, picture_path
 from rooftop.data.dataset import RoofDataset
 from rooftop.data.sources import CocoSource
 from rooftop.errors import DataError
-from rooftop.evaluation.roofs import Roofs, annotated, detected, patches
+from rooftop.evaluation.roofs import Roofs, annotated, detected, patches, shaped
 from rooftop.inference.predictor import Predictor
+from rooftop.polygons.roofs import Shaping
 from rooftop.raster.picture import read_picture
 from rooftop.raster.rasterise import decode
 
@@ -62,22 +63,34 @@ class Cases(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Cut:
+    """How probabilities become masks and roofs.
+
+    threshold: from which on a pixel is called roof. shaping: how roofs become polygons. gsd: metres per pixel of the
+    pictures, or None if unknown.
+    """
+
+    threshold: float
+    shaping: Shaping
+    gsd: float | None
+
+
 class RunCases:
     """A run over a split of a data set: every picture in its own size.
 
     Args:
         predictor: of the run.
         dataset: pictures with truth; its own preparation is not used, that of the run's card is.
-        threshold: probability from which on a pixel is called roof.
-        neck: how touching roofs are parted, see `patches`.
+        cut: how probabilities become masks and roofs.
 
     Raises:
         DataError: the truth has another number of categories than the run.
     """
 
-    def __init__(self, predictor: Predictor, dataset: RoofDataset, *, threshold: float, neck: float | None) -> None:
+    def __init__(self, predictor: Predictor, dataset: RoofDataset, cut: Cut) -> None:
         self.predictor, self.source, self.picks = predictor, dataset.source, dataset.picks
-        self.threshold, self.neck = threshold, neck
+        self.cut = cut
         known, asked = predictor.run.card.categories, dataset.source.categories
         if len(known) != len(asked):
             raise DataError(
@@ -94,8 +107,8 @@ class RunCases:
         at = int(self.picks[i])
         mask, valid = self.source.truth(at)
         probability = self.predictor.probability(self.source.picture(at))
-        prediction = (probability >= self.threshold).astype(np.uint8)
-        found = [patches(channel, p, neck=self.neck) for channel, p in zip(prediction, probability, strict=True)]
+        prediction = (probability >= self.cut.threshold).astype(np.uint8)
+        found = shaped(probability, threshold=self.cut.threshold, shaping=self.cut.shaping, gsd=self.cut.gsd)
         name, number = self.source.names[at], self._picture_id(at)
         return Case(name, number, mask, valid, prediction, probability, self._truth(at, mask), found)
 
@@ -109,7 +122,7 @@ class RunCases:
     def _truth(self, at: int, mask: Array) -> list[Roofs]:
         """Annotated roofs, or the patches of a mask picture where there is nothing else."""
         if not isinstance(self.source, CocoSource):
-            return [patches(channel, channel, neck=None) for channel in mask]
+            return [patches(channel) for channel in mask]
         objects, size = self.source.index.objects(at), mask.shape[1:]
         return [annotated([o for o in objects if o.category_id == number], *size) for number in self._ids]
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rooftop.evaluation.cases import Case, Cases
+from rooftop.evaluation.roofs import Roofs
 from rooftop.evaluation.tally import Tally
 from rooftop.metrics.objects.kinds import KINDS, sort_errors
 from rooftop.metrics.pixel import Counts, count, ratios
-from rooftop.plots.errors import error_map, outlined
-from rooftop.plots.panels import overlay, shrink
+from rooftop.plots.errors import error_map, outlined, roof_by_roof
+from rooftop.plots.panels import ROOF, shrink
 from rooftop.raster.rasterise import decode
 
 Array = NDArray[np.uint8]
@@ -84,11 +85,21 @@ def _example(case: Case, picture: Array) -> Example:
     mask, prediction = case.mask.max(axis=0), case.prediction.max(axis=0)
     iou = float(ratios(count(prediction, mask, case.valid))["iou"])
     views = (
-        overlay(picture, mask, colour=TRUTH),
-        overlay(picture, prediction),
+        roof_by_roof(picture, _labels(case.truth, mask.shape), TRUTH),
+        roof_by_roof(picture, _labels(case.found, mask.shape), ROOF),
         error_map(picture, mask, prediction, case.valid),
     )
     return Example(case.name, iou, *(jpeg(shrink(view, LONGEST)) for view in views))
+
+
+def _labels(categories: list[Roofs], shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Number the roofs of all categories, crowds left out; int32 (H, W)."""
+    labels = np.zeros(shape, dtype=np.int32)
+    for roofs in categories:
+        for rle, crowd in zip(roofs.rles, roofs.crowd, strict=True):
+            if not crowd:
+                labels[decode([rle], *shape) > 0] = labels.max() + 1
+    return labels
 
 
 def _crops(case: Case, picture: Array) -> list[tuple[str, tuple[int, Crop]]]:

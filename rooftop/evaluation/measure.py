@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import shapely
@@ -19,11 +20,20 @@ from rooftop.metrics.objects.kinds import KINDS, sort_errors
 from rooftop.metrics.pixel import Counts, count, ratios
 from rooftop.metrics.polygon import count_polygons
 from rooftop.metrics.polygon.published import ffl_angles, hisup_complexity_iou, hisup_polis
+from rooftop.raster.rasterise import decode
 
 Floats = NDArray[np.float64]
 
 SIZES = (0, 64, 256, 1024, 4096)  # lower bounds of roof area in square pixels: sides of 8, 16, 32, 64 px
 COARSE = 128  # bins of probability that are kept for each picture; all 1024 only for the split
+
+
+class PolygonCount(Protocol):
+    """Counts the outlines of one picture and category, found and true; `iou` is that of their pixels."""
+
+    def __call__(self, said: Sequence[Polygon], true: Sequence[Polygon], /, *, iou: float) -> Floats:
+        """Give a row that adds up over pictures."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,23 +65,18 @@ def measure(case: Case, *, max_dets: int, as_published: str | None = None) -> Me
     pairs = [(_judged(found, case.valid), truth) for found, truth in zip(case.found, case.truth, strict=True)]
     masks = [match(f.as_found(), t.as_truth(), max_dets=max_dets) for f, t in pairs]
     boundaries = [match(f.as_found(), t.as_truth(), max_dets=max_dets, boundary=True) for f, t in pairs]
-    fine = _histogram(case)
+    fine, ious = _histogram(case), _drawn_ious(case)
     rows = {
         "pixel": _flat(pixel),
         "band": _flat(count_band(case.prediction, case.mask, case.valid)),
         "outline": _summed([_outlines(case, k) for k in range(len(case.mask))]),
         "object": _flat(object_counts(masks).total()),
         "kinds": _summed([_kinds(*pair) for pair in pairs]),
-        "polygon": _summed(
-            [count_polygons(f.polygons, t.polygons, iou=iou) for (f, t), iou in zip(pairs, _ious(pixel), strict=True)]
-        ),
+        "polygon": _over_categories(count_polygons, pairs, ious),
         "histogram": _coarse(fine) if case.probability is not None else np.zeros(0),
     }
     if as_published:
-        ious = _ious(pixel)
-        rows["published"] = _summed(
-            [PUBLISHED[as_published](f.polygons, t.polygons, iou) for (f, t), iou in zip(pairs, ious, strict=True)]
-        )
+        rows["published"] = _over_categories(PUBLISHED[as_published], pairs, ious)
     return Measured(case.name, case.picture_id, rows, masks, boundaries, fine)
 
 
@@ -84,17 +89,17 @@ def _judged(found: Roofs, valid: NDArray[np.bool_]) -> Roofs:
     return replace(found, polygons=[polygon for polygon, kept in zip(found.polygons, keep, strict=True) if kept])
 
 
-def _hisup(found: Sequence[Polygon], truth: Sequence[Polygon], iou: float) -> Floats:
+def _hisup(found: Sequence[Polygon], truth: Sequence[Polygon], *, iou: float) -> Floats:
     polis, c_iou = hisup_polis(found, truth), hisup_complexity_iou(found, truth, iou=iou)
     return np.array([polis, polis > 0, np.nan_to_num(c_iou), not np.isnan(c_iou)], dtype=np.float64)
 
 
-def _ffl(found: Sequence[Polygon], truth: Sequence[Polygon], iou: float) -> Floats:
+def _ffl(found: Sequence[Polygon], truth: Sequence[Polygon], *, iou: float) -> Floats:
     angles = ffl_angles(found, truth)
     return np.array([sum(angles), len(angles)], dtype=np.float64)
 
 
-PUBLISHED = {"hisup": _hisup, "ffl": _ffl}
+PUBLISHED: dict[str, PolygonCount] = {"hisup": _hisup, "ffl": _ffl}
 
 
 def _flat(counts: Counts) -> Floats:
@@ -102,8 +107,15 @@ def _flat(counts: Counts) -> Floats:
     return np.stack([counts.tp, counts.fp, counts.fn, counts.tn], axis=-1).astype(np.float64).reshape(-1)
 
 
-def _ious(pixel: Counts) -> list[float]:
-    return [float(iou) for iou in ratios(pixel)["iou"]]
+def _drawn_ious(case: Case) -> list[float]:
+    """Pixel IoU of the outlines, drawn again, for each category: simple outlines are not quite the mask."""
+    drawn = np.stack([decode(found.rles, *case.valid.shape) for found in case.found])
+    return [float(iou) for iou in ratios(count(drawn, case.mask, case.valid))["iou"]]
+
+
+def _over_categories(counted: PolygonCount, pairs: list[tuple[Roofs, Roofs]], ious: list[float]) -> Floats:
+    zipped = zip(pairs, ious, strict=True)
+    return _summed([counted(found.polygons, truth.polygons, iou=iou) for (found, truth), iou in zipped])
 
 
 def _outlines(case: Case, k: int) -> Floats:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import shapely
@@ -14,9 +13,12 @@ from shapely import Polygon
 
 from rooftop.coco import CocoObject, Result
 from rooftop.metrics.objects import Found, Rle, Truth, mask_areas
-from rooftop.polygons.separate import separate
-from rooftop.raster.polygonise import polygonise, polygonise_labels
+from rooftop.polygons.ground import Ground
+from rooftop.polygons.roofs import Shaping, find_roofs
+from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import decode, encode, rasterise, ring_runs
+from rooftop.raster.steps import stored
+from rooftop.raster.windows import Window
 
 Floats = NDArray[np.float64]
 
@@ -55,22 +57,39 @@ def annotated(objects: Sequence[CocoObject], height: int, width: int) -> Roofs:
     return Roofs(rles, areas, crowd, np.ones(len(rles)), polygons)
 
 
-def patches(mask: NDArray[np.uint8], sureness: NDArray[Any], *, neck: float | None) -> Roofs:
-    """Take the patches of a mask as roofs, the mean `sureness` of each as its score.
+def patches(mask: NDArray[np.uint8]) -> Roofs:
+    """Take each 4-connected patch of a mask, uint8 (H, W), as one roof: the truth of mask pictures."""
+    labels, number = ndimage.label(mask, output=np.int32)
+    rles = [_cut_out(labels, name, place) for name, place in enumerate(ndimage.find_objects(labels), start=1)]
+    return Roofs(rles, mask_areas(rles), np.zeros(number, dtype=bool), np.ones(number), polygonise(mask))
+
+
+def shaped(probability: NDArray[np.float32], *, threshold: float, shaping: Shaping, gsd: float | None) -> list[Roofs]:
+    """Find roofs as `predict.py` delivers them: apart, simple, square; their mean probability is their score.
 
     Args:
-        mask: uint8 (H, W), 1 = roof.
-        sureness: (H, W), as a rule the probability.
-        neck: part touching roofs where the neck between them is narrower than this share of the smaller one's
-            width (`rooftop.polygons.separate`); None takes each 4-connected patch as one roof.
+        probability: float32 (K, H, W).
+        threshold: from which on a pixel is called roof.
+        shaping: how probabilities become polygons.
+        gsd: metres per pixel, or None if unknown.
+
+    Returns:
+        Roofs of each of the K categories.
     """
-    labels = ndimage.label(mask, output=np.int32)[0] if neck is None else separate(mask, ratio=neck)
-    number = int(labels.max(initial=0))
-    rles = [_cut_out(labels, name, place) for name, place in enumerate(ndimage.find_objects(labels), start=1)]
-    areas = np.bincount(labels.ravel(), minlength=number + 1)[1:].astype(np.float64)
-    scores = np.asarray(ndimage.mean(sureness, labels, np.arange(1, number + 1)), dtype=np.float64).reshape(-1)
-    polygons = [polygon for _, polygon in polygonise_labels(labels)]
-    return Roofs(rles, areas, np.zeros(number, dtype=bool), scores, polygons)
+    values = stored(probability, np.ones(probability.shape[1:], dtype=bool))
+    categories, height, width = probability.shape
+    polygons: list[list[Polygon]] = [[] for _ in range(categories)]
+    scores: list[list[float]] = [[] for _ in range(categories)]
+
+    def read(window: Window) -> NDArray[np.uint8]:
+        rows, columns = window.slices
+        return values[:, rows, columns]
+
+    ground = Ground(None, gsd)
+    for roof in find_roofs(read, values.shape, threshold=threshold, shaping=shaping, ground=ground):
+        polygons[roof.category].append(roof.polygon)
+        scores[roof.category].append(roof.confidence)
+    return [_drawn(*pair, height, width) for pair in zip(polygons, scores, strict=True)]
 
 
 def detected(results: Sequence[Result], height: int, width: int) -> Roofs:
@@ -79,6 +98,12 @@ def detected(results: Sequence[Result], height: int, width: int) -> Roofs:
     polygons = [part for rle in rles for part in _traced(rle)]
     scores = np.array([result.score for result in results], dtype=np.float64)
     return Roofs(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons)
+
+
+def _drawn(polygons: list[Polygon], scores: list[float], height: int, width: int) -> Roofs:
+    rles = [encode(rasterise([polygon], height, width)) for polygon in polygons]
+    crowd = np.zeros(len(rles), dtype=bool)
+    return Roofs(rles, mask_areas(rles), crowd, np.array(scores, dtype=np.float64), polygons)
 
 
 def _cut_out(labels: NDArray[np.int32], name: int, place: tuple[slice, slice]) -> Rle:

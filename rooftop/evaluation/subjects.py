@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rooftop.coco import open_index, read_results
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
-from rooftop.evaluation.cases import Cases, FileCases, RunCases
+from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
+from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
 
 
@@ -29,12 +30,12 @@ class Choice:
     """How a run is used.
 
     split: train, val or test. threshold: probability from which on a pixel is called roof; None takes that of the
-    run's card. neck: how touching roofs are parted, see `roofs.patches`. device: auto, cpu, cuda ...
+    run's card. shaping: how probabilities become polygons. device: auto, cpu, cuda ...
     """
 
     split: str
     threshold: float | None
-    neck: float | None
+    shaping: Shaping
     device: str
 
 
@@ -82,10 +83,10 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     run = load(folder)
     dataset = RoofDataModule({**data, **run.card.preparation}).dataset(choice.split)
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
-    predictor = Predictor(run, device=choice.device)
-    cases = RunCases(predictor, dataset, threshold=threshold, neck=choice.neck)
+    cut = Cut(threshold, choice.shaping, data["gsd"])
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
-    return Subject(name, cases, record | {"neck": choice.neck})
+    cases = RunCases(Predictor(run, device=choice.device), dataset, cut)
+    return Subject(name, cases, record | {"polygons": asdict(choice.shaping)})
 
 
 def _names(paths: Sequence[str]) -> list[str]:

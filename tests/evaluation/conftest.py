@@ -11,7 +11,8 @@ from rooftop.coco import Result, open_index, read_results, write_results
 from rooftop.data.dataset import RoofDataset
 from rooftop.data.prepare import Preparation
 from rooftop.data.sources import CocoSource
-from rooftop.evaluation import FileCases
+from rooftop.evaluation import Cut, FileCases
+from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import encode
 
 HEIGHT, WIDTH = 48, 80
@@ -106,6 +107,12 @@ class Painter:
 @pytest.fixture
 def painter():
     return Painter
+
+
+@pytest.fixture
+def cut():
+    """Outlines step by step, nothing dropped."""
+    return Cut(0.5, Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=0.0, min_hole=0.0), None)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from rooftop.coco import CocoObject, Result
-from rooftop.evaluation.roofs import annotated, detected, patches
+from rooftop.evaluation.roofs import annotated, detected, patches, shaped
+from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import decode, encode
 
 HEIGHT, WIDTH = 24, 40
@@ -50,26 +51,41 @@ def test_run_lengths_keep_their_holes():
     assert [len(p.interiors) for p in roofs.polygons] == [1]
 
 
-def test_patches_touch_at_corners_only_and_score_by_their_mean():
+def test_patches_touch_at_corners_only():
     mask = box(2, 2, 6, 6) | box(6, 6, 9, 9)
-    sureness = np.where(box(2, 2, 4, 6), 0.6, 0.8).astype(np.float32)
-    roofs = patches(mask, sureness, neck=None)
+    roofs = patches(mask)
     assert roofs.areas.tolist() == [16, 9]
-    assert roofs.scores == pytest.approx([0.7, 0.8])
     assert np.array_equal(decode(roofs.rles, HEIGHT, WIDTH), mask)
     assert [p.area for p in roofs.polygons] == [16, 9]
 
 
-def test_touching_roofs_are_parted_at_their_neck():
-    mask = box(2, 4, 14, 16) | box(14, 9, 16, 11) | box(16, 4, 28, 16)
-    assert len(patches(mask, mask, neck=None).rles) == 1
-    parted = patches(mask, mask, neck=0.8)
-    assert len(parted.rles) == len(parted.polygons) == 2
-    assert parted.areas.sum() == mask.sum()
+def found(probability, **changes):
+    shaping = {"separate": None, "tolerance": 0.0, "angle": None, "shift": 0.0, "min_area": 0.0, "min_hole": 0.0}
+    return shaped(probability, threshold=0.5, shaping=Shaping(**(shaping | changes)), gsd=None)
+
+
+def test_found_roofs_score_by_their_mean_probability():
+    probability = np.where(box(2, 2, 6, 6), np.where(box(2, 2, 4, 6), 0.6, 0.8), 0.1).astype(np.float32)
+    (roofs,) = found(probability[None])
+    assert roofs.scores == pytest.approx([0.7], abs=0.005)  # stored in steps of half a percent
+    assert np.array_equal(decode(roofs.rles, HEIGHT, WIDTH), box(2, 2, 6, 6))
+
+
+def test_found_roofs_are_shaped_as_prediction_shapes_them():
+    mask = box(2, 4, 14, 16) | box(14, 9, 16, 11) | box(16, 4, 28, 16) | box(34, 2, 36, 4)
+    probability = mask.astype(np.float32)[None]
+    assert [len(each.rles) for each in found(probability)] == [2]
+    assert [len(each.rles) for each in found(probability, separate=0.8)] == [3]
+    assert [len(each.rles) for each in found(probability, separate=0.8, min_area=5)] == [2]
+
+
+def test_categories_are_found_apart():
+    probability = np.stack([box(2, 2, 6, 6), box(10, 2, 20, 8)]).astype(np.float32)
+    assert [roofs.areas.tolist() for roofs in found(probability)] == [[16], [60]]
 
 
 def test_nothing_has_no_roofs():
-    roofs = patches(box(0, 0, 0, 0), box(0, 0, 0, 0), neck=0.8)
+    roofs = patches(box(0, 0, 0, 0))
     assert (roofs.rles, roofs.scores.tolist(), roofs.polygons) == ([], [], [])
     assert annotated([], HEIGHT, WIDTH).areas.tolist() == []
 

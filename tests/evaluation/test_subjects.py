@@ -2,8 +2,9 @@ import pytest
 
 from rooftop.errors import ConfigError
 from rooftop.evaluation import Choice, of_files, of_runs
+from rooftop.polygons.roofs import Shaping
 
-CHOICE = Choice("test", None, None, "cpu")
+CHOICE = Choice("test", None, Shaping(None, 0.0, None, 0.0, 0.0, 0.0), "cpu")
 
 
 def test_results_files_are_named_by_as_little_as_tells_them_apart(poor, perfect, split):
