@@ -19,8 +19,8 @@ from rooftop.raster.windows import Window, tiles
 
 _BLOCK = 512  # pixels, side of the blocks in the file
 _FORMATS: dict[str, dict[str, str]] = {
-    ".tif": {"driver": "COG", "compress": "deflate", "resampling": "average"},
-    ".png": {"driver": "PNG"},
+    ".tif": {"driver": "COG", "compress": "deflate", "level": "1", "num_threads": "all_cpus", "resampling": "average"},
+    ".png": {"driver": "PNG", "zlevel": "1"},
 }
 
 
