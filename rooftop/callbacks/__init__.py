@@ -1,8 +1,9 @@
-"""What happens beside training: history, TensorBoard, checkpoints, the run folder at the end."""
+"""What happens beside training: history, TensorBoard, checkpoints, where it starts from, the run folder at the end."""
 
 from rooftop.callbacks.board import Board
 from rooftop.callbacks.checkpoint import WholeCheckpoints
 from rooftop.callbacks.finish import WriteRun
 from rooftop.callbacks.history import History
+from rooftop.callbacks.start import ImageNetStart
 
-__all__ = ["Board", "History", "WholeCheckpoints", "WriteRun"]
+__all__ = ["Board", "History", "ImageNetStart", "WholeCheckpoints", "WriteRun"]
