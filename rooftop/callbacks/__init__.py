@@ -1,9 +1,10 @@
 """What happens beside training: history, TensorBoard, checkpoints, where it starts from, the run folder at the end."""
 
+from rooftop.callbacks.average import Average
 from rooftop.callbacks.board import Board
 from rooftop.callbacks.checkpoint import WholeCheckpoints
 from rooftop.callbacks.finish import WriteRun
 from rooftop.callbacks.history import History
 from rooftop.callbacks.start import ImageNetStart
 
-__all__ = ["Board", "History", "ImageNetStart", "WholeCheckpoints", "WriteRun"]
+__all__ = ["Average", "Board", "History", "ImageNetStart", "WholeCheckpoints", "WriteRun"]
