@@ -13,11 +13,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import albumentations
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 Array = NDArray[np.uint8]
+
+
+def one_thread(worker: int) -> None:
+    """Start of a loader process: OpenCV, which albumentations calls, would use all cores in each of them."""
+    cv2.setNumThreads(0)
 
 
 class Augment:
@@ -80,7 +86,8 @@ class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
 
     def apply(self, img: Array, gain: NDArray[np.float32], **params: Any) -> Array:
         """uint8 (H, W, C) -> uint8 (H, W, C)."""
-        return np.clip(img * gain[..., None], 0, 255).astype(np.uint8)
+        lit: Array = np.clip(img * gain[..., None], 0, 255).astype(np.uint8)
+        return lit
 
 
 def sides_of_ridges(mask: Array) -> NDArray[np.float32]:
@@ -90,9 +97,11 @@ def sides_of_ridges(mask: Array) -> NDArray[np.float32]:
         return np.zeros(mask.shape, np.float32)
     rows, columns = np.nonzero(labels)
     roof = labels[rows, columns]
+    pixels = np.bincount(roof, minlength=count + 1).clip(1)
 
     def mean(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(roof, values, count + 1)[roof] / np.bincount(roof, minlength=count + 1)[roof]
+        means: NDArray[np.float64] = np.bincount(roof, values, count + 1) / pixels
+        return means[roof]
 
     down, right = rows - mean(rows), columns - mean(columns)
     axis = np.arctan2(2 * mean(down * right), mean(right**2) - mean(down**2)) / 2  # of the longest extent, from east

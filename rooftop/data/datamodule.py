@@ -12,7 +12,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from rooftop.coco import open_index
-from rooftop.data.augment import Augment
+from rooftop.data.augment import Augment, one_thread
 from rooftop.data.dataset import RoofDataset, collate
 from rooftop.data.layout import check_layout
 from rooftop.data.mix import MixedSource, take
@@ -136,7 +136,9 @@ class RoofDataModule(LightningDataModule):
         if isinstance(source, MixedSource):
             return source.gsds
         if self._window and not self.config["gsd"]:
-            raise ConfigError("data.window draws metres per pixel, but data.gsd is unknown; set it, or data.window=null.")
+            raise ConfigError(
+                "data.window draws metres per pixel, but data.gsd is unknown; set it, or data.window=null."
+            )
         return np.full(len(source.names), self.config["gsd"], dtype=float) if self._window else None
 
     def _rank(self) -> tuple[int, int]:
@@ -149,6 +151,7 @@ class RoofDataModule(LightningDataModule):
             batch_sampler=batches,
             collate_fn=collate,
             num_workers=workers,
+            worker_init_fn=one_thread,
             persistent_workers=workers > 0,
             pin_memory=self.trainer is not None and self.trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
         )
@@ -194,7 +197,9 @@ def open_mix(places: Places, mix: dict[str, dict[str, Any]]) -> MixedSource:
         DataError: folders or files are missing, or a part is empty.
     """
     check_layout(places.root, {name: {key: rule[key] for key in PATHS} for name, rule in mix.items()})
-    return MixedSource({name: take(_open_part(places, rule, gaps=places.gaps), rule, name) for name, rule in mix.items()})
+    return MixedSource(
+        {name: take(_open_part(places, rule, gaps=places.gaps), rule, name) for name, rule in mix.items()}
+    )
 
 
 def open_source(places: Places, split: str, *, gaps: bool = False) -> Source:

@@ -71,7 +71,9 @@ class TrainingBatches:
         order = self._order(np.random.default_rng([self.seed, self.epoch]))
         step = self.batch_size * self.ranks
         for start in range(0, self.draws, step):
-            mine = range(start, min(start + step, self.draws))[self.rank :: self.ranks] or range(self.rank, self.rank + 1)
+            mine = range(start, min(start + step, self.draws))[self.rank :: self.ranks] or range(
+                self.rank, self.rank + 1
+            )
             yield [Key(int(order[draw]), self.epoch, draw=draw) for draw in mine]
 
     def _order(self, random: np.random.Generator) -> NDArray[np.int64]:

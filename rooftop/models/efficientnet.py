@@ -47,9 +47,7 @@ class InvertedResidual(nn.Module):
         if stage.expand > 1:
             self._expand_conv = nn.Conv2d(channels, wide, 1, bias=False)
             self._bn0 = _norm(wide)
-        self._depthwise_conv = nn.Conv2d(
-            wide, wide, stage.kernel, stride, stage.kernel // 2, groups=wide, bias=False
-        )
+        self._depthwise_conv = nn.Conv2d(wide, wide, stage.kernel, stride, stage.kernel // 2, groups=wide, bias=False)
         self._bn1 = _norm(wide)
         self._project_conv = nn.Conv2d(wide, stage.out, 1, bias=False)
         self._bn2 = _norm(stage.out)
@@ -57,7 +55,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, D, H / stride, W / stride)."""
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y: Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return x + y if self.adds else y
