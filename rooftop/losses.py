@@ -69,8 +69,9 @@ def gap_bce(logits: Tensor, mask: Tensor, valid: Tensor, *, reach: int, weight: 
         weight: of a pixel in a gap on top of the 1 that every pixel has.
     """
     truth = mask.to(logits.dtype)
-    grown = F.max_pool2d(truth, reach, stride=1, padding=reach // 2)
-    closed = -F.max_pool2d(-grown, reach, stride=1, padding=reach // 2)
+    rim = (reach // 2,) * 4  # what lies beyond the window counts as ground
+    grown = F.max_pool2d(F.pad(truth, rim), reach, stride=1)
+    closed = -F.max_pool2d(F.pad(-grown, rim), reach, stride=1)
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     return mean_of_valid(entropy * (1 + weight * (closed - truth).clamp_min(0)), valid)
 

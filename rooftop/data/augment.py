@@ -100,8 +100,8 @@ def sides_of_ridges(mask: Array) -> NDArray[np.float32]:
     pixels = np.bincount(roof, minlength=count + 1).clip(1)
 
     def mean(values: NDArray[Any]) -> NDArray[np.float64]:
-        means: NDArray[np.float64] = np.bincount(roof, values, count + 1) / pixels
-        return means[roof]
+        means: NDArray[np.float64] = (np.bincount(roof, values, count + 1) / pixels)[roof]
+        return means
 
     down, right = rows - mean(rows), columns - mean(columns)
     axis = np.arctan2(2 * mean(down * right), mean(right**2) - mean(down**2)) / 2  # of the longest extent, from east
