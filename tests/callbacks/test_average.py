@@ -47,7 +47,7 @@ def test_mean_follows_its_definition_and_counts_are_taken_over(tmp_path):
     for step in range(1, 6):
         stays = min(0.5, (step + 1) / (step + 10))
         mean = stays * mean + (1 - stays) * (step + 1)
-    assert float(module.weight) == pytest.approx(mean)
+    assert module.weight.item() == pytest.approx(mean)
     assert int(module.count) == 6
 
 
