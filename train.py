@@ -92,7 +92,7 @@ def make_trainer(cfg: DictConfig, folder: Path, *, callbacks: list[pl.Callback])
         cfg.trainer,
         "trainer",
         default_root_dir=str(folder),
-        callbacks=[*named, *callbacks],
+        callbacks=[*callbacks, *named],  # pictures are drawn before the mean of the weights is swapped back
         logger=loggers or False,
         plugins=[WholeCheckpoints()],
         enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning would add one of its own

@@ -19,6 +19,8 @@ TINY = (
     "model.width=4",
     "trainer.accelerator=cpu",
     "callbacks=quiet",
+    "data.window=null",
+    "data.draws=null",
     "data.workers=0",
     "trainer.log_every_n_steps=1",
 )

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from rooftop.losses import BCE, Dice, Focal, WeightedSum, bce, dice, focal
+from rooftop.losses import BCE, Dice, Focal, GapBCE, WeightedSum, bce, dice, focal, gap_bce
 
-LOSSES = [BCE(), Dice(), Focal(gamma=2.0, alpha=0.5)]
+LOSSES = [BCE(), Dice(), Focal(gamma=2.0, alpha=0.5), GapBCE(reach=3, weight=2.0)]
 
 
 def example():
@@ -78,3 +78,15 @@ def test_weighted_sum_is_the_sum_and_null_drops_out():
 def test_term_without_weight_is_named():
     with pytest.raises(ValueError, match="the weight of dice is missing"):
         WeightedSum(terms={"dice": Dice()}, weights={"bce": 1.0})
+
+
+def test_gaps_weigh_more():
+    mask = torch.zeros(1, 1, 9, 13)
+    mask[..., 1:8, 1:6] = 1
+    mask[..., 1:8, 7:12] = 1  # a gap of one column between two roofs
+    logits, valid = torch.zeros(1, 1, 9, 13), torch.ones(1, 9, 13, dtype=torch.bool)
+    plain = bce(logits, mask, valid)
+    heavier = gap_bce(logits, mask, valid, reach=3, weight=4.0)
+    assert heavier.item() == pytest.approx(plain.item() * (1 + 4 * 7 / (9 * 13)), rel=1e-5)
+    assert gap_bce(logits, mask, valid, reach=3, weight=0.0).item() == pytest.approx(plain.item())
+    assert gap_bce(logits, torch.ones_like(mask), valid, reach=3, weight=4.0).item() == pytest.approx(plain.item())

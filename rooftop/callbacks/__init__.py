@@ -1,9 +1,11 @@
-"""What happens beside training: history, TensorBoard, checkpoints, the run folder at the end."""
+"""What happens beside training: history, TensorBoard, checkpoints, where it starts from, the run folder at the end."""
 
+from rooftop.callbacks.average import Average
 from rooftop.callbacks.board import Board
 from rooftop.callbacks.checkpoint import WholeCheckpoints
 from rooftop.callbacks.finish import WriteRun
 from rooftop.callbacks.history import History
+from rooftop.callbacks.start import ImageNetStart
 from rooftop.callbacks.threshold import ChooseThreshold
 
-__all__ = ["Board", "ChooseThreshold", "History", "WholeCheckpoints", "WriteRun"]
+__all__ = ["Average", "Board", "ChooseThreshold", "History", "ImageNetStart", "WholeCheckpoints", "WriteRun"]

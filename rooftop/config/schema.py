@@ -6,6 +6,8 @@ Groups with `_target_` (model, loss, optimizer, ...) are checked against the sig
 from dataclasses import dataclass
 from typing import Any
 
+from omegaconf import MISSING
+
 
 @dataclass
 class SplitConfig:
@@ -17,12 +19,31 @@ class SplitConfig:
 
 
 @dataclass
+class PartConfig(SplitConfig):
+    """One source of a mix: where it lies, which of its pictures, how coarse, how often."""
+
+    match: str | None = MISSING
+    skip: list[str] = MISSING
+    gsd: float = MISSING
+    weight: float = MISSING
+
+
+@dataclass
+class WindowConfig:
+    """Training windows: size (height, width) in px; lowest and highest gsd in metres per pixel."""
+
+    size: list[int]
+    gsd: list[float]
+
+
+@dataclass
 class DataConfig:
     """A data set; see `conf/data/banepa.yaml` for what each key means."""
 
     name: str
     root: str
     train: SplitConfig | None
+    mix: dict[str, PartConfig] | None
     val: SplitConfig | None
     test: SplitConfig | None
     val_share: float
@@ -33,6 +54,9 @@ class DataConfig:
     mean: list[float]
     std: list[float]
     size: list[int] | None
+    window: WindowConfig | None
+    draws: int | None
+    gaps: bool
     batch_size: int
     workers: int
     cache: str

@@ -10,12 +10,20 @@ import os
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 from collections.abc import Iterable
+from typing import Any
 
 import albumentations
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 Array = NDArray[np.uint8]
+
+
+def one_thread(worker: int) -> None:
+    """Start of a loader process: OpenCV, which albumentations calls, would use all cores in each of them."""
+    cv2.setNumThreads(0)
 
 
 class Augment:
@@ -48,3 +56,56 @@ class Augment:
         result = self._chain(image=picture, masks=[*mask, valid.astype(np.uint8)])
         *masks, seen = result["masks"]
         return result["image"], np.stack(masks), seen.astype(bool)
+
+
+class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
+    """Lights one side of each roof and shades the other, as a low sun does with gables.
+
+    The ridge is the long axis of a roof's outline; all roofs of a picture have their light from the same side. Networks
+    otherwise learn that the dark half of a gable roof is no roof.
+
+    Args:
+        strength: (lowest, highest) share of the brightness that one side gains and the other loses.
+        p: probability.
+    """
+
+    def __init__(self, strength: tuple[float, float], p: float) -> None:
+        super().__init__(p=p)
+        self.strength = strength
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """What `get_params_dependent_on_data` wants to see."""
+        return ["masks"]
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the light: the gain of each pixel, float32 (H, W)."""
+        amount = self.py_random.uniform(*self.strength) * self.py_random.choice((-1, 1))
+        *masks, _ = data["masks"]
+        return {"gain": 1 + amount * sides_of_ridges(np.max(masks, axis=0))}
+
+    def apply(self, img: Array, gain: NDArray[np.float32], **params: Any) -> Array:
+        """uint8 (H, W, C) -> uint8 (H, W, C)."""
+        lit: Array = np.clip(img * gain[..., None], 0, 255).astype(np.uint8)
+        return lit
+
+
+def sides_of_ridges(mask: Array) -> NDArray[np.float32]:
+    """+1 above the long axis of each roof, -1 below, 0 where there is none: uint8 (H, W) -> float32 (H, W)."""
+    labels, count = ndimage.label(mask)
+    if count == 0:
+        return np.zeros(mask.shape, np.float32)
+    rows, columns = np.nonzero(labels)
+    roof = labels[rows, columns]
+    pixels = np.bincount(roof, minlength=count + 1).clip(1)
+
+    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
+        means: NDArray[np.float64] = (np.bincount(roof, values, count + 1) / pixels)[roof]
+        return means
+
+    down, right = rows - mean(rows), columns - mean(columns)
+    axis = np.arctan2(2 * mean(down * right), mean(right**2) - mean(down**2)) / 2  # of the longest extent, from east
+    across = right * np.sin(axis) - down * np.cos(axis)  # distance from it; positive above, since |axis| <= 90 degrees
+    sides = np.zeros(mask.shape, np.float32)
+    sides[rows, columns] = np.sign(across)
+    return sides

@@ -14,6 +14,7 @@ from rooftop.data.augment import Augment
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import Key
 from rooftop.data.sources import Source
+from rooftop.data.window import Window
 
 Sample = dict[str, Any]
 
@@ -29,6 +30,8 @@ class RoofDataset(Dataset[Sample]):
         picks: which pictures of the source belong to this split.
         preparation: resize and normalisation.
         augment: for training; None evaluates.
+        window: cuts training samples out of pictures before they are augmented; None takes whole pictures.
+        gsds: ground sampling distance of each picture of the source in metres per pixel, which the window needs.
     """
 
     def __init__(
@@ -38,9 +41,12 @@ class RoofDataset(Dataset[Sample]):
         *,
         preparation: Preparation,
         augment: Augment | None = None,
+        window: Window | None = None,
+        gsds: NDArray[np.float64] | None = None,
     ) -> None:
         self.source, self.picks = source, picks
         self.preparation, self.augment = preparation, augment
+        self.window, self.gsds = window, gsds
 
     def __len__(self) -> int:
         return len(self.picks)
@@ -64,11 +70,14 @@ class RoofDataset(Dataset[Sample]):
         key = key if isinstance(key, Key) else Key(key)
         at = int(self.picks[key.picture])
         picture, (mask, valid) = self.source.picture(at), self.source.truth(at)
+        if self.window is not None and self.gsds is not None and key.epoch is not None:
+            draw = (key.epoch, key.draw)
+            picture, mask, valid = self.window(picture, mask, valid, gsd=float(self.gsds[at]), draw=draw)
         picture = self.preparation.resize(picture)
         if self.augment is not None and key.epoch is not None:
             mask = np.stack([self.preparation.resize(channel, nearest=True) for channel in mask])
             valid = self.preparation.resize(valid.astype(np.uint8), nearest=True).astype(bool)
-            picture, mask, valid = self.augment(picture, mask, valid, draw=(key.epoch, at))
+            picture, mask, valid = self.augment(picture, mask, valid, draw=(key.epoch, key.draw))
         return {
             "image": self.preparation.normalise(picture),
             "mask": torch.from_numpy(np.ascontiguousarray(mask)),

@@ -18,11 +18,13 @@ class Key(NamedTuple):
         picture: its index in the split.
         epoch: the draw of the augmentation; None: no augmentation.
         counts: False for the copies that only fill up the last round of several ranks; they are invalid throughout.
+        draw: its place in the epoch's order, so that a picture drawn twice is augmented in two ways.
     """
 
     picture: int
     epoch: int | None = None
     counts: bool = True
+    draw: int = 0
 
 
 class TrainingBatches:
@@ -36,11 +38,25 @@ class TrainingBatches:
         seed: of the run.
         rank: of this process.
         ranks: processes in all.
+        draws: pictures an epoch; None: each once.
+        shares: of each picture in the draws, float (length,) that sums to 1; None: all alike, none a second time before
+            each had its turn.
     """
 
-    def __init__(self, length: int, batch_size: int, *, seed: int, rank: int = 0, ranks: int = 1) -> None:
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        *,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        draws: int | None = None,
+        shares: NDArray[np.float64] | None = None,
+    ) -> None:
         self.length, self.batch_size = length, batch_size
         self.seed, self.rank, self.ranks = seed, rank, ranks
+        self.draws, self.shares = draws or length, shares
         self.epoch = 0
         self.sampler = self  # where Lightning looks for set_epoch
 
@@ -49,17 +65,23 @@ class TrainingBatches:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.length // (self.batch_size * self.ranks))
+        return -(-self.draws // (self.batch_size * self.ranks))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        order = self._order(np.random.default_rng([self.seed, self.epoch]))
         step = self.batch_size * self.ranks
-        for start in range(0, self.length, step):
-            chunk = order[start : start + step]
-            mine = chunk[self.rank :: self.ranks]
-            if len(mine) == 0:
-                mine = order[self.rank : self.rank + 1]
-            yield [Key(int(i), self.epoch) for i in mine]
+        for start in range(0, self.draws, step):
+            mine = range(start, min(start + step, self.draws))[self.rank :: self.ranks] or range(
+                self.rank, self.rank + 1
+            )
+            yield [Key(int(order[draw]), self.epoch, draw=draw) for draw in mine]
+
+    def _order(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """Pictures of the epoch, at least `draws` of them."""
+        if self.shares is not None:
+            return random.choice(self.length, size=self.draws, p=self.shares)
+        rounds = -(-self.draws // self.length)
+        return np.concatenate([random.permutation(self.length) for _ in range(rounds)])
 
 
 class EvaluationBatches:

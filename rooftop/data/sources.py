@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rooftop.coco import Index, picture_path, unpaired
 from rooftop.errors import DataError
+from rooftop.raster.gaps import gaps
 from rooftop.raster.picture import list_pictures, read_mask, read_picture, read_size
 
 log = logging.getLogger(__name__)
@@ -46,15 +47,22 @@ class CocoSource:
         index: the annotations.
         categories: ids or names; None takes all of the json.
         masks: folder of `<stem>.png`, or None.
+        gaps: take a pixel away between touching roofs, so that a network learns to keep them apart.
 
     Raises:
         DataError: unknown category, entries without file, several categories with masks on disk.
     """
 
     def __init__(
-        self, images: Path, index: Index, categories: list[int | str] | None = None, masks: Path | None = None
+        self,
+        images: Path,
+        index: Index,
+        categories: list[int | str] | None = None,
+        masks: Path | None = None,
+        *,
+        gaps: bool = False,
     ) -> None:
-        self.images, self.index, self.masks = images, index, masks
+        self.images, self.index, self.masks, self.gaps = images, index, masks, gaps
         self.names, self.sizes = list(index.names), index.sizes
         self._ids = index.category_ids(categories)
         by_id = {category.id: category.name for category in index.categories}
@@ -77,6 +85,13 @@ class CocoSource:
 
     def truth(self, i: int) -> Truth:
         """Mask uint8 (K, H, W) and valid bool (H, W), which is False on `iscrowd` areas."""
+        mask, valid = self._whole_truth(i)
+        if self.gaps:
+            roofs = [item for item in self.index.objects(i) if not item.is_crowd and item.category_id in self._ids]
+            mask = mask * ~gaps(roofs, *mask.shape[1:])
+        return mask, valid
+
+    def _whole_truth(self, i: int) -> Truth:
         if self.masks is None:
             return self.index.truth(i, self._ids)
         mask = read_mask(self.masks / f"{Path(self.names[i]).stem}.png")

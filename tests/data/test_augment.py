@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from rooftop.config import build
-from rooftop.data.augment import Augment
+from rooftop.data.augment import Augment, GableShade, sides_of_ridges
 
 
 def pair():
@@ -77,3 +77,23 @@ def test_every_choice_keeps_shapes_types_and_masks_binary(name):
         assert valid.dtype == bool
         assert picture.shape[:2] == mask.shape[1:] == valid.shape
         assert set(np.unique(mask)) <= {0, 1}
+
+
+def test_gable_roofs_get_a_light_and_a_dark_side():
+    mask = np.zeros((40, 60), np.uint8)
+    mask[5:15, 5:45] = 1  # its long axis runs from west to east
+    mask[20:38, 50:56] = 1  # and this one's from north to south
+    sides = sides_of_ridges(mask)
+    assert (sides[5:10, 5:45] == 1).all()
+    assert (sides[10:15, 5:45] == -1).all()
+    assert (np.abs(sides[20:38, 50:53] + sides[20:38, 53:56]) < 1e-6).all()
+    assert not sides[mask == 0].any()
+    picture = np.full((40, 60, 3), 100, np.uint8)
+    shade = GableShade(strength=(0.3, 0.3), p=1.0)
+    lit = Augment([shade], seed=0)(picture, mask[None], np.ones((40, 60), bool), draw=(0, 0))[0]
+    assert set(np.unique(lit[mask == 1])) == {70, 130}
+    assert (lit[mask == 0] == 100).all()
+
+
+def test_empty_ground_has_no_sides():
+    assert not sides_of_ridges(np.zeros((5, 7), np.uint8)).any()

@@ -47,3 +47,16 @@ def test_evaluation_counts_5_pictures_at_batch_2_as_5(ranks):
             counted += [key.picture for key in batch if key.counts]
     assert sorted(counted) == [0, 1, 2, 3, 4]
     assert len(lengths) == 1
+
+
+def test_draws_come_round_after_round_or_by_share():
+    batches = TrainingBatches(3, 2, seed=0, draws=7)
+    keys = [key for batch in batches for key in batch]
+    assert len(batches) == 4
+    assert len(keys) == 7
+    assert sorted(key.picture for key in keys[:6]) == [0, 0, 1, 1, 2, 2]
+    assert [key.draw for key in keys] == list(range(7))
+    shares = np.array([0.0, 0.25, 0.75])
+    drawn = [key.picture for batch in TrainingBatches(3, 8, seed=0, draws=4000, shares=shares) for key in batch]
+    counts = np.bincount(drawn, minlength=3) / 4000
+    np.testing.assert_allclose(counts, shares, atol=0.03)

@@ -1,0 +1,66 @@
+"""Which threshold do trained weights want, and what do they score? Makes a folder to ship out of a run.
+
+    python benchmarks/ship.py RUN DATA_ROOT [FOLDER]
+
+The threshold is the one with the best mean IoU over the sources the weights were trained on (at most 12 pictures of
+each, in their own size); the test ground has no say. Weights are written at 16 bit.
+"""
+
+import dataclasses
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from rooftop.data import RoofDataModule
+from rooftop.inference import Predictor
+from rooftop.metrics.pixel import Counts, count, scores
+from rooftop.run import load, save
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+THRESHOLDS = np.arange(0.2, 0.61, 0.05).round(2)
+MOST = 12  # pictures a source
+
+
+def main(run_folder, root, folder="pretrained/rooftop-unet"):
+    run = load(run_folder)
+    predictor = Predictor(run)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        data = OmegaConf.to_container(compose("train", ["data=open", f"data.root={root}"]).data, resolve=True)
+    module = RoofDataModule(data)
+    threshold = best_threshold(predictor, module)
+    test = module.dataset("test")
+    total = sum((counted(predictor, test.source, i, threshold) for i in range(len(test))), Counts(0, 0, 0, 0))
+    measured = {"pixel": scores(total), "split": "test", "pictures": len(test), "threshold": threshold}
+    card = dataclasses.replace(run.card, threshold=threshold, scores=measured)
+    save(Path(folder), run.network.half(), card)
+    print("test", {name: round(value, 4) for name, value in scores(total).items()}, "->", folder)
+
+
+def best_threshold(predictor, module):
+    source, by_part = module.dataset("train").source, defaultdict(list)
+    for i, name in enumerate(source.names):
+        by_part[name.split("/")[0]].append(i)
+    table = []
+    for part, all_of_them in by_part.items():
+        picks = [all_of_them[k] for k in np.unique(np.linspace(0, len(all_of_them) - 1, MOST).astype(int))]
+        sums = [Counts(0, 0, 0, 0)] * len(THRESHOLDS)
+        for i in picks:
+            probability, (mask, valid) = predictor.probability(source.picture(i)), source.truth(i)
+            sums = [one + count(probability >= t, mask, valid) for one, t in zip(sums, THRESHOLDS, strict=True)]
+        table.append([scores(one)["iou"] for one in sums])
+        print(f"{part:18}", " ".join(f"{value:.3f}" for value in table[-1]), flush=True)
+    mean = np.mean(table, axis=0)
+    print(f"{'mean':18}", " ".join(f"{value:.3f}" for value in mean), "at", THRESHOLDS.tolist())
+    return float(THRESHOLDS[mean.argmax()])
+
+
+def counted(predictor, source, i, threshold):
+    return count(predictor.probability(source.picture(i)) >= threshold, *source.truth(i))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

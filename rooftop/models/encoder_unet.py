@@ -1,0 +1,71 @@
+"""The decoder of a U-Net on an encoder that has seen a million photographs before the first roof."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rooftop.models.blocks import ConvBlock, fill_to_multiple, he_normal
+from rooftop.models.efficientnet import EfficientNetLite
+
+
+class EncoderUNet(nn.Module):
+    """EfficientNet-Lite encoder, U-Net decoder with skip connections.
+
+    It is built with random weights; `rooftop.callbacks.ImageNetStart` puts the ImageNet weights into `encoder` when a
+    training starts, so that prediction needs nothing but the run folder.
+
+    Args:
+        in_channels: bands of the picture.
+        classes: K, channels of the logits.
+        variant: of EfficientNet-Lite: 0, 1 or 2.
+        stem_stride: 2 is the published encoder; 1 has every level at twice its size. See `EfficientNetLite`.
+        decoder: channels of the decoder's blocks from the bottom to the top, four of them; with stem_stride=2 a fifth,
+            which works at the picture's size and has no skip.
+        norm: of the decoder: batch, group, instance or none.
+        activation: of the decoder.
+        dropout: share of the bottom level's channels set to 0 while training.
+
+    Raises:
+        ValueError: a value outside its range; the message names it.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        classes: int,
+        variant: int,
+        stem_stride: int,
+        decoder: Sequence[int],
+        norm: str,
+        activation: str,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        encoder = EfficientNetLite(in_channels=in_channels, variant=variant, stem_stride=stem_stride)
+        *skips, bottom = encoder.channels
+        joined = [*skips[::-1], *([0] if stem_stride == 2 else [])]
+        if len(decoder) != len(joined):
+            raise ValueError(f"decoder has {len(decoder)} values, but stem_stride={stem_stride} needs {len(joined)}")
+        self.multiple = 16 * stem_stride
+        inputs = [bottom, *decoder[:-1]]
+        self.dropout = nn.Dropout2d(dropout)
+        self.decoder = nn.ModuleList(
+            ConvBlock(below + skip, out, norm=norm, activation=activation, dropout=0.0)
+            for below, skip, out in zip(inputs, joined, decoder, strict=True)
+        )
+        self.head = nn.Conv2d(decoder[-1], classes, 1)
+        he_normal(self)
+        self.encoder = encoder  # after he_normal, which would give filters of one channel too large a spread
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalised image float (B, C, H, W) of any size -> logits (B, K, H, W)."""
+        height, width = image.shape[-2:]
+        *skips, bottom = self.encoder(fill_to_multiple(image, self.multiple))
+        x = self.dropout(bottom)
+        for number, block in enumerate(self.decoder):
+            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = block(torch.cat([x, skips[-1 - number]], dim=1) if number < len(skips) else x)
+        return self.head(x)[..., :height, :width]  # type: ignore[no-any-return]
