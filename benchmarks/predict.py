@@ -188,9 +188,7 @@ def report(times: dict, results: dict, network: Network, picture: np.ndarray) ->
     whole = network.forward(picture[None])[0, 0] if picture.shape[0] <= 4096 else None
     megapixels = picture.shape[0] * picture.shape[1] / 1e6
     bound = statistics.median(times["forward"][1:])
-    print(
-        "| way | s (median) | Mpx/s | share of the forward bound | seam, largest | mean |\n|---|---|---|---|---|---|"
-    )
+    print("| way | s (median) | Mpx/s | share of the forward bound | seam, largest | mean |\n|---|---|---|---|---|---|")
     for way, found in times.items():
         seconds = statistics.median(found[1:])
         off = None if whole is None or results[way] is None else np.abs(results[way] - whole)

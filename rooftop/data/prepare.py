@@ -50,6 +50,16 @@ class Preparation:
         std = torch.tensor(self.std).view(-1, 1, 1) * 255
         return image.sub_(mean).div_(std)
 
+    def normalise_batch(self, pixels: Tensor) -> Tensor:
+        """uint8 (B, H, W, C) on any device -> float32 (B, C, H, W) there, channels last; equals `normalise`.
+
+        Bytes travel to the device, a quarter of what floats would weigh.
+        """
+        image = pixels.permute(0, 3, 1, 2).float()
+        mean = torch.tensor(self.mean, device=image.device).view(-1, 1, 1) * 255
+        std = torch.tensor(self.std, device=image.device).view(-1, 1, 1) * 255
+        return image.sub_(mean).div_(std)
+
     def restore(self, image: Tensor) -> Array:
         """float32 (C, H, W) -> uint8 (H, W, C): the inverse of `normalise`, for pictures of batches."""
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError
+from rooftop.models.fold import fold_batch_norm
 from rooftop.run import Run
 
 Array = NDArray[np.uint8]
@@ -14,7 +15,7 @@ Probability = NDArray[np.float32]
 
 
 class Predictor:
-    """Predicts whole pictures.
+    """Predicts pictures of one size at a time: float32 on a CPU, bfloat16 convolutions on a GPU.
 
     Args:
         run: a loaded run folder.
@@ -30,7 +31,8 @@ class Predictor:
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
             self.device = torch.device(name)
-            self.network = run.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            folded = fold_batch_norm(run.network).to(self.device)
+            self.network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; choose cpu or auto.") from error
 
@@ -44,9 +46,13 @@ class Predictor:
         Returns:
             float32 (B, K, H, W) in [0, 1].
         """
-        images = [self.preparation.normalise(self.preparation.resize(picture)) for picture in pictures]
-        batch = torch.stack(images).to(self.device, memory_format=torch.channels_last)
-        logits = self.network(batch).float()
+        pixels = torch.from_numpy(np.stack([self.preparation.resize(picture) for picture in pictures]))
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory()
+        batch = self.preparation.normalise_batch(pixels.to(self.device, non_blocking=True))
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits = self.network(batch)
+        logits = logits.float()
         size = pictures.shape[1:3]
         if logits.shape[-2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

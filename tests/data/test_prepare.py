@@ -16,6 +16,13 @@ def test_normalise_and_restore_are_inverse():
     np.testing.assert_array_equal(preparation.restore(image), picture)
 
 
+def test_a_batch_is_normalised_like_its_pictures():
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 48, 80, 3)).astype(np.uint8)
+    preparation = Preparation(MEAN, STD)
+    together = preparation.normalise_batch(torch.from_numpy(pictures))
+    assert torch.equal(together, torch.stack([preparation.normalise(picture) for picture in pictures]))
+
+
 def test_resize_is_height_then_width_and_masks_stay_0_and_1():
     preparation = Preparation(MEAN, STD, (24, 60))
     picture = np.zeros((48, 80, 3), np.uint8)

@@ -20,7 +20,7 @@ def test_predicting_from_the_run_folder_equals_validation_logits(trained, tiny):
         with torch.no_grad():
             logits = run.network(dataset[i]["image"][None])
         probability = predictor.probability(dataset.source.picture(int(dataset.picks[i])))
-        np.testing.assert_allclose(probability, logits.sigmoid()[0].numpy(), atol=1e-6)
+        np.testing.assert_allclose(probability, logits.sigmoid()[0].numpy(), atol=1e-5)  # batch norm is folded
 
 
 @pytest.mark.parametrize("size", [(1, 1), (65, 97), (7, 200)])
