@@ -18,6 +18,12 @@ VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
 """Quarter turns, then mirror or not: `flips` keeps height and width, `d4` are all eight symmetries of a square."""
 
 
+def asked(forward: Forward, *, factor: float | None, views: str | None) -> Forward:
+    """The network asked as a prediction wants it: see `rescaled` for `factor`, `averaged` for `views`."""
+    scaled = forward if factor in (None, 1) else rescaled(forward, float(factor or 1))
+    return averaged(scaled, views) if views else scaled
+
+
 def averaged(forward: Forward, views: str) -> Forward:
     """Mean over `flips` (4) or `d4` (8) views of each picture, every answer turned back (test-time augmentation)."""
 

@@ -4,6 +4,7 @@ One byte a pixel (`rooftop.raster.steps`) and not compressed: a compressed file 
 written is lost.
 """
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -57,8 +58,11 @@ class Canvas:
         shutil.rmtree(self._folder)
 
     def _begin(self) -> None:
+        size = int(np.prod(self.shape))
         with whole(self._values) as part, part.open("wb") as file:
-            file.truncate(int(np.prod(self.shape)))
+            file.truncate(size)
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up under a memory map would kill the process
+                os.posix_fallocate(file.fileno(), 0, size)
         self.commit(0)
 
     def _map(self, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[np.uint8]]:

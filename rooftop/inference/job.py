@@ -53,6 +53,10 @@ class Job:
         if self.gsd is not None and not self.gsd > 0:
             raise ConfigError(f"gsd={self.gsd} must be metres per pixel, above 0.")
 
+    def factor(self, learned: float | None) -> float | None:
+        """By how much pictures are scaled for a run that learned at so many metres per pixel; None = not at all."""
+        return self.gsd / learned if self.gsd and learned else None
+
     def path(self, kind: str, stem: str) -> Path:
         """`roofs.geojson` for the one source, `roofs/<stem>.geojson` for one of several; masks always by stem."""
         name, _, suffix = kind.partition(".")

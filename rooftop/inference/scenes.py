@@ -6,19 +6,19 @@ import logging
 import resource
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.inference.answers import averaged, rescaled
+from rooftop.inference.answers import asked
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.progress import pixel_bar
-from rooftop.inference.scene import Forward, predict_scene
+from rooftop.inference.scene import Forward, Tiling, predict_scene
 from rooftop.inference.sources import Source
 from rooftop.inference.vectors import drawn, write_outlines
 from rooftop.plots.panels import overlay
@@ -44,10 +44,12 @@ def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
     """
     with open_scene(source.path, bands=job.bands) as scene:
         ground = Ground(scene.georeference, job.gsd or _gsd(scene))
+        job = _fitting(predictor, ground, job)
         key = _key(source, predictor, job)
         waiting = job.unfinished / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
         canvas = Canvas(waiting, (len(predictor.run.card.categories), scene.height, scene.width), key)
-        speed = _predict(scene, _asked(predictor, ground, job), canvas, name=source.stem, job=job)
+        forward = asked(predictor.forward, factor=job.factor(predictor.run.card.gsd), views=job.views)
+        speed = _predict(scene, forward, canvas, name=source.stem, job=job)
         done = _write(scene, canvas, source, ground=ground, job=job, names=predictor.run.card.categories)
     canvas.remove()
     done.row.update({"megapixels_per_second": speed, "peak_memory_mb": _peak()})
@@ -110,20 +112,19 @@ def _row(source: Source, scene: Scene, ground: Ground, pixels: tuple[int, int], 
     }
 
 
-def _asked(predictor: Predictor, ground: Ground, job: Job) -> Forward:
-    """The network's answer, from several views or at its own scale where that is asked for."""
-    forward: Forward = predictor.forward
-    learned = predictor.run.card.gsd
-    if learned and ground.gsd:
-        factor = ground.gsd / learned
-        if job.gsd and factor != 1:
-            forward = rescaled(forward, factor)
-        elif abs(factor - 1) > _ALIKE:
-            log.warning(
-                "the scene has %.2f m a pixel, the run learned at %.2f m: roofs look %.1f times %s; gsd=%.3g scales it",
-                *(ground.gsd, learned, max(factor, 1 / factor), "smaller" if factor > 1 else "larger", ground.gsd),
-            )
-    return averaged(forward, job.views) if job.views else forward
+def _fitting(predictor: Predictor, ground: Ground, job: Job) -> Job:
+    """The job as the run allows it; says what a person should know of it."""
+    learned, size = predictor.run.card.gsd, predictor.preparation.size
+    if learned and ground.gsd and not job.gsd and abs(ground.gsd / learned - 1) > _ALIKE:
+        factor = max(ground.gsd / learned, learned / ground.gsd)
+        log.warning(
+            "the scene has %.2f m a pixel, the run learned at %.2f m: roofs look %.1f times %s; gsd=%.3g scales it",
+            *(ground.gsd, learned, factor, "smaller" if ground.gsd > learned else "larger", ground.gsd),
+        )
+    if size is None:
+        return job
+    log.warning("the run resizes what it sees to %d x %d px: windows get that size", *size)
+    return replace(job, tiling=Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch))
 
 
 def _gsd(scene: Scene) -> float | None:

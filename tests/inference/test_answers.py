@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.inference.answers import averaged, rescaled
+from rooftop.inference.answers import asked, averaged, rescaled
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 24, 40, 3), dtype=np.uint8)
 
@@ -42,3 +42,10 @@ def test_rescaled_keeps_places(per_pixel):
     answer = rescaled(per_pixel, 0.5)(pictures)[0, 0]
     assert answer[6:10, 23:33].min() > 0.9
     assert answer[15:].max() < 0.1
+
+
+def test_asked_without_wishes_is_the_network_itself(per_pixel):
+    assert asked(per_pixel, factor=None, views=None) is per_pixel
+    assert asked(per_pixel, factor=1.0, views=None) is per_pixel
+    both = asked(per_pixel, factor=0.5, views="flips")(PICTURES)
+    assert np.allclose(both, averaged(rescaled(per_pixel, 0.5), "flips")(PICTURES))

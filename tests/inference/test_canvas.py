@@ -1,6 +1,10 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 
+from rooftop.errors import RooftopError
 from rooftop.inference.canvas import Canvas
 from rooftop.raster.windows import Window
 
@@ -27,3 +31,14 @@ def test_another_task_begins_anew(tmp_path, shape, key):
 def test_remove_leaves_nothing(tmp_path):
     Canvas(tmp_path / "c", (1, 3, 2), {}).remove()
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space cannot be set aside here")
+def test_a_disk_without_room_is_told_before_work_starts(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(RooftopError, match="no space left on the disk"):
+        Canvas(tmp_path / "c", (1, 3, 2), {})
+    assert not [*(tmp_path / "c").iterdir()]
