@@ -21,7 +21,7 @@ def raster(tmp_path):
         path = tmp_path / name
         count, height, width = values.shape
         shape = {"count": count, "height": height, "width": width, "dtype": values.dtype}
-        with rasterio.open(path, "w", driver="GTiff", **shape, **PLACE, **profile) as dataset:
+        with rasterio.open(path, "w", driver="GTiff", **{**shape, **PLACE, **profile}) as dataset:
             dataset.write(values)
         return str(path)
 

@@ -1,0 +1,53 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rooftop.errors import DataError, SourceError
+from rooftop.inference.sources import find_sources
+
+
+@pytest.fixture
+def folder(tmp_path, raster, picture):
+    """A scene, a picture that is a tif too, a jpg, and a text."""
+    inside = tmp_path / "sources"
+    inside.mkdir()
+    shutil.move(raster(picture), inside / "city.tif")
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(inside / "plain.tif")
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(inside / "photo.jpg")
+    (inside / "notes.txt").write_text("no picture")
+    return inside
+
+
+def test_a_place_on_the_map_makes_a_scene(folder):
+    assert [(source.stem, source.scene) for source in find_sources(str(folder))] == [
+        ("city", True),
+        ("photo", False),
+        ("plain", False),
+    ]
+
+
+def test_more_than_8_bits_make_a_scene(raster, picture, tmp_path):
+    path = raster(picture.astype(np.uint16), crs=None)
+    assert find_sources(path)[0].scene
+
+
+def test_a_glob_a_file_and_an_address(folder):
+    assert [source.stem for source in find_sources(f"{folder}/p*.*")] == ["photo", "plain"]
+    assert [source.path for source in find_sources(f"{folder}/photo.jpg")] == [f"{folder}/photo.jpg"]
+    (remote,) = find_sources("https://example.org/a/city.tif")
+    assert (remote.stem, remote.scene) == ("city", True)
+
+
+def test_nothing_there_is_one_sentence(tmp_path):
+    with pytest.raises(SourceError, match=r"nowhere\*: no such picture, folder or pattern"):
+        find_sources(f"{tmp_path}/nowhere*")
+    with pytest.raises(DataError, match="no picture"):
+        find_sources(str(tmp_path))
+
+
+def test_sources_of_one_name_are_refused(folder):
+    shutil.copy(folder / "photo.jpg", folder / "city.jpg")
+    with pytest.raises(SourceError, match="would write the same files"):
+        find_sources(str(folder))
