@@ -24,6 +24,7 @@ from rooftop.raster.steps import STEP, at_least
 from rooftop.raster.windows import Window, tiles
 
 _LARGEST = 4096  # pixels: what is longer or wider is no building, and is not taken apart
+_SURER = (0.3, 0.6, 0.8, 0.9)  # shares of the way from the threshold to certainty
 Values = NDArray[np.uint8]
 Read = Callable[[Window], Values]
 """Stored probabilities (`rooftop.raster.steps`) in a window: uint8 (K, h, w)."""
@@ -91,31 +92,31 @@ def find_roofs(
 
         for component in components(*shape[1:], lambda window: at_least(values(window), threshold)):
             if ground.roughly(component.area) >= shaping.min_area:
-                for polygon, confidence in _outlines(component, values, shaping):
+                for polygon, confidence in _outlines(component, values, threshold, shaping):
                     roof = _measured(polygon, (category, confidence), shaping, ground)
                     if roof.area >= shaping.min_area:
                         yield roof
 
 
-def _outlines(component: Polygon, read: Read, shaping: Shaping) -> Iterator[tuple[Polygon, float]]:
+def _outlines(component: Polygon, read: Read, threshold: float, shaping: Shaping) -> Iterator[tuple[Polygon, float]]:
     """Polygons of the roofs of one component, with their mean probability."""
     left, top, right, bottom = map(int, component.bounds)
     if max(right - left, bottom - top) > _LARGEST:
         yield from zip(_shaped([component], shaping), [_mean(component, read)], strict=True)
         return
-    labels = _labels(component, shaping.separate)
     values = read(Window(left, top, right - left, bottom - top))
+    mask = rasterise([_moved(component, -left, -top)], bottom - top, right - left)
+    labels = mask.astype(np.int32) if shaping.separate is None else _apart(mask, values, threshold, shaping.separate)
     names, polygons = zip(*polygonise_labels(labels), strict=True)
     means = ndimage.mean(values, labels, names) * STEP
     for polygon, mean in zip(_shaped(polygons, shaping), means, strict=True):
         yield _moved(polygon, left, top), float(mean)
 
 
-def _labels(component: Polygon, ratio: float | None) -> NDArray[np.int32]:
-    """Roofs of a component on its own piece of the pixel grid."""
-    left, top, right, bottom = map(int, component.bounds)
-    mask = rasterise([_moved(component, -left, -top)], bottom - top, right - left)
-    return mask.astype(np.int32) if ratio is None else separate(mask, ratio=ratio)
+def _apart(mask: Values, values: Values, threshold: float, ratio: float) -> NDArray[np.int32]:
+    """Labels of the roofs of one component, by its mask and by what is surer within it."""
+    surer = [at_least(values, threshold + share * (1 - threshold)) & mask for share in _SURER]
+    return separate(mask, ratio=ratio, surer=surer)
 
 
 def _shaped(polygons: Sequence[Polygon], shaping: Shaping) -> Sequence[Polygon]:

@@ -5,9 +5,14 @@ the pass between them is nearly as high as the lower summit, in other words wher
 smaller part. That is the watershed by dynamics (M. Grimaud, A new measure of contrast: the dynamics, 1992) with a
 ratio instead of a difference: it does not depend on the size of a pixel on the ground.
 
-On the truth masks of the Banepa test tiles, where 3023 roofs form 1422 connected components, it raises the object F1
-(at IoU 0.5) from 0.54 to 0.93; ratios from 0.80 to 0.90 differ by less than 0.01.
+The distance is the mean over several masks, each within the one before: where a network is less sure between two
+roofs, they drift apart there long before the outline does.
+
+Banepa test tiles, object F1 at IoU 0.5, roofs from 10 m2: truth masks (3023 roofs in 1422 connected components) 0.54
+as components, 0.93 so; a U-Net of 0.65 pixel IoU 0.30 as components, 0.44 with one mask, 0.49 with five.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +24,20 @@ _NEIGHBOURS = ((0, 1), (1, 0), (1, 2), (2, 1))  # offsets into an array padded b
 Basins = NDArray[np.int64]
 
 
-def separate(mask: NDArray[np.uint8], *, ratio: float) -> NDArray[np.int32]:
+def separate(mask: NDArray[np.uint8], *, ratio: float, surer: Sequence[NDArray[np.uint8]] = ()) -> NDArray[np.int32]:
     """Label the roofs of a mask, touching ones apart.
 
     Args:
         mask: uint8 (H, W), 1 = roof.
         ratio: in (0, 1]: parts whose neck is wider than this share of the smaller part's width stay one roof.
+        surer: masks of those parts of `mask` that are more certainly roof, if they are known.
 
     Returns:
         int32 (H, W), 0 = background, 1 ... N in reading order; each label is 4-connected.
     """
     inside = np.pad(mask > 0, _RIM)
-    height = ndimage.gaussian_filter(ndimage.distance_transform_edt(inside), _SMOOTHING)
+    distance = np.mean([ndimage.distance_transform_edt(np.pad(part, _RIM)) for part in (mask, *surer)], axis=0)
+    height = ndimage.gaussian_filter(distance, _SMOOTHING)
     basins = np.where(inside, _basins(np.where(inside, height, -1.0)), -1)
     summits = _roofs(basins, height, ratio)
     return _numbered(summits[basins[_RIM:-_RIM, _RIM:-_RIM]], mask > 0)

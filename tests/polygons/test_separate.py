@@ -63,3 +63,20 @@ def test_roofs_are_numbered_in_reading_order():
 def test_empty_and_full(value):
     labels = separate(np.full((5, 8), value, np.uint8), ratio=0.85)
     assert (labels == value).all()
+
+
+def test_less_sure_pixels_between_two_roofs_part_them():
+    mask = np.zeros((30, 50), np.uint8)
+    mask[5:20, 4:44] = 1
+    surer = mask.copy()
+    surer[:, 23:25] = 0
+    assert separate(mask, ratio=0.85).max() == 1
+    labels = separate(mask, ratio=0.85, surer=[surer, surer])
+    assert labels.max() == 2
+    assert (labels[6:19, 5:22] == 1).all()
+    assert np.array_equal(labels > 0, mask > 0)
+
+
+def test_masks_that_are_alike_count_as_one():
+    mask = two_roofs(6)
+    assert np.array_equal(separate(mask, ratio=0.85, surer=[mask, mask]), separate(mask, ratio=0.85))
