@@ -6,7 +6,7 @@ from rooftop.coco.masks import MaskFolder, MaskReport
 from rooftop.coco.names import picture_path
 from rooftop.coco.pairs import Unpaired, unpaired
 from rooftop.coco.rejected import Rejected
-from rooftop.coco.results import Results, read_results
+from rooftop.coco.results import ReadResult, Results, read_results
 from rooftop.coco.schema import Category
 from rooftop.coco.write import Picture, Result, measured, pictures, write_annotations, write_results
 
@@ -17,6 +17,7 @@ __all__ = [
     "MaskFolder",
     "MaskReport",
     "Picture",
+    "ReadResult",
     "Rejected",
     "Result",
     "Results",

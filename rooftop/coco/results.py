@@ -1,11 +1,13 @@
 """Results files of COCO: objects found, with scores; the counterpart of `write_results`."""
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from rooftop.coco.index import Index
 from rooftop.coco.rle import fill, pack
@@ -13,6 +15,8 @@ from rooftop.coco.schema import Id, RunLengths
 from rooftop.coco.write import Result
 from rooftop.errors import DataError
 from rooftop.raster.rasterise import Run, decode, encode, ring_runs
+
+Rings = list[NDArray[np.float64]]
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -22,6 +26,13 @@ class _Entry(msgspec.Struct, gc=False):
     category_id: Id
     segmentation: msgspec.Raw
     score: float
+
+
+@dataclass(frozen=True)
+class ReadResult(Result):
+    """A found object as a file has it. rings: float64 (n, 2) in pixels where it is drawn by hand, else None."""
+
+    rings: Rings | None = field(default=None, compare=False)
 
 
 _OUTLINE = msgspec.json.Decoder(list[list[float]] | RunLengths)
@@ -36,7 +47,7 @@ class Results:
         self._entries = entries
         self._sizes = dict(zip(index.ids.tolist(), index.sizes.tolist(), strict=True))
 
-    def of(self, image_id: int) -> list[Result]:
+    def of(self, image_id: int) -> list[ReadResult]:
         """What was found in a picture, in the order of the file.
 
         Raises:
@@ -44,24 +55,24 @@ class Results:
         """
         height, width = self._sizes[image_id]
         return [
-            Result(image_id, e.category_id, e.score, self._run(number, e, height, width))
+            ReadResult(image_id, e.category_id, e.score, *self._outline(number, e, (height, width)))
             for number, e in self._entries.get(image_id, ())
         ]
 
-    def _run(self, number: int, entry: _Entry, height: int, width: int) -> Run:
+    def _outline(self, number: int, entry: _Entry, size: tuple[int, int]) -> tuple[Run, Rings | None]:
         try:
             outline = _OUTLINE.decode(entry.segmentation)
         except msgspec.DecodeError as error:
             raise self._wrong(number, f"its segmentation is neither rings nor run lengths ({error})") from error
         if isinstance(outline, RunLengths):
-            counts = outline.counts.encode() if isinstance(outline.counts, str) else pack(outline.counts, height, width)
-            if outline.size != (height, width) or not fill([counts], np.array([height * width]))[0]:
-                raise self._wrong(number, f"its run lengths do not fill the picture of {width} x {height} px")
-            return {"size": [height, width], "counts": counts}
+            counts = outline.counts.encode() if isinstance(outline.counts, str) else pack(outline.counts, *size)
+            if outline.size != size or not fill([counts], np.array([size[0] * size[1]]))[0]:
+                raise self._wrong(number, f"its run lengths do not fill the picture of {size[1]} x {size[0]} px")
+            return {"size": list(size), "counts": counts}, None
         rings = [np.array(ring).reshape(-1, 2) for ring in outline if len(ring) % 2 == 0 and len(ring) >= 6]
         if len(rings) != len(outline) or not all(np.isfinite(ring).all() for ring in rings):
             raise self._wrong(number, "a ring has fewer than three corners, or half a corner, or no number")
-        return encode(decode(ring_runs(rings, height, width), height, width))
+        return encode(decode(ring_runs(rings, *size), *size)), rings
 
     def _wrong(self, number: int, why: str) -> DataError:
         return DataError(f"{self.path}: result {number}: {why}; write the file again.")

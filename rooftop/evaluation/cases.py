@@ -154,7 +154,7 @@ class FileCases:
         mask, valid = self.index.truth(i, self._ids)
         objects, results = self.index.objects(i), self.results.of(number)
         truth = [annotated([o for o in objects if o.category_id == k], height, width) for k in self._ids]
-        found = [detected([r for r in results if r.category_id == k], height, width) for k in self._ids]
+        found = [detected([r for r in results if r.category_id == k]) for k in self._ids]
         prediction = np.stack([decode(roofs.rles, height, width) for roofs in found])
         return Case(self.index.names[i], number, mask, valid, prediction, None, truth, found)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from shapely import Polygon
 
-from rooftop.coco import CocoObject, Result
+from rooftop.coco import CocoObject, ReadResult
 from rooftop.metrics.objects import Found, Rle, Truth, mask_areas
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Shaping, find_roofs
@@ -53,7 +53,7 @@ def annotated(objects: Sequence[CocoObject], height: int, width: int) -> Roofs:
     said = np.array([thing.area for thing in objects], dtype=np.float64)
     areas = np.where(np.isnan(said), mask_areas(rles), said)
     crowd = np.array([thing.is_crowd for thing in objects], dtype=bool)
-    polygons = [part for thing in objects if not thing.is_crowd for part in _outlines(thing, height, width)]
+    polygons = [part for thing in objects if not thing.is_crowd for part in _outlines(thing.rings, thing.rle)]
     return Roofs(rles, areas, crowd, np.ones(len(rles)), polygons)
 
 
@@ -92,10 +92,10 @@ def shaped(probability: NDArray[np.float32], *, threshold: float, shaping: Shapi
     return [_drawn(*pair, height, width) for pair in zip(polygons, scores, strict=True)]
 
 
-def detected(results: Sequence[Result], height: int, width: int) -> Roofs:
-    """Take the objects of a results file."""
+def detected(results: Sequence[ReadResult]) -> Roofs:
+    """Take the objects of a results file, with outlines as they are drawn there."""
     rles = [result.rle for result in results]
-    polygons = [part for rle in rles for part in _traced(rle)]
+    polygons = [part for result in results for part in _outlines(result.rings, result.rle)]
     scores = np.array([result.score for result in results], dtype=np.float64)
     return Roofs(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons)
 
@@ -119,11 +119,11 @@ def _run(thing: CocoObject, height: int, width: int) -> Rle:
     return runs[0] if len(runs) == 1 else encode(rasterise([thing], height, width))
 
 
-def _outlines(thing: CocoObject, height: int, width: int) -> list[Polygon]:
-    """Polygons of an annotation: of each ring as it is drawn by hand, or of its run lengths, which may have holes."""
-    if thing.rle is not None:
-        return _traced(thing.rle)
-    return [part for ring in thing.rings or [] for part in _valid(Polygon(ring))]
+def _outlines(rings: Sequence[Floats] | None, rle: Rle | None) -> list[Polygon]:
+    """Polygons of one object: of each ring as it is drawn by hand, or traced from its mask, which may have holes."""
+    if rings is not None:
+        return [part for ring in rings for part in _valid(Polygon(ring))]
+    return _traced(rle) if rle is not None else []
 
 
 def _traced(rle: Rle) -> list[Polygon]:

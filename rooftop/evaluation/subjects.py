@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
 from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
     if annotations is None:
         raise ConfigError("predictions= needs annotations=FILE, the truth to lay them over.")
     index = open_index(Path(annotations), cache=cache)
+    if len(index.rejected):
+        log.warning("%s: %s", annotations, index.rejected)
     folder = None if images is None else Path(images)
     return [
         Subject(

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from rooftop.plots.errors import error_map
+
 Array = NDArray[np.uint8]
 ROOF = (255, 140, 0)  # orange stands out from vegetation, soil and water, and for colour-blind people too
 GAP, PAPER, INK = 6, 255, (40, 40, 40)
@@ -74,7 +76,7 @@ def grid(rows: Sequence[Sequence[Array]], *, titles: Sequence[str] = (), labels:
 
 
 def panel(picture: Array, truth: Array, probability: NDArray[np.float32], *, threshold: float) -> Array:
-    """Picture, truth and prediction side by side; both masks as overlays.
+    """Picture, truth, prediction and errors side by side; both masks as overlays.
 
     Args:
         picture: uint8 (H, W, 3).
@@ -83,8 +85,8 @@ def panel(picture: Array, truth: Array, probability: NDArray[np.float32], *, thr
         threshold: from which on a pixel is called roof.
     """
     predicted = (probability >= threshold).astype(np.uint8)
-    row = [picture, overlay(picture, truth), overlay(picture, predicted)]
-    return grid([row], titles=("picture", "truth", "prediction"))
+    row = [picture, overlay(picture, truth), overlay(picture, predicted), error_map(picture, truth, predicted)]
+    return grid([row], titles=("picture", "truth", "prediction", "hit blue, missed yellow, false red"))
 
 
 class ContactSheet:

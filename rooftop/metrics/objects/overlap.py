@@ -18,11 +18,10 @@ Bools = NDArray[np.bool_]
 
 
 def mask_areas(rles: Sequence[Rle]) -> Floats:
-    """Count the pixels of each mask: float64 (n,).
-
-    One by one, since `pycocotools.mask.area` (2.0.11) fails on lists of more than 255 masks.
-    """
-    return np.array([float(coco_mask.area(rle)) for rle in rles], dtype=np.float64)
+    """Count the pixels of each mask: float64 (n,)."""
+    # In portions, since `pycocotools.mask.area` (2.0.11) fails on lists of more than 255 masks.
+    portions = [coco_mask.area(rles[start : start + 255]) for start in range(0, len(rles), 255)]
+    return np.concatenate([np.zeros(0), *portions])
 
 
 def mask_iou(found: list[Rle], truth: list[Rle], crowd: Bools) -> Floats:
