@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from rooftop.data import RoofDataModule
 from rooftop.inference import Predictor
 from rooftop.metrics.pixel import Counts, count, scores
+from rooftop.raster.steps import STEP
 from rooftop.run import load, save
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -55,7 +56,7 @@ def best_threshold(predictor, module):
         print(f"{part:18}", " ".join(f"{value:.3f}" for value in table[-1]), flush=True)
     mean = np.mean(table, axis=0)
     print(f"{'mean':18}", " ".join(f"{value:.3f}" for value in mean), "at", THRESHOLDS.tolist())
-    return float(THRESHOLDS[mean.argmax()])
+    return round(float(THRESHOLDS[mean.argmax()]) / STEP) * STEP  # a step of stored probabilities
 
 
 def counted(predictor, source, i, threshold):
