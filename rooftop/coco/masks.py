@@ -12,7 +12,7 @@ from rooftop.files import read_json, write_json
 from rooftop.raster.picture import write_mask
 
 STAMP = ".masks.json"
-_BATCH = 64  # masks for one task of a process
+_BATCH = 256  # masks at most for one task of a process
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ class MaskFolder:
 
     def _draw(self, rows: Sequence[int], processes: int) -> Iterator[int]:
         """Make masks, batch by batch; yields the size of each."""
-        batches = [[(i, self.stems[i]) for i in rows[start : start + _BATCH]] for start in range(0, len(rows), _BATCH)]
+        size = max(1, min(_BATCH, len(rows) // (4 * processes)))  # so that no process waits long for the last one
+        batches = [[(i, self.stems[i]) for i in rows[start : start + size]] for start in range(0, len(rows), size)]
         draw = partial(_draw_batch, self.index, self.categories, self.folder)
         if processes <= 1 or len(batches) <= 1:
             yield from map(draw, batches)

@@ -1,6 +1,18 @@
 """Data sets: pictures paired with truth, split by place, augmented, normalised, batched."""
 
-from rooftop.data.datamodule import RoofDataModule
-from rooftop.data.prepare import Preparation
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rooftop.data.datamodule import RoofDataModule
+    from rooftop.data.prepare import Preparation
 
 __all__ = ["Preparation", "RoofDataModule"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch, which takes seconds, only for those who ask for it; `layout` does without."""
+    module = {"RoofDataModule": "datamodule", "Preparation": "prepare"}.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{module}"), name)
