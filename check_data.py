@@ -46,7 +46,8 @@ def main(cfg: DictConfig) -> None:
     result = report(splits)
     if cfg.fix:
         result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs)
-        log.info("cleaned annotation files are in %s", cfg.fix)
+        cleaned = " ".join(f"data.{name}.annotations={Path(cfg.fix).resolve() / name}.json" for name in result["fixed"])
+        log.info("next: python train.py data=%s data.root=%s %s", data["name"], data["root"], cleaned)
     write_json(folder / "report.json", result)
     write_page(folder / "report.html", data["name"], splits)
     tell(splits)

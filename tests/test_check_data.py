@@ -24,6 +24,10 @@ def test_a_leak_ends_with_exit_code_1_and_can_be_fixed(run_script, tiny, tmp_pat
     assert report["fixed"]["train"] == {"pictures": 9, "left_out": 1}
     names = {image["file_name"] for image in json.loads((tmp_path / "clean" / "train.json").read_text())["images"]}
     assert "18_3_1.png" not in names
+    cleaned = [f"data.{split}.annotations={tmp_path}/clean/{split}.json" for split in ("train", "test")]
+    assert " ".join(reversed(cleaned)) in text  # the command that it tells to type next
+    code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/again", *cleaned)
+    assert code == 0, text
 
 
 def test_masks_beside_pictures(run_script, tiny, tmp_path):
