@@ -10,13 +10,11 @@ from rooftop.inference import Predictor
 from rooftop.metrics.curve import Histogram, best_threshold, histogram
 from rooftop.run import load
 
-TINY = ("model.depth=2", "model.width=4", "trainer.accelerator=cpu", "callbacks=quiet", "data.workers=0")
 
-
-def test_the_card_keeps_the_threshold_that_is_best_on_validation(run_script, tiny, tmp_path):
+def test_the_card_keeps_the_threshold_that_is_best_on_validation(run_script, tiny, tmp_path, fast):
     folder = tmp_path / "run"
     code, text = run_script(
-        "train", *TINY, f"data.root={tiny}", "trainer.max_epochs=2", "logger=tensorboard", f"hydra.run.dir={folder}"
+        "train", *fast, f"data.root={tiny}", "trainer.max_epochs=2", "logger=tensorboard", f"hydra.run.dir={folder}"
     )
     assert code == 0, text
     run = load(folder)
@@ -34,10 +32,10 @@ def test_the_card_keeps_the_threshold_that_is_best_on_validation(run_script, tin
     assert np.prod([dim.size for dim in curve.tensor_shape.dim]) == 6 * 128
 
 
-def test_a_threshold_can_be_kept(run_script, tiny, tmp_path):
+def test_a_threshold_can_be_kept(run_script, tiny, tmp_path, fast):
     folder = tmp_path / "run"
     overrides = ("trainer.max_epochs=1", "threshold=0.3", "choose_threshold=false", f"hydra.run.dir={folder}")
-    code, text = run_script("train", *TINY, f"data.root={tiny}", *overrides)
+    code, text = run_script("train", *fast, f"data.root={tiny}", *overrides)
     assert code == 0, text
     assert load(folder).card.threshold == 0.3
 
