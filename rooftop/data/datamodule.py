@@ -2,8 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,37 +9,18 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from rooftop.coco import open_index
 from rooftop.data.augment import Augment, one_thread
 from rooftop.data.dataset import RoofDataset, collate
-from rooftop.data.layout import check_layout
-from rooftop.data.mix import MixedSource, take
+from rooftop.data.mix import MixedSource
+from rooftop.data.places import open_split, read_places
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import EvaluationBatches, TrainingBatches
-from rooftop.data.sources import CocoSource, MaskSource, Source
-from rooftop.data.splits import split_by_place
+from rooftop.data.sources import Source
 from rooftop.data.window import Window
 from rooftop.errors import ConfigError
 
 log = logging.getLogger(__name__)
-SPLITS = ("train", "val", "test")
-PATHS = ("images", "annotations", "masks")
 Loader = DataLoader[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a data set lies and how it is cut; the part of the data configuration that is not about loading."""
-
-    root: Path
-    splits: dict[str, dict[str, str | None] | None]
-    mix: dict[str, dict[str, Any]] | None
-    val_share: float
-    place: str | None
-    categories: list[int | str] | None
-    masks: Path | None
-    cache: Path
-    gaps: bool
 
 
 class RoofDataModule(LightningDataModule):
@@ -60,7 +39,7 @@ class RoofDataModule(LightningDataModule):
         self._augment = Augment([item for item in (operations or {}).values() if item], seed=seed)
         window = config["window"]
         self._window = Window(window["size"], window["gsd"], seed=seed) if window else None
-        self._places = _places(config)
+        self._places = read_places(config)
         self._datasets: dict[str, RoofDataset] = {}
 
     def dataset(self, split: str) -> RoofDataset:
@@ -71,7 +50,7 @@ class RoofDataModule(LightningDataModule):
             DataError: folders, annotations, pictures or masks are not as they should be.
         """
         if split not in self._datasets:
-            source, picks = _open(self._places, split, self.config["name"])
+            source, picks = open_split(self._places, split, self.config["name"])
             training = split == "train"
             self._datasets[split] = RoofDataset(
                 source,
@@ -155,71 +134,3 @@ class RoofDataModule(LightningDataModule):
             persistent_workers=workers > 0,
             pin_memory=self.trainer is not None and self.trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
         )
-
-
-def _places(config: dict[str, Any]) -> Places:
-    return Places(
-        root=Path(config["root"]),
-        splits={split: config[split] for split in SPLITS},
-        mix=config["mix"],
-        val_share=config["val_share"],
-        place=config["place"],
-        categories=config["categories"],
-        masks=Path(config["masks"]) if config["masks"] else None,
-        cache=Path(config["cache"]),
-        gaps=config["gaps"],
-    )
-
-
-def _open(places: Places, split: str, name: str) -> tuple[Source, np.ndarray[Any, np.dtype[np.int64]]]:
-    """A split's source and which of its pictures belong to it; train and val may share a source."""
-    if split not in SPLITS:
-        raise ConfigError(f"split={split}: there is no such split; choose one of {', '.join(SPLITS)}.")
-    if split == "train" and places.mix:
-        mixed = open_mix(places, places.mix)
-        return mixed, np.arange(len(mixed.names))
-    cut = split in ("train", "val") and places.splits["val"] is None
-    where = "train" if cut else split
-    if places.splits[where] is None:
-        known = ", ".join(key for key in SPLITS if places.splits[key])
-        raise ConfigError(f"the data set {name} has no {split} split; choose one of {known}.")
-    source = open_source(places, where, gaps=places.gaps and split == "train")
-    if not cut:
-        return source, np.arange(len(source.names))
-    train, val = split_by_place(source.names, places.val_share, places.place)
-    return source, train if split == "train" else val
-
-
-def open_mix(places: Places, mix: dict[str, dict[str, Any]]) -> MixedSource:
-    """Open the parts of a mix of sources.
-
-    Raises:
-        DataError: folders or files are missing, or a part is empty.
-    """
-    check_layout(places.root, {name: {key: rule[key] for key in PATHS} for name, rule in mix.items()})
-    return MixedSource(
-        {name: take(_open_part(places, rule, gaps=places.gaps), rule, name) for name, rule in mix.items()}
-    )
-
-
-def open_source(places: Places, split: str, *, gaps: bool = False) -> Source:
-    """Open the pictures and truth that the configuration names for a split.
-
-    Raises:
-        DataError: folders or files are missing; the message draws the expected tree.
-    """
-    part = places.splits[split]
-    assert part is not None
-    check_layout(places.root, {key: value for key, value in places.splits.items() if value})
-    return _open_part(places, part, places.masks / split if places.masks else None, gaps=gaps)
-
-
-def _open_part(places: Places, part: dict[str, Any], masks: Path | None = None, *, gaps: bool) -> Source:
-    images = places.root / str(part["images"])
-    if part["masks"]:
-        return MaskSource(images, places.root / part["masks"])
-    index = open_index(places.root / str(part["annotations"]), cache=places.cache)
-    if len(index.rejected):
-        listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
-        log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
-    return CocoSource(images, index, places.categories, masks, gaps=gaps)

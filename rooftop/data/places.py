@@ -1,0 +1,103 @@
+"""Where a data set lies: from its configuration to opened sources, cut by place where no validation split is given."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rooftop.coco import open_index
+from rooftop.data.layout import check_layout
+from rooftop.data.mix import MixedSource, take
+from rooftop.data.sources import CocoSource, MaskSource, Source
+from rooftop.data.splits import split_by_place
+from rooftop.errors import ConfigError
+
+log = logging.getLogger(__name__)
+SPLITS = ("train", "val", "test")
+PATHS = ("images", "annotations", "masks")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a data set lies and how it is cut; the part of the data configuration that is not about loading."""
+
+    root: Path
+    splits: dict[str, dict[str, str | None] | None]
+    mix: dict[str, dict[str, Any]] | None
+    val_share: float
+    place: str | None
+    categories: list[int | str] | None
+    masks: Path | None
+    cache: Path
+    gaps: bool
+
+
+def read_places(config: dict[str, Any]) -> Places:
+    """From the resolved `data` group."""
+    return Places(
+        root=Path(config["root"]),
+        splits={split: config[split] for split in SPLITS},
+        mix=config["mix"],
+        val_share=config["val_share"],
+        place=config["place"],
+        categories=config["categories"],
+        masks=Path(config["masks"]) if config["masks"] else None,
+        cache=Path(config["cache"]),
+        gaps=config["gaps"],
+    )
+
+
+def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarray[Any, np.dtype[np.int64]]]:
+    """A split's source and which of its pictures belong to it; train and val may share a source."""
+    if split not in SPLITS:
+        raise ConfigError(f"split={split}: there is no such split; choose one of {', '.join(SPLITS)}.")
+    if split == "train" and places.mix:
+        mixed = open_mix(places, places.mix)
+        return mixed, np.arange(len(mixed.names))
+    cut = split in ("train", "val") and places.splits["val"] is None
+    where = "train" if cut else split
+    if places.splits[where] is None:
+        known = ", ".join(key for key in SPLITS if places.splits[key])
+        raise ConfigError(f"the data set {name} has no {split} split; choose one of {known}.")
+    source = open_source(places, where, gaps=places.gaps and split == "train")
+    if not cut:
+        return source, np.arange(len(source.names))
+    train, val = split_by_place(source.names, places.val_share, places.place)
+    return source, train if split == "train" else val
+
+
+def open_mix(places: Places, mix: dict[str, dict[str, Any]]) -> MixedSource:
+    """Open the parts of a mix of sources.
+
+    Raises:
+        DataError: folders or files are missing, or a part is empty.
+    """
+    check_layout(places.root, {name: {key: rule[key] for key in PATHS} for name, rule in mix.items()})
+    return MixedSource(
+        {name: take(_open_part(places, rule, gaps=places.gaps), rule, name) for name, rule in mix.items()}
+    )
+
+
+def open_source(places: Places, split: str, *, gaps: bool = False) -> Source:
+    """Open the pictures and truth that the configuration names for a split.
+
+    Raises:
+        DataError: folders or files are missing; the message draws the expected tree.
+    """
+    part = places.splits[split]
+    assert part is not None
+    check_layout(places.root, {key: value for key, value in places.splits.items() if value})
+    return _open_part(places, part, places.masks / split if places.masks else None, gaps=gaps)
+
+
+def _open_part(places: Places, part: dict[str, Any], masks: Path | None = None, *, gaps: bool) -> Source:
+    images = places.root / str(part["images"])
+    if part["masks"]:
+        return MaskSource(images, places.root / part["masks"])
+    index = open_index(places.root / str(part["annotations"]), cache=places.cache)
+    if len(index.rejected):
+        listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
+        log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
+    return CocoSource(images, index, places.categories, masks, gaps=gaps)
