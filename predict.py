@@ -22,6 +22,7 @@ def main(cfg: DictConfig) -> None:
     job = Job(
         folder=run_folder(),
         single=len(sources) == 1,
+        categories=tuple(run.card.categories),
         threshold=run.card.threshold if cfg.threshold is None else cfg.threshold,
         shaping=Shaping(**cfg.polygons),
         tiling=Tiling(cfg.window, cfg.overlap, cfg.batch),

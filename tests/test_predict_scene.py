@@ -164,3 +164,49 @@ def test_another_ground_sampling_distance_is_told_and_scaled(predict, town, trai
     assert "times" not in text
     masks = [read_mask(tmp_path / out / "masks" / "town.png") for out in ("out", "scaled")]
     assert not np.array_equal(*masks)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_every_kind_of_raster_is_predicted_or_named(predict, town, tmp_path):
+    with rasterio.open(town) as dataset:
+        values, profile = dataset.read()[:, :70, :90], dataset.profile
+    folder = tmp_path / "kinds"
+    folder.mkdir()
+
+    def write(name, bands, **changes):
+        shape = {"count": len(bands), "height": bands.shape[1], "width": bands.shape[2], "dtype": bands.dtype}
+        with rasterio.open(folder / f"{name}.tif", "w", **{**profile, **shape, "nodata": None, **changes}) as dataset:
+            dataset.write(bands)
+
+    write("a_one_pixel", values[:, -1:, -1:])
+    write("b_empty", values * 0, nodata=0)
+    write("c_16_bit", values.astype(np.uint16) * 40)
+    write("d_float", values.astype(np.float32) / 255, nodata=np.nan)
+    write("e_grey", values[:1])
+    write("f_rotated", values, transform=profile["transform"] * Affine.rotation(30))
+    write("g_degrees", values, crs="EPSG:4326", transform=Affine(5e-6, 0, 85.5, 0, -5e-6, 27.6))
+    write("h_no_code", values, crs="+proj=tmerc +lat_0=27 +lon_0=85.1 +k=0.9999 +datum=WGS84")
+    write("i_antimeridian", values, crs="EPSG:4326", transform=Affine(5e-6, 0, 179.9998, 0, -5e-6, -17))
+    write("j_no_place_16_bit", values.astype(np.uint16), crs=None)
+    write("k_five_bands", np.concatenate([values, values[:2]]), photometric="minisblack")
+    write("l_complex", values.astype(np.complex64))
+    write("m_cut_short", np.random.default_rng(0).integers(0, 255, (3, 300, 300), dtype=np.uint8))
+    (folder / "m_cut_short.tif").write_bytes((folder / "m_cut_short.tif").read_bytes()[:100_000])
+    code, text = predict(folder)
+    assert code == 0, text
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [row["picture"].split("/")[-1][0] for row in summary["pictures"]] == list("abcdefghij")
+    assert [item["picture"].split("/")[-1][0] for item in summary["skipped"]] == list("klm")
+    assert all(item["why"].endswith(".") and "\n" not in item["why"] for item in summary["skipped"])
+    rows = {row["picture"].split("/")[-1][0]: row for row in summary["pictures"]}
+    assert rows["b"]["roofs"] == rows["b"]["valid_pixels"] == 0
+    assert rows["g"]["metres_per_pixel"] == pytest.approx(0.52, abs=0.03)
+    assert rows["j"]["reference_system"] is None
+    for name in "abcdefghi":
+        (path,) = (tmp_path / "out" / "roofs").glob(f"{name}_*.gpkg")
+        assert pyogrio.read_info(path, layer="roofs")["features"] == rows[name]["roofs"]
+    for path in (tmp_path / "out" / "roofs").glob("*.geojson"):
+        shapes = [shapely.geometry.shape(found["geometry"]) for found in json.loads(path.read_text())["features"]]
+        assert all(shape.is_valid for shape in shapes)
+        if not path.stem.startswith("j"):
+            assert all(shape.bounds[0] >= -180 and shape.bounds[2] <= 180 for shape in shapes)

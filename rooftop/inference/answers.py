@@ -45,7 +45,7 @@ def rescaled(forward: Forward, factor: float) -> Forward:
     def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = pictures.shape[1:3]
         smaller = (max(1, round(height * factor)), max(1, round(width * factor)))
-        batch = _resized(torch.from_numpy(pictures).permute(0, 3, 1, 2).float(), smaller)
+        batch = _resized(torch.tensor(pictures).permute(0, 3, 1, 2).float(), smaller)
         answer = forward(batch.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
         return np.asarray(_resized(torch.from_numpy(answer), (height, width)).numpy(), dtype=np.float32)
 

@@ -67,11 +67,10 @@ def _shown(sources: list[Source]) -> Iterable[Source]:
 def _summary(
     rows: list[dict[str, Any]], skipped: list[dict[str, str]], predictor: Predictor, job: Job
 ) -> dict[str, Any]:
-    names = predictor.run.card.categories
     return {
         "run": str(predictor.run.folder),
         "threshold": job.threshold,
-        "categories": {str(i): name for i, name in enumerate(names, 1)},
+        "categories": {str(i): name for i, name in enumerate(job.categories, 1)},
         "roofs": sum(row["roofs"] for row in rows),
         "roof_share": sum(row["roof_pixels"] for row in rows) / max(1, sum(row["valid_pixels"] for row in rows)),
         "pictures": rows,

@@ -21,6 +21,7 @@ class Job:
     Attributes:
         folder: where results go.
         single: one source, whose files need no name of their own.
+        categories: names of what the run finds.
         threshold: probability from which on a pixel is roof.
         shaping: how probabilities become polygons.
         tiling: how scenes are cut.
@@ -33,6 +34,7 @@ class Job:
 
     folder: Path
     single: bool
+    categories: tuple[str, ...]
     threshold: float
     shaping: Shaping
     tiling: Tiling

@@ -42,11 +42,11 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
     write_mask(job.path("masks.png", source.stem), mask)
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
     about = (*mask.shape, ground, picture)
-    write_outlines(job, source.stem, roofs, scene=about, categories=predictor.run.card.categories)
-    return Done(_row(source, mask, ground, roofs), roofs, picture, mask)
+    write_outlines(job, source.stem, roofs, scene=about)
+    return Done(_row(source, mask, ground=ground, roofs=roofs), roofs, picture, mask)
 
 
-def _row(source: Source, mask: NDArray[np.uint8], ground: Ground, roofs: Spool) -> dict[str, Any]:
+def _row(source: Source, mask: NDArray[np.uint8], *, ground: Ground, roofs: Spool) -> dict[str, Any]:
     return {
         "picture": source.path,
         "height": mask.shape[0],

@@ -47,10 +47,10 @@ def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
         job = _fitting(predictor, ground, job)
         key = _key(source, predictor, job)
         waiting = job.unfinished / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-        canvas = Canvas(waiting, (len(predictor.run.card.categories), scene.height, scene.width), key)
+        canvas = Canvas(waiting, (len(job.categories), scene.height, scene.width), key)
         forward = asked(predictor.forward, factor=job.factor(predictor.run.card.gsd), views=job.views)
         speed = _predict(scene, forward, canvas, name=source.stem, job=job)
-        done = _write(scene, canvas, source, ground=ground, job=job, names=predictor.run.card.categories)
+        done = _write(scene, canvas, source, ground=ground, job=job)
     canvas.remove()
     done.row.update({"megapixels_per_second": speed, "peak_memory_mb": _peak()})
     return done
@@ -64,19 +64,19 @@ def _predict(scene: Scene, forward: Forward, canvas: Canvas, *, name: str, job: 
     return round(pixels / 1e6 / max(time.monotonic() - start, 1e-9), 3)
 
 
-def _write(scene: Scene, canvas: Canvas, source: Source, *, ground: Ground, job: Job, names: list[str]) -> Done:
+def _write(scene: Scene, canvas: Canvas, source: Source, *, ground: Ground, job: Job) -> Done:
     size = scene.height, scene.width
     found = find_roofs(canvas.read, canvas.shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
     roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
     picture, _ = scene.preview(_PREVIEW)
     mask = drawn(roofs, picture.shape[1] / scene.width, picture.shape[:2])
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
-    write_outlines(job, source.stem, roofs, scene=(*size, ground, picture), categories=names)
-    pixels = _write_rasters(scene, canvas, source, job=job, names=names)
-    return Done(_row(source, scene, ground, pixels, roofs), roofs, picture, mask)
+    write_outlines(job, source.stem, roofs, scene=(*size, ground, picture))
+    pixels = _write_rasters(scene, canvas, source, job=job)
+    return Done(_row(source, scene, ground=ground, pixels=pixels, roofs=roofs), roofs, picture, mask)
 
 
-def _write_rasters(scene: Scene, canvas: Canvas, source: Source, *, job: Job, names: list[str]) -> tuple[int, int]:
+def _write_rasters(scene: Scene, canvas: Canvas, source: Source, *, job: Job) -> tuple[int, int]:
     """Mask and probability; the number of pixels that are roof and of those that have data."""
     count = [0, 0]
 
@@ -91,12 +91,12 @@ def _write_rasters(scene: Scene, canvas: Canvas, source: Source, *, job: Job, na
     size = scene.height, scene.width
     write_raster(job.path("masks.png", source.stem), Sheet(*size, None, ("mask",)), mask)
     if job.probability:
-        sheet = Sheet(*size, scene.georeference, tuple(names), nodata=NODATA, scale=STEP)
+        sheet = Sheet(*size, scene.georeference, job.categories, nodata=NODATA, scale=STEP)
         write_raster(job.path("probability.tif", source.stem), sheet, canvas.read)
     return count[0], count[1]
 
 
-def _row(source: Source, scene: Scene, ground: Ground, pixels: tuple[int, int], roofs: Spool) -> dict[str, Any]:
+def _row(source: Source, scene: Scene, *, ground: Ground, pixels: tuple[int, int], roofs: Spool) -> dict[str, Any]:
     place = scene.georeference
     return {
         "picture": source.path,

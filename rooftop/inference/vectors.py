@@ -1,6 +1,6 @@
 """Every file that shows roofs as outlines."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,6 @@ def write_outlines(
     roofs: Iterable[Roof],
     *,
     scene: tuple[int, int, Ground, NDArray[np.uint8]],
-    categories: Sequence[str],
 ) -> None:
     """Write GeoJSON, a GeoPackage where there is a place on the map, and a map of each scene or of the one picture.
 
@@ -36,9 +35,9 @@ def write_outlines(
         stem: of the source.
         roofs: read once for each file.
         scene: height and width in pixels, what a pixel is on the ground, a (thinned-out) picture.
-        categories: names by index.
     """
     height, width, ground, picture = scene
+    categories = job.categories
     write_geojson(job.path("roofs.geojson", stem), roofs, ground=ground, categories=categories)
     if ground.georeference:
         write_geopackage(job.path("roofs.gpkg", stem), roofs, ground=ground, categories=categories)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon, box
 
 from rooftop.files import whole
@@ -64,11 +65,17 @@ def _placed(polygon: Polygon, ground: Ground) -> Polygon | MultiPolygon:
 
 
 def _cut(polygon: Polygon) -> Polygon | MultiPolygon:
-    """In two at the antimeridian, where longitudes jump from 180 to -180."""
+    """In two at the antimeridian, where longitudes jump from 180 to -180 or go on beyond 180."""
     west, _, east, _ = polygon.bounds
-    if east - west < 180:
+    if east - west < 180 and west >= -180 and east <= 180:
         return polygon
-    unrolled = shapely.transform(polygon, lambda corners: corners + np.where(corners[:, :1] < 0, (360, 0), (0, 0)))
+    jumps = east - west >= 180 or west < -180
+    unrolled = shapely.transform(polygon, _from_0_to_360) if jumps else polygon
     beyond = shapely.transform(unrolled & _EAST, lambda corners: np.subtract(corners, (360, 0)))
     parts = [part for half in (unrolled & _WEST, beyond) for part in shapely.get_parts(half)]
-    return MultiPolygon([part for part in parts if isinstance(part, Polygon)])
+    halves = [part for part in parts if isinstance(part, Polygon)]
+    return MultiPolygon(halves) if len(halves) > 1 else halves[0]
+
+
+def _from_0_to_360(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    return corners + np.where(corners[:, :1] < 0, (360, 0), (0, 0))

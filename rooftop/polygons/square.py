@@ -71,11 +71,12 @@ def squared(walls: Walls, *, angle: float, shift: float) -> Walls:
     polygons = np.array(walls.polygons())
     bounds = shapely.bounds(polygons)
     directions: dict[Corner, float] = {}
+    frame = _Frame(0.0, math.radians(angle), shift)
     for roof in np.argsort(-shapely.area(polygons), kind="stable").tolist():
         beside = sorted({i for ring in result.rings[roof] for corner in ring for i in owners[corner]})
         before = [[[*ring] for ring in result.rings[i]] for i in beside]
         at = {corner: result.at[corner] for ring in result.rings[roof] for corner in ring}
-        direction = _square(result, roof, directions, owners, _Frame(0.0, math.radians(angle), shift))
+        direction = _square(result, roof, directions=directions, owners=owners, frame=frame)
         moved = polygons.copy()
         moved[beside] = [result.polygon(i) for i in beside]
         if unsound(moved[_near(bounds, shapely.bounds(moved[roof]), beside)]).any():
@@ -90,13 +91,13 @@ def squared(walls: Walls, *, angle: float, shift: float) -> Walls:
 
 
 def _square(
-    walls: Walls, roof: int, directions: dict[Corner, float], owners: dict[Corner, list[int]], frame: _Frame
+    walls: Walls, roof: int, *, directions: dict[Corner, float], owners: dict[Corner, list[int]], frame: _Frame
 ) -> float:
     """Make one roof right-angled, and give its direction; corners that have one are placed already."""
     nearby = [directions[corner] for ring in walls.rings[roof] for corner in ring if corner in directions]
     frame = replace(frame, direction=_direction(walls, roof, nearby))
-    _drop_bevels(walls, roof, frame, directions, owners)
-    _place(walls, roof, frame, directions)
+    _drop_bevels(walls, roof, frame=frame, placed=directions, owners=owners)
+    _place(walls, roof, frame=frame, placed=directions)
     return frame.direction
 
 
@@ -117,7 +118,7 @@ def _direction(walls: Walls, roof: int, nearby: list[float]) -> float:
 
 
 def _drop_bevels(
-    walls: Walls, roof: int, frame: _Frame, placed: Container[Corner], owners: dict[Corner, list[int]]
+    walls: Walls, roof: int, *, frame: _Frame, placed: Container[Corner], owners: dict[Corner, list[int]]
 ) -> None:
     """Where a short oblique wall cuts off a right angle, put the corner back."""
     for ring in walls.rings[roof]:
@@ -142,7 +143,7 @@ def _tip(frame: _Frame, corners: Points) -> Points | None:
     return None if cut > frame.shift else np.array([c[0], b[1]] if frame.axis(a, b) else [b[0], c[1]])
 
 
-def _place(walls: Walls, roof: int, frame: _Frame, placed: Container[Corner]) -> None:
+def _place(walls: Walls, roof: int, *, frame: _Frame, placed: Container[Corner]) -> None:
     """Lay the walls of one roof along its axes."""
     pairs = [pair for ring in walls.rings[roof] for pair in sides(ring)]
     before = {corner: np.array(walls.at[corner]) @ frame.turn for pair in pairs for corner in pair}
@@ -151,7 +152,9 @@ def _place(walls: Walls, roof: int, frame: _Frame, placed: Container[Corner]) ->
     for axis in (0, 1):
         for line in _lines([pair for pair in pairs if frame.axis(*(before[end] for end in pair)) == axis]):
             ends = {corner for pair in line for corner in pair}
-            at = _coordinate(walls, line, axis, frame, [before[corner] for corner in sorted(ends & fixed)])
+            at = _coordinate(
+                walls, line, axis=axis, frame=frame, placed=[before[corner] for corner in sorted(ends & fixed)]
+            )
             if at is not None and all(abs(before[corner][axis] - at) <= frame.shift for corner in ends):
                 for corner in ends - fixed:
                     after[corner][axis] = at
@@ -169,7 +172,7 @@ def _lines(pairs: list[tuple[Corner, Corner]]) -> list[list[tuple[Corner, Corner
 
 
 def _coordinate(
-    walls: Walls, line: list[tuple[Corner, Corner]], axis: int, frame: _Frame, placed: list[Points]
+    walls: Walls, line: list[tuple[Corner, Corner]], *, axis: int, frame: _Frame, placed: list[Points]
 ) -> float | None:
     """Where a straight line of walls lies: where its placed corners are, else where the stepped outline is."""
     if placed:

@@ -77,7 +77,9 @@ def spans(length: int, window: int, overlap: int) -> list[Span]:
     ramp = overlap // 2
     cuts = [_ramp_start(left, right, window, ramp) for left, right in pairwise(starts)]
     bounds = [*pairwise([0, *cuts, length])]
-    return [_span(start, window, bound, ramp, length) for start, bound in zip(starts, bounds, strict=True)]
+    return [
+        _span(start, window, bound=bound, ramp=ramp, length=length) for start, bound in zip(starts, bounds, strict=True)
+    ]
 
 
 def _starts(length: int, window: int, overlap: int) -> list[int]:
@@ -92,7 +94,7 @@ def _ramp_start(left: int, right: int, window: int, ramp: int) -> int:
     return (right + left + window - ramp) // 2
 
 
-def _span(start: int, window: int, bound: tuple[int, int], ramp: int, length: int) -> Span:
+def _span(start: int, window: int, *, bound: tuple[int, int], ramp: int, length: int) -> Span:
     pixels = np.arange(start, start + window)
     first, last = bound
     rise = np.ones(window) if first == 0 else _rise(pixels - first, ramp)

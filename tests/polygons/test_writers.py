@@ -82,6 +82,18 @@ def test_a_roof_on_the_antimeridian_is_cut_there(tmp_path):
     assert {part.bounds[2] == 180 or part.bounds[0] == -180 for part in parts} == {True}
 
 
+@pytest.mark.parametrize("west", [179.9999, -180.0001])
+def test_degrees_beyond_180_are_cut_too(tmp_path, west):
+    place = Georeference(Affine(1e-6, 0, west, 0, -1e-6, -17), CRS.from_epsg(4326).to_wkt())
+    roof = Roof(box(0, 0, 200, 40), 0, 1.0, 1.0, 1.0, 0.0)
+    write_geojson(tmp_path / "r.geojson", [roof], ground=Ground(place, 0.1), categories=NAMES)
+    (feature,) = json.loads((tmp_path / "r.geojson").read_text())["features"]
+    (east, west) = sorted(shapely.geometry.Polygon(part[0]).bounds for part in feature["geometry"]["coordinates"])
+    assert east[0] == -180
+    assert west[2] == 180
+    assert east[2] - east[0] == pytest.approx(1e-4)
+
+
 def test_geopackage_keeps_reference_system_shapes_and_attributes(tmp_path, roofs, utm):
     path = tmp_path / "roofs.gpkg"
     write_geopackage(path, iter(roofs), ground=Ground(utm, 0.5), categories=NAMES)
