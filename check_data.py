@@ -11,23 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
 from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
 from rooftop.coco import open_index
-from rooftop.config import run_folder, script
+from rooftop.config import counting_bar, run_folder, script
 from rooftop.data.layout import check_layout
 from rooftop.files import write_json
 
 log = logging.getLogger(__name__)
 WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into the first of these
-BAR = (
-    "{task.description}",
-    BarColumn(),
-    MofNCompleteColumn(),
-    TaskProgressColumn(show_speed=True),
-    TimeRemainingColumn(),
-)
 
 
 @script
@@ -35,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     """Audit the splits, write the reports, and if asked for the cleaned files."""
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
     folder, splits = run_folder(), open_splits(data)
-    with Progress(*BAR) as bar:
+    with counting_bar() as bar:
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:

@@ -10,21 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
 from rooftop.coco import Index, MaskFolder, MaskReport, open_index, unpaired
-from rooftop.config import run_folder, script
+from rooftop.config import counting_bar, run_folder, script
 from rooftop.data.layout import check_layout, draw, make_layout
 from rooftop.files import write_json
 
 log = logging.getLogger(__name__)
-COLUMNS = (
-    "{task.description}",
-    BarColumn(),
-    MofNCompleteColumn(),
-    TaskProgressColumn(show_speed=True),
-    TimeRemainingColumn(),
-)
 
 
 @script
@@ -51,7 +43,7 @@ def main(cfg: DictConfig) -> None:
 def make(split: str, index: Index, cfg: DictConfig) -> MaskReport:
     """Make the masks of a split under a progress bar."""
     masks = MaskFolder(index, index.category_ids(cfg.data.categories), run_folder() / split)
-    with Progress(*COLUMNS) as bar:
+    with counting_bar() as bar:
         task = bar.add_task(split, total=None)
         show = lambda done, todo: bar.update(task, completed=done, total=todo)  # noqa: E731
         return masks.make(cfg.limit, processes=cfg.processes, progress=show)

@@ -1,7 +1,7 @@
 """Find rooftops: run folder + pictures, GeoTIFFs or addresses of them -> masks, outlines for maps, summary.
 
-python predict.py run=outputs/train/... source=photo.jpg
-python predict.py run=outputs/train/... source=city.tif
+python predict.py source=photo.jpg                          with the weights that ship
+python predict.py source=city.tif run=outputs/train/...     with your own
 """
 
 from pathlib import Path
