@@ -5,7 +5,16 @@ from rooftop.callbacks.board import Board
 from rooftop.callbacks.checkpoint import WholeCheckpoints
 from rooftop.callbacks.finish import WriteRun
 from rooftop.callbacks.history import History
-from rooftop.callbacks.start import ImageNetStart
+from rooftop.callbacks.start import ImageNetStart, RunStart
 from rooftop.callbacks.threshold import ChooseThreshold
 
-__all__ = ["Average", "Board", "ChooseThreshold", "History", "ImageNetStart", "WholeCheckpoints", "WriteRun"]
+__all__ = [
+    "Average",
+    "Board",
+    "ChooseThreshold",
+    "History",
+    "ImageNetStart",
+    "RunStart",
+    "WholeCheckpoints",
+    "WriteRun",
+]

@@ -1,14 +1,18 @@
-"""Where a training starts from, if not from random weights."""
+"""Where a training starts from, if not from random weights; a training that goes on restores its own after that."""
+
+from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError
 from rooftop.models.encoder_unet import EncoderUNet
 from rooftop.models.imagenet import load_imagenet
+from rooftop.run import load
 
 
 class ImageNetStart(Callback):
-    """Puts ImageNet weights into the encoder before the first step; a run that goes on restores its own after that."""
+    """Puts ImageNet weights into the encoder before the first step."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load them.
@@ -20,5 +24,43 @@ class ImageNetStart(Callback):
             return
         network = getattr(pl_module, "network", None)
         if not isinstance(network, EncoderUNet):
-            raise ConfigError("callbacks.imagenet: the network has no encoder with ImageNet weights; set it to null.")
+            raise ConfigError("callbacks.start: the network has no encoder with ImageNet weights; set it to null.")
         load_imagenet(network.encoder)
+
+
+class RunStart(Callback):
+    """Puts the weights of a finished run into the network before the first step, to be trained on (fine-tuning).
+
+    Args:
+        run: a run folder, whose network and preparation have to be those of this training.
+
+    Raises:
+        RunError: no such run, or a damaged one.
+    """
+
+    def __init__(self, *, run: str) -> None:
+        self.run = load(run)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Load them.
+
+        Raises:
+            ConfigError: the run's network is another one, or it saw pictures otherwise normalised.
+        """
+        if stage != "fit":
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        learned, here = Preparation.of(self.run.card.preparation), data.preparation
+        if (learned.mean, learned.std) != (here.mean, here.std):
+            raise ConfigError(
+                f"callbacks.start.run={self.run.folder} has learned with other values than data.mean and data.std; "
+                f"set data.mean={list(learned.mean)} data.std={list(learned.std)}."
+            )
+        network: Any = pl_module.network
+        try:
+            network.load_state_dict(self.run.network.state_dict())
+        except RuntimeError as error:
+            raise ConfigError(
+                f"callbacks.start.run={self.run.folder} has another network; choose model= and data.categories "
+                f"so that they give that of its card: {self.run.card.network}."
+            ) from error

@@ -52,5 +52,5 @@ def test_mean_follows_its_definition_and_counts_are_taken_over(tmp_path):
 
 
 def test_start_from_imagenet_needs_an_encoder():
-    with pytest.raises(ConfigError, match=r"callbacks\.imagenet"):
+    with pytest.raises(ConfigError, match=r"callbacks\.start"):
         ImageNetStart().setup(None, Steps(), "fit")

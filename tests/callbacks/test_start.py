@@ -1,0 +1,54 @@
+"""Trainings that start from weights, through the real script."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+
+@pytest.fixture
+def start(run_script, trained, tiny, fast, tmp_path):
+    """start(*overrides) -> (exit code, text): trains from the run `trained`, into `tmp_path / "more"`."""
+    begin = f"+callbacks.start={{_target_: rooftop.callbacks.RunStart, run: {trained}}}"
+
+    def run(*overrides):
+        folder = f"hydra.run.dir={tmp_path / 'more'}"
+        return run_script("train", *fast, f"data.root={tiny}", folder, begin, "trainer.max_epochs=1", *overrides)
+
+    return run
+
+
+def test_training_goes_on_from_the_weights_of_a_run(start, trained, tmp_path):
+    code, text = start("optimizer.lr=0", "callbacks.average=null", "scheduler=none")
+    assert code == 0, text
+    before, after = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path / "more"))
+    same = [name for name in before if "running" not in name and "num_batches" not in name]
+    assert len(same) > 5
+    assert all(torch.equal(before[name], after[name]) for name in same)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.width=8", "has another network"),
+        ("data.mean=[0.1,0.2,0.3]", "set data.mean=[0.42"),
+    ],
+)
+def test_another_network_or_normalisation_is_one_sentence(start, override, said):
+    code, text = start(override)
+    assert code == 2
+    assert said in text
+
+
+def test_a_run_that_does_not_exist_is_named(start, trained):
+    (trained / "card.json").unlink()
+    code, text = start()
+    assert code == 2
+    assert "has no card.json" in text
+
+
+def test_the_card_says_to_which_distances_windows_were_scaled(start, tmp_path):
+    code, text = start("data.window={size: [32, 32], gsd: [0.4, 0.8]}")
+    assert code == 0, text
+    assert json.loads((tmp_path / "more" / "card.json").read_text())["gsd_range"] == [0.4, 0.8]
