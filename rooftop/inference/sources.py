@@ -8,7 +8,6 @@ from rooftop.errors import SourceError
 from rooftop.raster.geotiff import is_scene
 from rooftop.raster.picture import SUFFIXES, list_pictures
 
-_SCENES = (".tif", ".tiff", ".vrt", ".jp2")  # what may be a scene
 _ALL = (*SUFFIXES, ".vrt", ".jp2")
 _REMOTE = ("://", "/vsi")
 
@@ -60,5 +59,4 @@ def _files(source: str) -> list[Path]:
 
 
 def _scene(name: str) -> bool:
-    remote = any(mark in name for mark in _REMOTE)
-    return remote or (Path(name).suffix.lower() in _SCENES and is_scene(name))
+    return any(mark in name for mark in _REMOTE) or is_scene(name)

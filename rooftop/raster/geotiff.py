@@ -17,9 +17,9 @@ from rasterio.windows import Window as GdalWindow
 from rooftop.errors import SourceError
 from rooftop.raster.bands import Conversion, choose_bands, choose_conversion
 from rooftop.raster.georeference import Georeference
-from rooftop.raster.picture import MAX_PIXELS
 from rooftop.raster.windows import Window
 
+_WHOLE = 2048 * 2048  # pixels that a network may see in one pass
 _CACHE = 64  # megabytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
 
 
@@ -139,13 +139,13 @@ def _unreadable(path: str, error: Exception) -> str:
 
 
 def is_scene(path: str) -> bool:
-    """Whether a file is to be read by window: it has a place on the map, more than 8 bits, or is a collection.
+    """Whether a file is to be read by window: it is large, georeferenced, of more than 8 bits, or a collection.
 
     A file that cannot be opened is none; whoever reads it as a picture says what is wrong with it.
     """
     try:
         with unplaced(), rasterio.open(path) as dataset:
-            many = dataset.height * dataset.width > MAX_PIXELS
+            many = dataset.height * dataset.width > _WHOLE
             return many or dataset.crs is not None or dataset.driver == "VRT" or {*dataset.dtypes} != {"uint8"}
     except RasterioError:
         return False

@@ -33,6 +33,12 @@ def test_more_than_8_bits_make_a_scene(raster, picture, tmp_path):
     assert find_sources(path)[0].scene
 
 
+def test_a_picture_too_large_for_one_pass_is_a_scene(folder, monkeypatch):
+    assert not find_sources(f"{folder}/photo.jpg")[0].scene
+    monkeypatch.setattr("rooftop.raster.geotiff._WHOLE", 20 * 30 - 1)
+    assert find_sources(f"{folder}/photo.jpg")[0].scene
+
+
 def test_a_glob_a_file_and_an_address(folder):
     assert [source.stem for source in find_sources(f"{folder}/p*.*")] == ["photo", "plain"]
     assert [source.path for source in find_sources(f"{folder}/photo.jpg")] == [f"{folder}/photo.jpg"]
