@@ -49,7 +49,7 @@ def _subjects(cfg: DictConfig) -> list[Subject]:
         cache = Path(cfg.data.cache)
         return of_files(_listed(cfg.predictions), cfg.annotations, images=cfg.images, cache=cache)
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    choice = Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device)
+    choice = Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device, cfg.tta, cfg.rescale)
     return of_runs([*_listed(cfg.run), *_listed(cfg.compare)], data, choice)
 
 

@@ -28,6 +28,7 @@ def main(cfg: DictConfig) -> None:
         tiling=Tiling(cfg.window, cfg.overlap, cfg.batch),
         views=cfg.tta,
         gsd=cfg.gsd,
+        rescale=cfg.rescale,
         bands=tuple(cfg.bands) if cfg.bands else None,
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),

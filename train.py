@@ -109,6 +109,7 @@ def make_card(cfg: DictConfig, task: RooftopTask, data: RoofDataModule) -> Card:
         categories=list(data.categories),
         threshold=cfg.threshold,
         gsd=cfg.data.gsd,
+        gsd_range=list(cfg.data.window.gsd) if cfg.data.window else None,
         data={"name": cfg.data.name, "pictures": sizes},
     )
 

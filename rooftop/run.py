@@ -37,6 +37,7 @@ class Card:
         categories: names of the K categories.
         threshold: probability from which on a pixel is called roof.
         gsd: ground sampling distance of the training pictures in metres per pixel, or None if unknown.
+        gsd_range: lowest and highest that training pictures were scaled to, or None if they were not.
         data: name of the data set and number of pictures in each split.
         scores: those of the best weights on the test split, once measured.
         created: UTC, ISO 8601.
@@ -50,6 +51,7 @@ class Card:
     categories: list[str]
     threshold: float
     gsd: float | None = None
+    gsd_range: list[float] | None = None
     data: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))

@@ -143,7 +143,7 @@ def test_wrong_settings_are_one_sentence(predict, town):
     for override, said in (
         ("bands=[1,2,9]", "bands=[1, 2, 9] must be one or three of its bands 1 to 3"),
         ("overlap=40", "overlap=40 must lie between 0 and half of window=64"),
-        ("tta=spin", "tta=spin: choose flips, d4 or null"),
+        ("tta=spin", "tta=spin: choose auto, flips, d4 or null"),
         ("batch=0", "batch=0 must be 1 or more"),
         ("polygons.angel=3", "polygons.angle"),
     ):
@@ -153,17 +153,19 @@ def test_wrong_settings_are_one_sentence(predict, town):
         assert len(text.strip().splitlines()) == 1
 
 
-def test_another_ground_sampling_distance_is_told_and_scaled(predict, town, trained, tmp_path):
+def test_another_ground_sampling_distance_is_scaled_or_told(predict, town, trained, tmp_path):
     card = json.loads((trained / "card.json").read_text())
     (trained / "card.json").write_text(json.dumps({**card, "gsd": 0.25}))
-    code, text = predict(town)
+    code, text = predict(town, "rescale=false")
     assert code == 0, text
     assert "roofs look 2.0 times smaller" in text
-    code, text = predict(town, "gsd=0.5", out="scaled")
+    code, text = predict(town, out="scaled")
     assert code == 0, text
-    assert "times" not in text
+    assert "scaled by 2.00; rescale=false leaves it as it is" in text
     masks = [read_mask(tmp_path / out / "masks" / "town.png") for out in ("out", "scaled")]
     assert not np.array_equal(*masks)
+    rows = [json.loads((tmp_path / out / "summary.json").read_text())["pictures"][0] for out in ("out", "scaled")]
+    assert [row["scaled_by"] for row in rows] == [None, pytest.approx(2, abs=0.01)]
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -50,6 +50,8 @@ class EvaluateConfig:
     as_published: str | None
     examples: int
     device: str
+    tta: str | None
+    rescale: bool
 
 
 @dataclass
@@ -66,6 +68,7 @@ class PredictConfig:
     batch: int
     tta: str | None
     gsd: float | None
+    rescale: bool
     bands: list[int] | None
     probability: bool
     unfinished: str

@@ -16,6 +16,7 @@ from rooftop.data.sources import CocoSource
 from rooftop.errors import DataError
 from rooftop.evaluation.roofs import Roofs, annotated, detected, patches, shaped
 from rooftop.inference.predictor import Predictor
+from rooftop.inference.scene import Forward
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.picture import read_picture
 from rooftop.raster.rasterise import decode
@@ -83,14 +84,15 @@ class RunCases:
         predictor: of the run.
         dataset: pictures with truth; its own preparation is not used, that of the run's card is.
         cut: how probabilities become masks and roofs.
+        forward: the network asked otherwise than by one look at the picture as it is.
 
     Raises:
         DataError: the truth has another number of categories than the run.
     """
 
-    def __init__(self, predictor: Predictor, dataset: RoofDataset, cut: Cut) -> None:
-        self.predictor, self.source, self.picks = predictor, dataset.source, dataset.picks
-        self.cut = cut
+    def __init__(self, predictor: Predictor, dataset: RoofDataset, cut: Cut, *, forward: Forward | None = None) -> None:
+        self.source, self.picks = dataset.source, dataset.picks
+        self.forward, self.cut = forward or predictor.forward, cut
         known, asked = predictor.run.card.categories, dataset.source.categories
         if len(known) != len(asked):
             raise DataError(
@@ -106,7 +108,7 @@ class RunCases:
     def __getitem__(self, i: int) -> Case:
         at = int(self.picks[i])
         mask, valid = self.source.truth(at)
-        probability = self.predictor.probability(self.source.picture(at))
+        probability = self.forward(self.source.picture(at)[None])[0]
         prediction = (probability >= self.cut.threshold).astype(np.uint8)
         found = shaped(probability, threshold=self.cut.threshold, shaping=self.cut.shaping, gsd=self.cut.gsd)
         name, number = self.source.names[at], self._picture_id(at)

@@ -13,6 +13,7 @@ from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
+from rooftop.inference.answers import VIEWS, asked, scale_factor
 from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
 
@@ -33,13 +34,16 @@ class Choice:
     """How a run is used.
 
     split: train, val or test. threshold: probability from which on a pixel is called roof; None takes that of the
-    run's card. shaping: how probabilities become polygons. device: auto, cpu, cuda ...
+    run's card. shaping: how probabilities become polygons. device: auto, cpu, cuda ... views: test-time augmentation,
+    "flips", "d4" or None. rescale: scale pictures to the metres per pixel that the run learned at.
     """
 
     split: str
     threshold: float | None
     shaping: Shaping
     device: str
+    views: str | None
+    rescale: bool
 
 
 def of_runs(folders: Sequence[str], data: dict[str, Any], choice: Choice) -> list[Subject]:
@@ -50,6 +54,8 @@ def of_runs(folders: Sequence[str], data: dict[str, Any], choice: Choice) -> lis
         RunError: a folder is no run.
         DataError: the data set is not as it should be.
     """
+    if choice.views not in (None, *VIEWS):
+        raise ConfigError(f"tta={choice.views}: choose {', '.join(VIEWS)} or null.")
     if not folders:
         raise ConfigError("name what to score: run=FOLDER, or predictions=FILE annotations=FILE.")
     return [_of_run(name, Path(folder), data, choice) for name, folder in zip(_names(folders), folders, strict=True)]
@@ -88,10 +94,13 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     run = load(folder)
     dataset = RoofDataModule({**data, **run.card.preparation}).dataset(choice.split)
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
+    factor = scale_factor(data["gsd"], run.card.gsd) if choice.rescale and not run.card.preparation["size"] else None
     cut = Cut(threshold, choice.shaping, data["gsd"])
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
-    cases = RunCases(Predictor(run, device=choice.device), dataset, cut)
-    return Subject(name, cases, record | {"polygons": asdict(choice.shaping)})
+    record |= {"tta": choice.views, "scaled_by": factor, "polygons": asdict(choice.shaping)}
+    predictor = Predictor(run, device=choice.device)
+    forward = asked(predictor.forward, factor=factor, views=choice.views)
+    return Subject(name, RunCases(predictor, dataset, cut, forward=forward), record)
 
 
 def _names(paths: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rooftop.inference.scene import Forward
 
 Array = NDArray[np.generic]
+_ALIKE = 0.1  # share by which ground sampling distances may differ
 _FLIPS = ((0, False), (0, True), (2, False), (2, True))
 VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
     "flips": _FLIPS,
@@ -18,9 +19,20 @@ VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
 """Quarter turns, then mirror or not: `flips` keeps height and width, `d4` are all eight symmetries of a square."""
 
 
+def scale_factor(gsd: float | None, learned: float | None) -> float | None:
+    """By how much pictures of `gsd` metres per pixel are scaled for a network that learned at `learned`.
+
+    Returns:
+        None where one of them is unknown, or where they differ by a tenth or less, which no roof minds.
+    """
+    if not gsd or not learned or abs(gsd / learned - 1) <= _ALIKE:
+        return None
+    return gsd / learned
+
+
 def asked(forward: Forward, *, factor: float | None, views: str | None) -> Forward:
     """The network asked as a prediction wants it: see `rescaled` for `factor`, `averaged` for `views`."""
-    scaled = forward if factor in (None, 1) else rescaled(forward, float(factor or 1))
+    scaled = rescaled(forward, factor) if factor else forward
     return averaged(scaled, views) if views else scaled
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.errors import ConfigError
-from rooftop.inference.answers import VIEWS
-from rooftop.inference.scene import Tiling
+from rooftop.inference.answers import VIEWS, asked, scale_factor
+from rooftop.inference.predictor import Predictor
+from rooftop.inference.scene import Forward, Tiling
 from rooftop.polygons.roofs import Shaping
 from rooftop.polygons.spool import Spool
 
@@ -25,8 +26,10 @@ class Job:
         threshold: probability from which on a pixel is roof.
         shaping: how probabilities become polygons.
         tiling: how scenes are cut.
-        views: test-time augmentation, "flips" or "d4"; None = each window is looked at once.
+        views: test-time augmentation, "flips" or "d4"; None = each window is looked at once; "auto" = flips for
+            pictures, none for scenes, which would take four times as long.
         gsd: metres per pixel of the sources; None = as their place on the map says.
+        rescale: scale what the network sees to the metres per pixel that it learned at.
         bands: of scenes; None = red, green and blue as the file marks them.
         probability: write it as GeoTIFF.
         unfinished: folder where a stopped prediction waits to be gone on with.
@@ -40,6 +43,7 @@ class Job:
     tiling: Tiling
     views: str | None
     gsd: float | None
+    rescale: bool
     bands: tuple[int, ...] | None
     probability: bool
     unfinished: Path
@@ -50,14 +54,21 @@ class Job:
             raise ConfigError(f"overlap={overlap} must lie between 0 and half of window={window}.")
         if min(window, self.tiling.batch) < 1:
             raise ConfigError(f"window={window} and batch={self.tiling.batch} must be 1 or more.")
-        if self.views not in (None, *VIEWS):
-            raise ConfigError(f"tta={self.views}: choose {', '.join(VIEWS)} or null.")
+        if self.views not in (None, "auto", *VIEWS):
+            raise ConfigError(f"tta={self.views}: choose auto, {', '.join(VIEWS)} or null.")
         if self.gsd is not None and not self.gsd > 0:
             raise ConfigError(f"gsd={self.gsd} must be metres per pixel, above 0.")
 
-    def factor(self, learned: float | None) -> float | None:
-        """By how much pictures are scaled for a run that learned at so many metres per pixel; None = not at all."""
-        return self.gsd / learned if self.gsd and learned else None
+    def asked(self, predictor: Predictor, *, scene: bool, gsd: float | None) -> Forward:
+        """The network asked as this job wants it, for sources of `gsd` metres per pixel."""
+        auto = None if scene else "flips"
+        return asked(
+            predictor.forward, factor=self.factor(predictor, gsd), views=auto if self.views == "auto" else self.views
+        )
+
+    def factor(self, predictor: Predictor, gsd: float | None) -> float | None:
+        """By how much sources of `gsd` metres per pixel are scaled; None = not at all."""
+        return scale_factor(gsd, predictor.run.card.gsd) if self.rescale else None
 
     def path(self, kind: str, stem: str) -> Path:
         """`roofs.geojson` for the one source, `roofs/<stem>.geojson` for one of several; masks always by stem."""

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.inference.answers import asked
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sources import Source
@@ -27,7 +26,7 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
         DataError: the picture cannot be read.
     """
     picture = read_picture(Path(source.path))
-    forward = asked(predictor.forward, factor=job.factor(predictor.run.card.gsd), views=job.views)
+    forward = job.asked(predictor, scene=False, gsd=job.gsd)
     values = stored(forward(picture[None])[0], np.ones(picture.shape[:2], bool))
     mask = at_least(values, job.threshold).max(axis=0)
     ground = Ground(None, job.gsd or predictor.run.card.gsd)

@@ -23,6 +23,7 @@ from rooftop.raster.windows import Window, spans
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 (B, H, W, C) to float32 (B, K, H, W) in [0, 1]."""
 T = TypeVar("T")
+_LARGEST = 4096  # pixels, side of a window of a scene that is scaled down
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class Tiling:
     window: int
     overlap: int
     batch: int
+
+    def scaled(self, factor: float) -> "Tiling":
+        """The same ground in pixels that are smaller by `factor`: scaled back, windows are as large as before.
+
+        They do not grow beyond a size that fits into memory several times.
+        """
+        window = min(round(self.window * factor), max(self.window, _LARGEST))
+        return Tiling(window, min(round(self.overlap * factor), window // 2), self.batch)
 
 
 @dataclass(frozen=True)

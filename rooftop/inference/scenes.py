@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.inference.answers import asked
+from rooftop.inference.answers import scale_factor
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
@@ -33,7 +33,6 @@ from rooftop.raster.windows import Window
 
 log = logging.getLogger(__name__)
 _PREVIEW = 3000  # pixels, longest side of the pictures under overlay and map
-_ALIKE = 0.1  # share by which ground sampling distances may differ without a word
 
 
 def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
@@ -45,13 +44,15 @@ def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
     with open_scene(source.path, bands=job.bands) as scene:
         ground = Ground(scene.georeference, job.gsd or _gsd(scene))
         job = _fitting(predictor, ground, job)
+        factor = job.factor(predictor, ground.gsd)
         key = _key(source, predictor, job)
         waiting = job.unfinished / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
         canvas = Canvas(waiting, (len(job.categories), scene.height, scene.width), key)
-        forward = asked(predictor.forward, factor=job.factor(predictor.run.card.gsd), views=job.views)
+        forward = job.asked(predictor, scene=True, gsd=ground.gsd)
         speed = _predict(scene, forward, canvas, name=source.stem, job=job)
         done = _write(scene, canvas, source, ground=ground, job=job)
     canvas.remove()
+    done.row["scaled_by"] = round(factor, 3) if factor else None
     done.row.update({"megapixels_per_second": speed, "peak_memory_mb": _peak()})
     return done
 
@@ -114,17 +115,25 @@ def _row(source: Source, scene: Scene, *, ground: Ground, pixels: tuple[int, int
 
 def _fitting(predictor: Predictor, ground: Ground, job: Job) -> Job:
     """The job as the run allows it; says what a person should know of it."""
-    learned, size = predictor.run.card.gsd, predictor.preparation.size
-    if learned and ground.gsd and not job.gsd and abs(ground.gsd / learned - 1) > _ALIKE:
-        factor = max(ground.gsd / learned, learned / ground.gsd)
-        log.warning(
-            "the scene has %.2f m a pixel, the run learned at %.2f m: roofs look %.1f times %s; gsd=%.3g scales it",
-            *(ground.gsd, learned, factor, "smaller" if ground.gsd > learned else "larger", ground.gsd),
-        )
-    if size is None:
+    card, size = predictor.run.card, predictor.preparation.size
+    factor = scale_factor(ground.gsd, card.gsd)
+    if size is not None:
+        log.warning("the run resizes what it sees to %d x %d px: windows get that size", *size)
+        tiling = Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch)
+        return replace(job, tiling=tiling, rescale=False)
+    if factor is None or ground.gsd is None:
         return job
-    log.warning("the run resizes what it sees to %d x %d px: windows get that size", *size)
-    return replace(job, tiling=Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch))
+    known = "the scene has %.2f m a pixel, the run learned at %.2f m: "
+    if job.rescale:
+        log.info(known + "scaled by %.2f; rescale=false leaves it as it is", ground.gsd, card.gsd, factor)
+        return replace(job, tiling=job.tiling.scaled(1 / factor))
+    if card.gsd_range is None or not card.gsd_range[0] <= ground.gsd <= card.gsd_range[1]:
+        log.warning(known + "roofs look %.1f times %s", ground.gsd, card.gsd, *_smaller(factor))
+    return job
+
+
+def _smaller(factor: float) -> tuple[float, str]:
+    return (factor, "smaller") if factor > 1 else (1 / factor, "larger")
 
 
 def _gsd(scene: Scene) -> float | None:
@@ -142,6 +151,7 @@ def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:
         "tiling": asdict(job.tiling),
         "views": job.views,
         "gsd": job.gsd,
+        "rescale": job.rescale,
         "bands": job.bands and list(job.bands),
     }
 

@@ -4,7 +4,7 @@ from rooftop.errors import ConfigError
 from rooftop.evaluation import Choice, of_files, of_runs
 from rooftop.polygons.roofs import Shaping
 
-CHOICE = Choice("test", None, Shaping(None, 0.0, None, 0.0, 0.0, 0.0), "cpu")
+CHOICE = Choice("test", None, Shaping(None, 0.0, None, 0.0, 0.0, 0.0), "cpu", views=None, rescale=True)
 
 
 def test_results_files_are_named_by_as_little_as_tells_them_apart(poor, perfect, split):

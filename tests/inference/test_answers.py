@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.inference.answers import asked, averaged, rescaled
+from rooftop.inference.answers import asked, averaged, rescaled, scale_factor
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 24, 40, 3), dtype=np.uint8)
 
@@ -46,6 +46,13 @@ def test_rescaled_keeps_places(per_pixel):
 
 def test_asked_without_wishes_is_the_network_itself(per_pixel):
     assert asked(per_pixel, factor=None, views=None) is per_pixel
-    assert asked(per_pixel, factor=1.0, views=None) is per_pixel
     both = asked(per_pixel, factor=0.5, views="flips")(PICTURES)
     assert np.allclose(both, averaged(rescaled(per_pixel, 0.5), "flips")(PICTURES))
+
+
+@pytest.mark.parametrize(
+    ("gsd", "learned", "factor"),
+    [(0.5, 0.25, 2.0), (0.07, 0.28, 0.25), (0.32, 0.3, None), (None, 0.3, None), (0.3, None, None)],
+)
+def test_pictures_are_scaled_only_where_both_distances_are_known_and_differ(gsd, learned, factor):
+    assert scale_factor(gsd, learned) == pytest.approx(factor)
