@@ -13,7 +13,7 @@ from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
-from rooftop.inference.answers import VIEWS, asked, scale_factor
+from rooftop.inference.answers import VIEWS, asked, scale_factor, windowed
 from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
 
@@ -99,7 +99,7 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
     record |= {"tta": choice.views, "scaled_by": factor, "polygons": asdict(choice.shaping)}
     predictor = Predictor(run, device=choice.device)
-    forward = asked(predictor.forward, factor=factor, views=choice.views)
+    forward = asked(windowed(predictor.forward), factor=factor, views=choice.views)
     return Subject(name, RunCases(predictor, dataset, cut, forward=forward), record)
 
 

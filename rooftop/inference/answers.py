@@ -1,4 +1,4 @@
-"""Other ways to ask the same network: several views of a picture averaged, or a picture at another scale."""
+"""Other ways to ask the same network: several views averaged, a picture at another scale, or window by window."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from rooftop.inference.blend import Blender
 from rooftop.inference.scene import Forward
+from rooftop.raster.windows import Span, Window, spans
 
 Array = NDArray[np.generic]
 _ALIKE = 0.1  # share by which ground sampling distances may differ
@@ -62,6 +64,42 @@ def rescaled(forward: Forward, factor: float) -> Forward:
         return np.asarray(_resized(torch.from_numpy(answer), (height, width)).numpy(), dtype=np.float32)
 
     return ask
+
+
+def windowed(forward: Forward, *, window: int = 1024, overlap: int = 96, whole: int = 2048 * 2048) -> Forward:
+    """Pictures of more than `whole` pixels are answered window by window, blended as a scene is.
+
+    Args:
+        forward: its memory grows with the picture.
+        window: side of a window in pixels.
+        overlap: of neighbouring windows in pixels.
+        whole: pixels that may be looked at in one pass.
+    """
+
+    def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        height, width = pictures.shape[1:3]
+        if height * width <= whole:
+            return forward(pictures)
+        rows, columns = spans(height, window, overlap), spans(width, window, overlap)
+        return np.stack([_blended(forward, picture, rows, columns) for picture in pictures])
+
+    return ask
+
+
+def _blended(
+    forward: Forward, picture: NDArray[np.uint8], rows: list[Span], columns: list[Span]
+) -> NDArray[np.float32]:
+    blender, answer = None, np.zeros((0, *picture.shape[:2]), np.float32)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            seen = Window(column.start, row.start, len(column.weights), len(row.weights))
+            probability = forward(picture[seen.slices][None])[0]
+            if blender is None:
+                blender = Blender(rows, columns, len(probability))
+                answer = np.zeros((len(probability), *picture.shape[:2]), np.float32)
+            down, across = blender.final(i, j).slices
+            answer[:, down, across] = blender.add(i, j, probability)
+    return answer
 
 
 def _answers(

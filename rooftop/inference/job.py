@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.errors import ConfigError
-from rooftop.inference.answers import VIEWS, asked, scale_factor
+from rooftop.inference.answers import VIEWS, asked, scale_factor, windowed
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.scene import Forward, Tiling
 from rooftop.polygons.roofs import Shaping
@@ -62,9 +62,8 @@ class Job:
     def asked(self, predictor: Predictor, *, scene: bool, gsd: float | None) -> Forward:
         """The network asked as this job wants it, for sources of `gsd` metres per pixel."""
         auto = None if scene else "flips"
-        return asked(
-            predictor.forward, factor=self.factor(predictor, gsd), views=auto if self.views == "auto" else self.views
-        )
+        forward = predictor.forward if scene else windowed(predictor.forward)
+        return asked(forward, factor=self.factor(predictor, gsd), views=auto if self.views == "auto" else self.views)
 
     def factor(self, predictor: Predictor, gsd: float | None) -> float | None:
         """By how much sources of `gsd` metres per pixel are scaled; None = not at all."""

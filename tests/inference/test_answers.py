@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.inference.answers import asked, averaged, rescaled, scale_factor
+from rooftop.inference.answers import asked, averaged, rescaled, scale_factor, windowed
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 24, 40, 3), dtype=np.uint8)
 
@@ -56,3 +56,17 @@ def test_asked_without_wishes_is_the_network_itself(per_pixel):
 )
 def test_pictures_are_scaled_only_where_both_distances_are_known_and_differ(gsd, learned, factor):
     assert scale_factor(gsd, learned) == pytest.approx(factor)
+
+
+def test_large_pictures_are_answered_window_by_window_and_seamless(per_pixel):
+    shown = []
+
+    def noted(pictures):
+        shown.append(pictures.shape[1:3])
+        return per_pixel(pictures)
+
+    by_window = windowed(noted, window=16, overlap=4, whole=24 * 40 - 1)(PICTURES)
+    assert np.array_equal(by_window, per_pixel(PICTURES))
+    assert {*shown} == {(16, 16)}
+    windowed(noted, window=16, overlap=4, whole=24 * 40)(PICTURES)
+    assert shown[-1] == (24, 40)
