@@ -117,11 +117,11 @@ class Network:
         )
         self.device = torch.device(device)
         self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
-        self.prepare = Preparation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)).normalise
+        self.prepare = Preparation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
     def batch(self, pictures: np.ndarray) -> torch.Tensor:
         """uint8 (B, H, W, 3) to the network's input."""
-        images = torch.stack([self.prepare(picture) for picture in pictures])
+        images = torch.cat([self.prepare.normalise_batch(torch.from_numpy(picture[None])) for picture in pictures])
         return images.to(self.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()

@@ -95,10 +95,8 @@ class RooftopTask(LightningModule):
 
     def logits(self, batch: Batch) -> Tensor:
         """Logits in the size of the truth, which for evaluation is that of the picture on disk."""
-        image = batch["image"]
-        if self.network_is_channels_last:
-            image = image.contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self(image)
+        layout = torch.channels_last if self.network_is_channels_last else torch.contiguous_format
+        logits: Tensor = self(batch["image"].contiguous(memory_format=layout))
         size = batch["mask"].shape[-2:]
         if logits.shape[-2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

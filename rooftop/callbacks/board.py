@@ -32,8 +32,8 @@ class Board(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the graph, once."""
         if self.graph and trainer.current_epoch == 0:
-            sample = _data(trainer).dataset("train")[0]
-            image = sample["image"][None].to(pl_module.device)
+            dataset = _data(trainer).dataset("train")
+            image = dataset.normalised(dataset[0]).to(pl_module.device)
             for writer in _writers(trainer):
                 _add_graph(writer, pl_module, image)
 

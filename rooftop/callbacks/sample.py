@@ -26,8 +26,8 @@ def show(task: LightningModule, dataset: RoofDataset, count: int) -> Iterator[Sh
     """Yield `count` pictures spread evenly over the split, with the present prediction."""
     for i in np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)):
         sample = dataset[int(i)]
-        truth = sample["mask"].amax(0).numpy()
-        logits = task(sample["image"][None].to(task.device)).float()
+        truth = sample["mask"].max(axis=0)
+        logits = task(dataset.normalised(sample).to(task.device)).float()
         logits = F.interpolate(logits, size=truth.shape, mode="bilinear", align_corners=False)
         probability = logits.sigmoid()[0].amax(0).cpu().numpy()
         picture = dataset.source.picture(int(dataset.picks[i]))

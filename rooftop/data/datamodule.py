@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from rooftop.data.augment import Augment, one_thread
-from rooftop.data.dataset import RoofDataset, collate
+from rooftop.data.dataset import Batch, RoofDataset, collate
 from rooftop.data.mix import MixedSource
 from rooftop.data.places import open_split, read_places
 from rooftop.data.prepare import Preparation
@@ -110,6 +111,10 @@ class RoofDataModule(LightningDataModule):
             dataset, EvaluationBatches(dataset.sizes, self.config["batch_size"], rank=rank, ranks=ranks)
         )
 
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Normalise where the batch now is: pictures uint8 (B, H, W, C) become image float32 (B, C, H, W)."""
+        return {"image": self.preparation.normalise_batch(batch["picture"]), **batch}
+
     def _gsds(self, source: Source) -> NDArray[np.float64] | None:
         """Metres per pixel of each picture, if they are needed."""
         if isinstance(source, MixedSource):
@@ -128,7 +133,7 @@ class RoofDataModule(LightningDataModule):
         return DataLoader(
             dataset,
             batch_sampler=batches,
-            collate_fn=collate,
+            collate_fn=partial(collate, fill=self.preparation.middle),
             num_workers=workers,
             worker_init_fn=one_thread,
             persistent_workers=workers > 0,

@@ -1,22 +1,25 @@
-"""Pictures of one split as tensors."""
+"""Pictures of one split with their truth, and how they become batches.
+
+Pictures stay bytes until they are on the device, a quarter of what floats weigh: that is where they are normalised.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from rooftop.data.augment import Augment
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import Key
-from rooftop.data.sources import Source
+from rooftop.data.sources import Source, Truth
 from rooftop.data.window import Window
 
 Sample = dict[str, Any]
+Batch = dict[str, Tensor]
 
 
 class RoofDataset(Dataset[Sample]):
@@ -65,7 +68,7 @@ class RoofDataset(Dataset[Sample]):
         """Return a sample.
 
         Returns:
-            image float32 (C, H, W), mask uint8 (K, H, W), valid bool (H, W), index int.
+            picture uint8 (H, W, C), mask uint8 (K, H, W), valid bool (H, W), index int; arrays, perhaps views.
         """
         key = key if isinstance(key, Key) else Key(key)
         at = int(self.picks[key.picture])
@@ -75,28 +78,52 @@ class RoofDataset(Dataset[Sample]):
             picture, mask, valid = self.window(picture, mask, valid, gsd=float(self.gsds[at]), draw=draw)
         picture = self.preparation.resize(picture)
         if self.augment is not None and key.epoch is not None:
-            mask = np.stack([self.preparation.resize(channel, nearest=True) for channel in mask])
-            valid = self.preparation.resize(valid.astype(np.uint8), nearest=True).astype(bool)
+            mask, valid = self._resized(mask, valid)
             picture, mask, valid = self.augment(picture, mask, valid, draw=(key.epoch, key.draw))
-        return {
-            "image": self.preparation.normalise(picture),
-            "mask": torch.from_numpy(np.ascontiguousarray(mask)),
-            "valid": torch.from_numpy(np.ascontiguousarray(valid)) & key.counts,
-            "index": key.picture,
-        }
+        valid = valid if key.counts else np.zeros_like(valid)
+        return {"picture": picture, "mask": mask, "valid": valid, "index": key.picture}
+
+    def _resized(self, mask: NDArray[np.uint8], valid: NDArray[np.bool_]) -> Truth:
+        """Truth in the size that pictures are resized to."""
+        if self.preparation.size in (None, valid.shape):
+            return mask, valid
+        resized = np.stack([self.preparation.resize(channel, nearest=True) for channel in mask])
+        return resized, self.preparation.resize(valid.astype(np.uint8), nearest=True).astype(bool)
+
+    def normalised(self, sample: Sample) -> Tensor:
+        """The picture of a sample as the network sees it, float32 (1, C, H, W)."""
+        return self.preparation.normalise_batch(torch.from_numpy(sample["picture"].copy())[None])
 
 
-def collate(samples: Sequence[Sample]) -> Sample:
-    """Stack samples; smaller ones are filled up at right and bottom with zeros that are not valid."""
-    batch: Sample = {"index": torch.tensor([sample["index"] for sample in samples])}
-    for name in ("image", "mask", "valid"):
-        tensors = [sample[name] for sample in samples]
-        height = max(tensor.shape[-2] for tensor in tensors)
-        width = max(tensor.shape[-1] for tensor in tensors)
-        batch[name] = torch.stack([_fill(tensor, height, width) for tensor in tensors])
+def collate(samples: Sequence[Sample], fill: NDArray[np.uint8]) -> Batch:
+    """Copy samples into one batch.
+
+    Args:
+        samples: of `RoofDataset`.
+        fill: uint8 (C,), what smaller pictures are filled up with at right and bottom; that is not valid.
+
+    Returns:
+        picture uint8 (B, H, W, C), mask uint8 (B, K, H, W), valid bool (B, H, W), index int64 (B,).
+    """
+    fills = {"picture": fill, "mask": 0, "valid": False}
+    batch = {name: _joined([sample[name] for sample in samples], value) for name, value in fills.items()}
+    return batch | {"index": torch.tensor([sample["index"] for sample in samples])}
+
+
+def _joined(arrays: Sequence[NDArray[Any]], fill: Any) -> Tensor:
+    """Arrays of equal rank, one after the other; `fill` fills up the smaller ones."""
+    shape = tuple(np.max([array.shape for array in arrays], axis=0).tolist())
+    batch = _room((len(arrays), *shape), torch.bool if arrays[0].dtype == bool else torch.uint8)
+    for place, array in zip(batch.numpy(), arrays, strict=True):
+        if array.shape != shape:
+            place[...] = fill
+        place[tuple(map(slice, array.shape))] = array
     return batch
 
 
-def _fill(tensor: Tensor, height: int, width: int) -> Tensor:
-    below, right = height - tensor.shape[-2], width - tensor.shape[-1]
-    return F.pad(tensor, (0, right, 0, below)) if below or right else tensor
+def _room(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """An empty tensor; in a loader process in memory that the main process maps, so that it is not copied once more."""
+    tensor = torch.empty(shape, dtype=dtype)
+    if get_worker_info() is not None:
+        tensor.share_memory_()  # type: ignore[no-untyped-call]
+    return tensor

@@ -43,25 +43,21 @@ class Preparation:
         bands = [Image.fromarray(np.ascontiguousarray(band)) for band in np.moveaxis(pixels, -1, 0)]
         return np.stack([np.asarray(band.resize((width, height), method)) for band in bands], axis=-1)
 
-    def normalise(self, pixels: Array) -> Tensor:
-        """uint8 (H, W, C) -> float32 (C, H, W)."""
-        image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 0))).float()
-        mean = torch.tensor(self.mean).view(-1, 1, 1) * 255
-        std = torch.tensor(self.std).view(-1, 1, 1) * 255
-        return image.sub_(mean).div_(std)
+    @property
+    def middle(self) -> Array:
+        """The picture value uint8 (C,) that comes nearest to 0 once it is normalised."""
+        middle: Array = np.clip(np.round(np.multiply(self.mean, 255)), 0, 255).astype(np.uint8)
+        return middle
 
     def normalise_batch(self, pixels: Tensor) -> Tensor:
-        """uint8 (B, H, W, C) on any device -> float32 (B, C, H, W) there, channels last; equals `normalise`.
-
-        Bytes travel to the device, a quarter of what floats would weigh.
-        """
+        """uint8 (B, H, W, C) on any device -> float32 (B, C, H, W) there, channels last."""
         image = pixels.permute(0, 3, 1, 2).float()
         mean = torch.tensor(self.mean, device=image.device).view(-1, 1, 1) * 255
         std = torch.tensor(self.std, device=image.device).view(-1, 1, 1) * 255
         return image.sub_(mean).div_(std)
 
     def restore(self, image: Tensor) -> Array:
-        """float32 (C, H, W) -> uint8 (H, W, C): the inverse of `normalise`, for pictures of batches."""
+        """float32 (C, H, W) -> uint8 (H, W, C): the inverse of `normalise_batch`, for pictures of batches."""
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         pixels = (image.float().cpu() * std + mean).clamp(0, 1).mul(255).round().byte()
         restored: Array = np.moveaxis(pixels.numpy(), 0, -1).copy()

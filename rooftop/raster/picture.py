@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from rooftop.errors import DataError
 from rooftop.files import whole
+from rooftop.raster.jpeg import decode_jpeg
 from rooftop.raster.png import encode_mask
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
@@ -50,8 +51,21 @@ def read_picture(path: Path) -> Picture:
     Raises:
         DataError: missing, no picture, truncated, or larger than `MAX_PIXELS`.
     """
+    pixels = _read_jpeg(path)
+    if pixels is not None:
+        return pixels
     with _opened(path) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def _read_jpeg(path: Path) -> Picture | None:
+    """What the fast decoder can read; None leaves it to the one that tells what is wrong."""
+    try:
+        if path.suffix.lower() not in (".jpg", ".jpeg") or path.stat().st_size > MAX_PIXELS:
+            return None
+        return decode_jpeg(path.read_bytes(), most=MAX_PIXELS)
+    except (OSError, ValueError):
+        return None
 
 
 def read_mask(path: Path) -> Mask:

@@ -50,11 +50,26 @@ def edit(root, change, split="train"):
 
 def test_samples_have_the_agreed_form(tiny):
     sample = RoofDataModule(config(tiny)).dataset("test")[0]
-    assert (sample["image"].dtype, tuple(sample["image"].shape)) == (torch.float32, (3, 48, 80))
-    assert (sample["mask"].dtype, tuple(sample["mask"].shape)) == (torch.uint8, (1, 48, 80))
-    assert (sample["valid"].dtype, tuple(sample["valid"].shape)) == (torch.bool, (48, 80))
-    bright = sample["image"].mean(0) > 1.5
-    assert (bright == sample["mask"][0].bool()).float().mean() > 0.99
+    assert (sample["picture"].dtype, sample["picture"].shape) == (np.uint8, (48, 80, 3))
+    assert (sample["mask"].dtype, sample["mask"].shape) == (np.uint8, (1, 48, 80))
+    assert (sample["valid"].dtype, sample["valid"].shape) == (bool, (48, 80))
+    bright = sample["picture"].mean(-1) > 178
+    assert (bright == sample["mask"][0]).mean() > 0.99
+
+
+def test_batches_travel_as_bytes_and_are_normalised_on_arrival(tiny):
+    data = RoofDataModule(config(tiny))
+    batch = next(iter(data.val_dataloader()))
+    assert {name: tensor.dtype for name, tensor in batch.items()} == {
+        "picture": torch.uint8,
+        "mask": torch.uint8,
+        "valid": torch.bool,
+        "index": torch.int64,
+    }
+    image = data.on_after_batch_transfer(batch, 0)["image"]
+    assert (image.dtype, image.shape) == (torch.float32, (2, 3, 48, 80))
+    dataset = data.dataset("val")
+    assert torch.equal(image[:1], dataset.normalised(dataset[int(batch["index"][0])]))
 
 
 def test_train_and_val_share_no_picture_and_test_counts_all(tiny):
@@ -71,8 +86,8 @@ def test_masks_on_disk_give_the_same_tensors(tiny, tmp_path, run_script):
     drawn, stored = RoofDataModule(config(tiny)), RoofDataModule(config(tiny, masks=str(tmp_path / "masks")))
     for split in ("train", "val", "test"):
         for i in range(len(drawn.dataset(split))):
-            for name in ("image", "mask", "valid"):
-                assert torch.equal(drawn.dataset(split)[i][name], stored.dataset(split)[i][name])
+            for name in ("picture", "mask", "valid"):
+                np.testing.assert_array_equal(drawn.dataset(split)[i][name], stored.dataset(split)[i][name])
 
 
 def test_crowd_is_not_valid_and_pictures_without_annotation_count_as_empty(tiny):
@@ -103,22 +118,24 @@ def test_a_key_that_does_not_count_is_invalid_throughout(tiny):
 def test_training_resizes_both_and_evaluation_only_the_picture(tiny):
     data = RoofDataModule(config(tiny, size=[32, 64]))
     trained, evaluated = data.dataset("train")[Key(0, 0)], data.dataset("test")[0]
-    assert trained["image"].shape[1:] == trained["mask"].shape[1:] == (32, 64)
-    assert evaluated["image"].shape[1:] == (32, 64)
+    assert trained["picture"].shape[:2] == trained["mask"].shape[1:] == (32, 64)
+    assert evaluated["picture"].shape[:2] == (32, 64)
     assert evaluated["mask"].shape[1:] == (48, 80)
 
 
 def test_collate_fills_smaller_pictures_with_what_does_not_count():
     def sample(height, width):
         return {
-            "image": torch.ones(3, height, width),
-            "mask": torch.ones(1, height, width, dtype=torch.uint8),
-            "valid": torch.ones(height, width, dtype=torch.bool),
+            "picture": np.ones((height, width, 3), np.uint8),
+            "mask": np.ones((1, height, width), np.uint8),
+            "valid": np.ones((height, width), bool),
             "index": 0,
         }
 
-    batch = collate([sample(48, 80), sample(32, 90)])
-    assert batch["image"].shape == (2, 3, 48, 90)
+    batch = collate([sample(48, 80), sample(32, 90)], np.array([7, 8, 9], np.uint8))
+    assert batch["picture"].shape == (2, 48, 90, 3)
+    assert batch["picture"][1, 47, 89].tolist() == batch["picture"][0, 0, 89].tolist() == [7, 8, 9]
+    assert batch["picture"][1, 31, 89].tolist() == [1, 1, 1]
     assert batch["valid"][0, :, 80:].sum() == 0
     assert batch["valid"][1, 32:].sum() == 0
     assert int(batch["valid"].sum()) == 48 * 80 + 32 * 90
@@ -129,7 +146,7 @@ def test_workers_do_not_change_a_batch(tiny):
     alone = RoofDataModule(config(tiny), operations=flips, seed=3)
     helped = RoofDataModule(config(tiny, workers=2), operations=flips, seed=3)
     for one, other in zip(alone.train_dataloader(), helped.train_dataloader(), strict=True):
-        assert torch.equal(one["image"], other["image"])
+        assert torch.equal(one["picture"], other["picture"])
         assert torch.equal(one["mask"], other["mask"])
 
 
@@ -221,5 +238,5 @@ def test_several_categories_give_one_channel_each(tiny):
     assert data.categories == ("building", "shed")
     masks = {name: data.dataset(s)[i]["mask"] for s in ("train", "val") for i, name in enumerate(data.dataset(s).names)}
     assert masks["18_0_0.png"].shape == (2, 48, 80)
-    assert masks["18_0_0.png"].flatten(1).any(1).tolist() == [True, True]
-    assert masks["18_0_1.png"].flatten(1).any(1).tolist() == [True, False]
+    assert masks["18_0_0.png"].any(axis=(1, 2)).tolist() == [True, True]
+    assert masks["18_0_1.png"].any(axis=(1, 2)).tolist() == [True, False]

@@ -9,7 +9,7 @@ MEAN, STD = (0.4, 0.5, 0.3), (0.2, 0.1, 0.25)
 def test_normalise_and_restore_are_inverse():
     picture = np.random.default_rng(0).integers(0, 256, (48, 80, 3)).astype(np.uint8)
     preparation = Preparation(MEAN, STD)
-    image = preparation.normalise(picture)
+    image = preparation.normalise_batch(torch.from_numpy(picture[None]))[0]
     assert image.dtype == torch.float32
     assert tuple(image.shape) == (3, 48, 80)
     np.testing.assert_allclose(image[1, 3, 7], (picture[3, 7, 1] / 255 - 0.5) / 0.1, rtol=1e-5)
@@ -17,10 +17,16 @@ def test_normalise_and_restore_are_inverse():
 
 
 def test_a_batch_is_normalised_like_its_pictures():
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 48, 80, 3)).astype(np.uint8)
+    pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 48, 80, 3)).astype(np.uint8))
     preparation = Preparation(MEAN, STD)
-    together = preparation.normalise_batch(torch.from_numpy(pictures))
-    assert torch.equal(together, torch.stack([preparation.normalise(picture) for picture in pictures]))
+    together = preparation.normalise_batch(pictures)
+    assert torch.equal(together, torch.cat([preparation.normalise_batch(picture[None]) for picture in pictures]))
+
+
+def test_the_middle_is_nearly_nothing_once_normalised():
+    preparation = Preparation(MEAN, STD)
+    middle = torch.from_numpy(np.broadcast_to(preparation.middle, (1, 4, 6, 3)).copy())
+    assert preparation.normalise_batch(middle).abs().max() < 0.02
 
 
 def test_resize_is_height_then_width_and_masks_stay_0_and_1():

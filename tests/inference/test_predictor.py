@@ -18,7 +18,7 @@ def test_predicting_from_the_run_folder_equals_validation_logits(trained, tiny):
     dataset = data.dataset("val")
     for i in range(len(dataset)):
         with torch.no_grad():
-            logits = run.network(dataset[i]["image"][None])
+            logits = run.network(dataset.normalised(dataset[i]))
         probability = predictor.probability(dataset.source.picture(int(dataset.picks[i])))
         np.testing.assert_allclose(probability, logits.sigmoid()[0].numpy(), atol=1e-5)  # batch norm is folded
 
