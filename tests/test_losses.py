@@ -1,11 +1,37 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from rooftop.losses import BCE, Dice, Focal, GapBCE, WeightedSum, bce, dice, focal, gap_bce
+from rooftop.losses import (
+    BCE,
+    Dice,
+    DistanceBCE,
+    Focal,
+    GapBCE,
+    Lovasz,
+    Tversky,
+    WeightedSum,
+    bce,
+    dice,
+    distance_bce,
+    distance_weights,
+    focal,
+    gap_bce,
+    lovasz,
+    tversky,
+)
 
-LOSSES = [BCE(), Dice(), Focal(gamma=2.0, alpha=0.5), GapBCE(reach=3, weight=2.0)]
+LOSSES = [
+    BCE(),
+    Dice(),
+    DistanceBCE(w0=10.0, sigma=2.0, size=3.0),
+    Focal(gamma=2.0, alpha=0.5),
+    GapBCE(reach=3, weight=2.0),
+    Lovasz(),
+    Tversky(false_roof=0.3, missed_roof=0.7),
+]
 
 
 def example():
@@ -90,3 +116,72 @@ def test_gaps_weigh_more():
     assert heavier.item() == pytest.approx(plain.item() * (1 + 4 * 7 / (9 * 13)), rel=1e-5)
     assert gap_bce(logits, mask, valid, reach=3, weight=0.0).item() == pytest.approx(plain.item())
     assert gap_bce(logits, torch.ones_like(mask), valid, reach=3, weight=4.0).item() == pytest.approx(plain.item())
+
+
+def test_tversky_by_hand():
+    logits = torch.tensor([[[[0.0, math.log(3)]]]])  # overlap 1/2, false roof 3/4, missed roof 1/2
+    mask, valid = torch.tensor([[[[1, 0]]]]), torch.ones(1, 1, 2, dtype=torch.bool)
+    value = tversky(logits, mask, valid, false_roof=0.3, missed_roof=0.7, smooth=1.0)
+    assert value.item() == pytest.approx(1 - (0.5 + 1) / (0.5 + 0.3 * 0.75 + 0.7 * 0.5 + 1))
+
+
+def test_tversky_of_equal_weights_is_dice():
+    logits, mask, valid = example()
+    valid[1, 2:] = False
+    half = tversky(logits, mask, valid, false_roof=0.5, missed_roof=0.5, smooth=0.5)
+    torch.testing.assert_close(half, dice(logits, mask, valid, smooth=1.0))
+
+
+def test_lovasz_by_hand():
+    # errors, the worst first: ground 1 + 2 = 3, roof 1 + 1 = 2, roof 1 - 0.5 = 0.5, ground 1 - 3 < 0
+    logits = torch.tensor([[[[-1.0, 2.0, 0.5, -3.0]]]])
+    mask, valid = torch.tensor([[[[1, 0, 1, 0]]]]), torch.ones(1, 1, 4, dtype=torch.bool)
+    # 1 - IoU with these wrong: 1 - 2/3, 1 - 1/3, 1 - 0/3; each step times its error
+    assert lovasz(logits, mask, valid).item() == pytest.approx(3 * 1 / 3 + 2 * 1 / 3 + 0.5 * 1 / 3)
+
+
+def test_lovasz_of_plain_answers_is_1_minus_iou():
+    torch.manual_seed(1)
+    mask, answer = (torch.rand(2, 1, 5, 7) > 0.5).byte(), torch.rand(2, 1, 5, 7) > 0.5
+    valid = torch.rand(2, 5, 7) > 0.2
+    where = valid.unsqueeze(1)
+    iou = ((answer & (mask > 0)) & where).sum() / ((answer | (mask > 0)) & where).sum()
+    right = answer == (mask > 0)
+    logits = torch.where(right, 1.0, 0.0) * (mask * 2.0 - 1)  # an error of 0 where it is right, of 1 where it is wrong
+    assert lovasz(logits, mask, valid).item() == pytest.approx(1 - iou.item(), abs=1e-6)
+
+
+def test_lovasz_takes_each_category_for_itself():
+    logits, mask, valid = example()
+    both = torch.cat([logits, -logits], dim=1), torch.cat([mask, mask], dim=1)
+    mean = (lovasz(logits, mask, valid) + lovasz(-logits, mask, valid)) / 2
+    torch.testing.assert_close(lovasz(*both, valid), mean)
+
+
+def test_distance_weights_by_hand():
+    mask = np.zeros((7, 12), np.uint8)
+    mask[1:5, 1:4] = mask[1:5, 6:10] = 1  # 3 x 4 and 4 x 4 px, two columns of ground between them
+    weights = distance_weights(mask, w0=10.0, sigma=2.0, size=4.0)
+    for column, (near, far) in {4: (1, 2), 5: (1, 2), 10: (1, 7)}.items():
+        between = 10 * math.exp(-((near + far) ** 2) / 8) if far <= 6 else 0
+        assert weights[2, column] == pytest.approx(1 + between, abs=0.01)
+    assert weights[2, 2] == pytest.approx(4 / math.sqrt(12))
+    assert weights[2, 7] == pytest.approx(1.0)
+    assert np.array_equal(distance_weights(mask, w0=0.0, sigma=2.0, size=0.0), np.ones((7, 12)))
+
+
+def test_one_roof_alone_has_nothing_between():
+    mask = np.zeros((7, 12), np.uint8)
+    mask[1:5, 1:4] = 1
+    assert np.array_equal(distance_weights(mask, w0=10.0, sigma=5.0, size=0.0), np.ones((7, 12)))
+    assert np.array_equal(distance_weights(mask * 0, w0=10.0, sigma=5.0, size=9.0), np.ones((7, 12)))
+
+
+def test_distance_bce_is_bce_times_its_weights():
+    logits, mask, valid = example()
+    plain = distance_bce(logits, mask, valid, w0=0.0, sigma=2.0, size=0.0)
+    torch.testing.assert_close(plain, bce(logits, mask, valid))
+    even = torch.zeros_like(logits)
+    weights = np.mean([distance_weights(plane[0].numpy(), w0=3.0, sigma=2.0, size=4.0) for plane in mask])
+    value = distance_bce(even, mask, valid, w0=3.0, sigma=2.0, size=4.0)
+    assert value.item() == pytest.approx(math.log(2) * weights, rel=1e-5)

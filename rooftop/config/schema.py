@@ -107,6 +107,20 @@ class MakeTilesConfig:
     shares: SharesConfig
 
 
+@dataclass
+class MakeSyntheticConfig:
+    """Keys of `conf/make_synthetic.yaml`."""
+
+    count: int
+    size: int
+    gsd: float
+    seed: int
+    density: float
+    shares: SharesConfig
+    scene: int | None
+    processes: int
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
@@ -114,4 +128,5 @@ SCHEMAS: dict[str, type] = {
     "make_masks": MakeMasksConfig,
     "check_data": CheckDataConfig,
     "make_tiles": MakeTilesConfig,
+    "make_synthetic": MakeSyntheticConfig,
 }

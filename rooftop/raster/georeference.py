@@ -30,6 +30,11 @@ class Georeference:
     affine: Affine
     crs: str
 
+    @classmethod
+    def north_up(cls, code: int, corner: tuple[float, float], gsd: float) -> "Georeference":
+        """A raster with north up: EPSG code of a system in metres, its upper left corner, metres per pixel."""
+        return cls(Affine(gsd, 0, corner[0], 0, -gsd, corner[1]), CRS.from_epsg(code).to_wkt())
+
     @cached_property
     def _to_lonlat(self) -> Transformer:
         return Transformer.from_crs(CRS.from_wkt(self.crs), CRS.from_epsg(4326), always_xy=True)

@@ -93,6 +93,12 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
         Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="PNG")
 
 
+def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int) -> None:
+    """Write uint8 (H, W, 3) as JPEG; quality from 1 to 95."""
+    with whole(path) as part:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="JPEG", quality=quality)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
