@@ -2,6 +2,8 @@
 
 python predict.py source=photo.jpg                          with the weights that ship
 python predict.py source=city.tif run=outputs/train/...     with your own
+python predict.py source=city.tif trainer.devices=4         on four GPUs, which share its windows
+python predict.py -m 'source=glob(city/*.tif)'              a job a file; hydra/launcher=... sends them out
 """
 
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from rooftop.config import run_folder, script
-from rooftop.inference import Job, Predictor, Tiling, find_sources, predict
+from rooftop.inference import Engine, Job, Predictor, Tiling, find_sources, predict, started
 from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
 
@@ -33,7 +35,8 @@ def main(cfg: DictConfig) -> None:
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),
     )
-    predict(Predictor(run, device=cfg.device), sources, job)
+    with started(Engine(**cfg.trainer), job.folder) as ranks:
+        predict(Predictor(run, device=ranks.device), sources, job, ranks)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def memory(side: int, tiling: Tiling) -> None:
         generate(folder / "scene.tif", side, side, noise=False)
         start = time.monotonic()
         with open_scene(str(folder / "scene.tif")) as scene:
-            canvas = Canvas(folder / "canvas", (1, side, side), {})
+            canvas = Canvas(folder / "canvas", (1, side, side), tiling.ends(side))
             predict_scene(scene, stand_in, canvas, tiling=tiling, progress=lambda pixels: None)
             predicted = time.monotonic()
             count = outlines(scene, canvas, folder)
@@ -147,7 +147,7 @@ def speed(side: int, tiling: Tiling, device: str, rounds: int) -> None:
             picture, _ = scene.read(Window(0, 0, width, height))
 
             def ours() -> np.ndarray:
-                canvas = Canvas(Path(name) / f"c{time.monotonic_ns()}", (1, height, width), {})
+                canvas = Canvas(Path(name) / f"c{time.monotonic_ns()}", (1, height, width), tiling.ends(height))
                 predict_scene(scene, network.forward, canvas, tiling=tiling, progress=lambda pixels: None)
                 return canvas.read(Window(0, 0, width, height))[0] * STEP + STEP / 2
 

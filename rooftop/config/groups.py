@@ -68,6 +68,16 @@ class MonitorConfig:
 
 
 @dataclass
+class EngineConfig:
+    """What prediction runs on; those keys of Lightning's Trainer that are not about training."""
+
+    accelerator: str
+    devices: Any
+    num_nodes: int
+    strategy: str
+
+
+@dataclass
 class PolygonsConfig:
     """How probabilities become outlines; see `conf/polygons/square.yaml` for what each key means."""
 

@@ -6,7 +6,7 @@ Groups with `_target_` (model, loss, optimizer, ...) are checked against the sig
 from dataclasses import dataclass
 from typing import Any
 
-from rooftop.config.groups import BootstrapConfig, DataConfig, MonitorConfig, PolygonsConfig, SharesConfig
+from rooftop.config.groups import BootstrapConfig, DataConfig, EngineConfig, MonitorConfig, PolygonsConfig, SharesConfig
 
 
 @dataclass
@@ -61,7 +61,7 @@ class PredictConfig:
     source: str
     run: str
     threshold: float | None
-    device: str
+    trainer: EngineConfig
     polygons: PolygonsConfig
     window: int
     overlap: int

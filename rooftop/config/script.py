@@ -59,7 +59,8 @@ def _one_sentence() -> Iterator[None]:
     except RooftopError as error:
         _leave(error, str(error))
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on or starts again.", file=sys.stderr)
+        if _is_first():
+            print("\nstopped; the same command goes on or starts again.", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -70,9 +71,15 @@ def _one_sentence() -> Iterator[None]:
 def _leave(error: Exception, sentence: str) -> None:
     if os.environ.get(FULL_ERROR) == "1":
         raise error
-    if os.environ.get("LOCAL_RANK", "0") == "0":  # the other processes of a run say the same
+    if _is_first():
         print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)
+
+
+def _is_first() -> bool:
+    """Whether this process is the one that speaks: the other processes of a run would say the same."""
+    named = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return next((rank for rank in named if rank), "0") == "0"
 
 
 def _job(function: Main, name: str, cfg: DictConfig) -> float | None:

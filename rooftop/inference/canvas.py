@@ -1,70 +1,120 @@
 """Probabilities of an unfinished scene, on disk, so that a stopped prediction goes on where it stopped.
 
-One byte a pixel (`rooftop.raster.steps`) and not compressed: a compressed file that somebody kills while it is
-written is lost.
+One file for each row of windows, which appears when the row is finished: any number of processes, on any number of
+machines with a common disk, fill one canvas without a word between them. One byte a pixel (`rooftop.raster.steps`) and
+not compressed, so that windows are stored as they come.
 """
 
 import os
 import shutil
+import uuid
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.files import read_json, whole, write_json
+from rooftop.errors import RooftopError
+from rooftop.files import whole
 from rooftop.raster.windows import Window
 
 
 class Canvas:
-    """Stored values uint8 (K, H, W); opens what an interrupted run of the same `key` left, else begins anew.
+    """Stored values uint8 (K, H, W), in the rows of windows that fill them.
 
     Args:
-        folder: of its own; removed by `remove`.
+        folder: of its own; what lies there is gone on with.
         shape: (K, H, W).
-        key: whatever determines the values; plain JSON.
+        ends: for each row of windows one past the last row of pixels that it makes final; the last is H.
 
     Attributes:
-        rows: rows of windows that are finished.
+        todo: rows of windows that this process is to fill: all that are missing, unless it is given fewer.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int], key: dict[str, Any]) -> None:
-        self.shape, self.rows = shape, 0
-        self._folder, self._values, self._progress = folder, folder / "values.u8", folder / "progress.json"
-        self._key = {"shape": list(shape), **key}
-        if self._progress.exists() and (state := read_json(self._progress))["key"] == self._key:
-            self.rows = state["rows"]
-        else:
-            self._begin()
+    def __init__(self, folder: Path, shape: tuple[int, int, int], ends: Sequence[int]) -> None:
+        self.shape, self._folder, self._edges = shape, folder, [0, *ends]
+        self._parts: dict[int, Path] = {}
+        self.todo = [row for row in range(len(ends)) if not self._path(row).exists()]
+
+    def require_room(self) -> None:
+        """Look whether the disk has room for what is missing.
+
+        Raises:
+            RooftopError: it has not.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lacks = sum(self._size(row) for row in self.todo) - shutil.disk_usage(self._folder).free
+        if lacks > 0:
+            raise RooftopError(
+                f"{self._folder}: no space left on the disk; free {lacks / 1e6:,.0f} MB more, or name another "
+                "place: unfinished=FOLDER"
+            )
 
     def write(self, window: Window, values: NDArray[np.uint8]) -> None:
-        """Store uint8 (K, h, w)."""
-        rows, columns = window.slices
-        self._map("r+")[:, rows, columns] = values
+        """Store uint8 (K, h, w); the window lies within one row of windows that is not finished.
+
+        Raises:
+            RooftopError: no space left on the disk.
+        """
+        row = self._row(window.row)
+        if row not in self._parts:
+            self._parts[row] = self._reserved(row)
+        top = window.row - self._edges[row]
+        self._map(self._parts[row], row, "r+")[:, top : top + window.height, window.slices[1]] = values
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Stored values uint8 (K, h, w)."""
-        rows, columns = window.slices
-        return np.array(self._map("r")[:, rows, columns])
+        """Stored values uint8 (K, h, w); 0 in rows of windows that are not finished."""
+        values = np.zeros((self.shape[0], window.height, window.width), np.uint8)
+        for row, top, bottom in self._rows_of(window):
+            first = self._edges[row]
+            part = self._map(self._path(row), row, "r")[:, top - first : bottom - first, window.slices[1]]
+            values[:, top - window.row : bottom - window.row] = part
+        return values
 
-    def commit(self, rows: int) -> None:
-        """Note that `rows` rows of windows are on disk."""
-        self._map("r+").flush()
-        write_json(self._progress, {"rows": rows, "key": self._key})
-        self.rows = rows
+    def commit(self, row: int) -> None:
+        """Let a row of windows appear: it is finished."""
+        part = self._parts.pop(row)
+        self._map(part, row, "r+").flush()
+        part.replace(self._path(row))
+
+    def finished(self) -> int:
+        """Pixels of one category that are finished, by whatever process."""
+        height = sum(bottom - top for _, top, bottom in self._rows_of(Window(0, 0, self.shape[2], self.shape[1])))
+        return height * self.shape[2]
 
     def remove(self) -> None:
-        """Delete the folder: the scene is finished."""
+        """Delete the folder: the scene is written."""
         shutil.rmtree(self._folder)
 
-    def _begin(self) -> None:
-        size = int(np.prod(self.shape))
-        with whole(self._values) as part, part.open("wb") as file:
-            file.truncate(size)
-            if hasattr(os, "posix_fallocate"):  # a disk that fills up under a memory map would kill the process
-                os.posix_fallocate(file.fileno(), 0, size)
-        self.commit(0)
+    def _rows_of(self, window: Window) -> Iterator[tuple[int, int, int]]:
+        """Finished rows of windows in a window, each with the first and one past the last row of pixels there."""
+        end = window.row + window.height
+        for row in range(self._row(window.row), self._row(end - 1) + 1):
+            if self._path(row).exists():
+                yield row, max(self._edges[row], window.row), min(self._edges[row + 1], end)
 
-    def _map(self, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    def _row(self, pixel: int) -> int:
+        """The row of windows that makes a row of pixels final."""
+        return bisect_right(self._edges, pixel) - 1
+
+    def _size(self, row: int) -> int:
+        return self.shape[0] * (self._edges[row + 1] - self._edges[row]) * self.shape[2]
+
+    def _path(self, row: int) -> Path:
+        return self._folder / f"row-{row:05}.u8"
+
+    def _reserved(self, row: int) -> Path:
+        """An empty file; its name is unique, since a process that lost its way may still write the same row."""
+        path = self._folder / f"row-{row:05}.{uuid.uuid4().hex}.part"
+        with whole(path) as part, part.open("wb") as file:
+            file.truncate(self._size(row))
+            if hasattr(os, "posix_fallocate"):  # a disk that fills up under a memory map would kill the process
+                os.posix_fallocate(file.fileno(), 0, self._size(row))
+        return path
+
+    def _map(self, path: Path, row: int, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[np.uint8]]:
         """Opened for each access, so that pages once touched do not stay in memory."""
-        return np.memmap(self._values, dtype=np.uint8, mode=mode, shape=self.shape)
+        shape = (self.shape[0], self._edges[row + 1] - self._edges[row], self.shape[2])
+        return np.memmap(path, dtype=np.uint8, mode=mode, shape=shape)

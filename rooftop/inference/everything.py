@@ -1,7 +1,10 @@
 """All sources of one prediction, and what is written about them together."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,56 +15,108 @@ from rooftop.files import write_json
 from rooftop.inference.job import Done, Job
 from rooftop.inference.pictures import predict_one_picture
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.scenes import predict_one_scene
+from rooftop.inference.ranks import Ranks
+from rooftop.inference.scene_files import write_scene
+from rooftop.inference.scenes import predict_one_scene, predicted
 from rooftop.inference.sources import Source
 from rooftop.inference.vectors import write_coco
 from rooftop.plots.panels import ContactSheet
 from rooftop.raster.picture import write_png
 
 _SHEET = 8  # pictures on the contact sheet
+_Work = tuple[int, Callable[[], Done]]
+"""Place of a source among all, and what is to be done with it."""
 
 
-def predict(predictor: Predictor, sources: list[Source], job: Job) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of the source at a place: finished or why not, and its column of the contact sheet."""
+
+    number: int
+    done: Done | None
+    why: str
+    sheet: ContactSheet
+
+
+def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks) -> None:
     """Predict each source, then write `predictions.coco.json`, `contact_sheet.png` and `summary.json`.
 
-    A source that cannot be read is listed under `skipped`, and the others are predicted.
-
-    Returns:
-        The summary: count, area and share of roofs a source.
+    A source that cannot be read is listed under `skipped`, and the others are predicted. Each of several processes
+    predicts sources of its own; where scenes are fewer than processes, these share their windows. The files are equal.
 
     Raises:
         SourceError: not one source could be read.
     """
-    done: list[Done] = []
-    skipped: list[dict[str, str]] = []
-    sheet = ContactSheet()
-    chosen = {sources[int(i)].stem for i in np.linspace(0, len(sources) - 1, min(_SHEET, len(sources)))}
+    sources, job = ranks.share(sources), replace(job, folder=ranks.share(job.folder))
+    scenes = [i for i, source in enumerate(sources) if source.scene]
+    shared = scenes if len(scenes) < ranks.count else []
+    own = [i for i in range(len(sources)) if i not in shared][ranks.rank :: ranks.count]
     try:
-        for source in _shown(sources):
-            try:
-                one = (predict_one_scene if source.scene else predict_one_picture)(predictor, source, job)
-            except (DataError, SourceError) as error:
-                skipped.append({"picture": source.path, "why": str(error)})
-                continue
-            if source.stem in chosen:
-                sheet.add(source.stem, one.picture, one.mask)
-            done.append(one.without_pictures())
-        if not done:
-            raise SourceError(skipped[0]["why"])
-        found = ((i, (one.row["height"], one.row["width"]), one.roofs) for i, one in enumerate(done, 1))
-        write_coco(job.folder / "predictions.coco.json", found)
+        with ExitStack() as unfinished:
+            work = _shared([(i, sources[i]) for i in shared], predictor, job, ranks=ranks, unfinished=unfinished)
+            work += [(i, partial(_predict_one, predictor, sources[i], job)) for i in own]
+            found = [_outcome(i, do, sources) for i, do in _shown(work, bar=not (scenes or ranks.rank))]
+            everyone = [outcome for part in ranks.gather(found) for outcome in part]
+        if not ranks.rank:
+            _write(sorted(everyone, key=lambda outcome: outcome.number), sources, predictor, job)
     finally:
-        shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
+        if not ranks.rank:
+            shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
+
+
+def _shared(
+    scenes: list[tuple[int, Source]], predictor: Predictor, job: Job, *, ranks: Ranks, unfinished: ExitStack
+) -> list[_Work]:
+    """Predict scenes, all processes together; what is left to do is to write them, one process one scene."""
+    work: list[_Work] = []
+    for i, source in scenes:
+        try:
+            scene = unfinished.enter_context(predicted(predictor, source, job, ranks))
+            work.append((i, partial(write_scene, scene)))
+        except SourceError as error:
+            work.append((i, partial(_refuse, error)))
+    return work[ranks.rank :: ranks.count]
+
+
+def _predict_one(predictor: Predictor, source: Source, job: Job) -> Done:
+    return (predict_one_scene if source.scene else predict_one_picture)(predictor, source, job)
+
+
+def _refuse(error: SourceError) -> Done:
+    raise error
+
+
+def _outcome(number: int, work: Callable[[], Done], sources: list[Source]) -> _Outcome:
+    sheet = ContactSheet()
+    try:
+        done = work()
+    except (DataError, SourceError) as error:
+        return _Outcome(number, None, str(error), sheet)
+    if number in np.linspace(0, len(sources) - 1, min(_SHEET, len(sources))).astype(int):
+        sheet.add(sources[number].stem, done.picture, done.mask)
+    return _Outcome(number, done.without_pictures(), "", sheet)
+
+
+def _shown(work: list[_Work], *, bar: bool) -> Iterable[_Work]:
+    """A bar over the sources; scenes have their own."""
+    return track(work, description="predict") if bar else work
+
+
+def _write(found: list[_Outcome], sources: list[Source], predictor: Predictor, job: Job) -> None:
+    """Write what is about all sources."""
+    done = [outcome.done for outcome in found if outcome.done]
+    skipped = [{"picture": sources[item.number].path, "why": item.why} for item in found if not item.done]
+    if not done:
+        raise SourceError(skipped[0]["why"])
+    roofs = ((i, (one.row["height"], one.row["width"]), one.roofs) for i, one in enumerate(done, 1))
+    write_coco(job.folder / "predictions.coco.json", roofs)
+    sheet = ContactSheet()
+    for outcome in found:
+        sheet.extend(outcome.sheet)
     write_png(job.folder / "contact_sheet.png", sheet.draw())
     summary = _summary([{"id": i, **one.row} for i, one in enumerate(done, 1)], skipped, predictor, job)
     write_json(job.folder / "summary.json", summary)
     _report(summary, job)
-    return summary
-
-
-def _shown(sources: list[Source]) -> Iterable[Source]:
-    """A bar over the sources, unless each has its own."""
-    return sources if any(source.scene for source in sources) else track(sources, description="predict")
 
 
 def _summary(

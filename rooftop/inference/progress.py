@@ -16,14 +16,15 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def pixel_bar(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar; yields what is told of each portion of pixels.
+def pixel_bar(name: str, total: int, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Show a bar; yields what is told how many pixels are done.
 
     Args:
         name: shown before the bar.
         total: pixels of the scene.
+        shown: whether this process is the one that shows it.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
+    with Progress(*columns, disable=not shown) as progress:
         task = progress.add_task(name, total=total)
-        yield lambda pixels: progress.update(task, advance=pixels)
+        yield lambda pixels: progress.update(task, completed=pixels)

@@ -1,12 +1,12 @@
 """Prediction of a scene of any size at constant memory: read, predict, blend and store, all at the same time.
 
 Windows are read in one thread, predicted in the caller's, blended and stored in a third; at most two batches wait
-on either side. A batch never crosses rows of windows, so that a run which goes on after a stop sees the same
-batches as one that never stopped, and stores the same bytes.
+on either side. A batch never crosses rows of windows, so that a run which goes on after a stop, or shares the rows out
+among processes, sees the same batches as one that does all at once, and stores the same bytes.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,7 +18,7 @@ from rooftop.inference.blend import Blender
 from rooftop.inference.canvas import Canvas
 from rooftop.raster.geotiff import Scene
 from rooftop.raster.steps import stored
-from rooftop.raster.windows import Window, spans
+from rooftop.raster.windows import Span, Window, spans
 
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 (B, H, W, C) to float32 (B, K, H, W) in [0, 1]."""
@@ -48,6 +48,14 @@ class Tiling:
         window = min(round(self.window * factor), max(self.window, _LARGEST))
         return Tiling(window, min(round(self.overlap * factor), window // 2), self.batch)
 
+    def spans(self, side: int) -> list[Span]:
+        """Rows, or columns, of windows over a side of so many pixels."""
+        return spans(side, self.window, self.overlap)
+
+    def ends(self, height: int) -> list[int]:
+        """One past the last row of pixels that each row of windows makes final."""
+        return [row.last for row in self.spans(height)]
+
 
 @dataclass(frozen=True)
 class _Piece:
@@ -61,53 +69,48 @@ class _Piece:
 
 def predict_scene(
     scene: Scene, forward: Forward, canvas: Canvas, *, tiling: Tiling, progress: Callable[[int], None]
-) -> int:
-    """Predict what `canvas` lacks of a scene.
+) -> None:
+    """Predict the rows of windows that `canvas` has to do.
 
     Args:
         scene: open raster.
         forward: the network, raw pictures in, probabilities out.
-        canvas: where probabilities go; (K, height, width) of the scene.
+        canvas: where probabilities go; (K, height, width) of the scene, in the rows of `tiling`.
         tiling: how the scene is cut.
-        progress: told the number of pixels that became final, those of an interrupted run first.
-
-    Returns:
-        The number of pixels that became final now.
+        progress: told how many pixels are final so far, whoever made them so.
 
     Raises:
         SourceError: the raster is corrupt somewhere or vanished; what is on the canvas stays and can be gone on with.
     """
-    rows, columns = (spans(side, tiling.window, tiling.overlap) for side in (scene.height, scene.width))
-    blender = Blender(rows, columns, canvas.shape[0])
-    first = canvas.rows
-    before = rows[first - 1].last * scene.width if first else 0
-    progress(before)
-    if first == len(rows):
-        return 0
-    batches = _batches(scene, blender, max(first - 1, 0), tiling.batch)
+    blender = Blender(tiling.spans(scene.height), tiling.spans(scene.width), canvas.shape[0])
+    store = _Store(blender, canvas, progress)
+    batches = (batch for row in _asked(canvas.todo) for batch in _batches(scene, blender, row, tiling.batch))
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as storing:
         waiting: deque[Future[None]] = deque()
         for pieces in _ahead(reading, batches):
             probability = _predict(forward, pieces)
-            waiting.append(storing.submit(_store, pieces, probability, (blender, canvas, first, progress)))
+            waiting.append(storing.submit(store.add, pieces, probability))
             while len(waiting) > 2:
                 waiting.popleft().result()
         for last in waiting:
             last.result()
-    return scene.height * scene.width - before
 
 
-def _batches(scene: Scene, blender: Blender, first: int, size: int) -> Iterator[list[_Piece]]:
-    """Pieces in reading order from row `first` on; a list ends with its row, or once it has `size` pictures."""
-    for i in range(first, len(blender.rows)):
-        pieces: list[_Piece] = []
-        for j in range(len(blender.columns)):
-            pieces.append(_read(scene, blender, i, j))
-            if sum(piece.picture is not None for piece in pieces) == size or len(pieces) >= 4 * size:
-                yield pieces
-                pieces = []
-        if pieces:
+def _asked(todo: Sequence[int]) -> list[int]:
+    """Rows to do, each with the one above it, which gives the ramp into it."""
+    return sorted({*todo, *(row - 1 for row in todo if row)})
+
+
+def _batches(scene: Scene, blender: Blender, row: int, size: int) -> Iterator[list[_Piece]]:
+    """Pieces of one row of windows from left to right, in lists of `size` pictures at most."""
+    pieces: list[_Piece] = []
+    for j in range(len(blender.columns)):
+        pieces.append(_read(scene, blender, row, j))
+        if sum(piece.picture is not None for piece in pieces) == size or len(pieces) >= 4 * size:
             yield pieces
+            pieces = []
+    if pieces:
+        yield pieces
 
 
 def _read(scene: Scene, blender: Blender, i: int, j: int) -> _Piece:
@@ -124,21 +127,27 @@ def _predict(forward: Forward, pieces: list[_Piece]) -> Iterator[NDArray[np.floa
     return iter(forward(np.stack(pictures)) if pictures else ())
 
 
-def _store(
-    pieces: list[_Piece],
-    probability: Iterator[NDArray[np.float32]],
-    into: tuple[Blender, Canvas, int, Callable[[int], None]],
-) -> None:
-    """Blend and store; rows before the first missing one are blended only for their ramp into the next."""
-    blender, canvas, first, progress = into
-    for piece in pieces:
-        answer = None if piece.picture is None else next(probability)
-        block = blender.add(piece.row, piece.column, answer)
-        if piece.row >= first:
-            canvas.write(blender.final(piece.row, piece.column), stored(block, piece.valid))
-            progress(piece.valid.size)
-            if piece.column == len(blender.columns) - 1:
-                canvas.commit(piece.row + 1)
+class _Store:
+    """Blends and stores; rows that are not to do are blended only for their ramp into the next."""
+
+    def __init__(self, blender: Blender, canvas: Canvas, progress: Callable[[int], None]) -> None:
+        self._blender, self._canvas, self._progress = blender, canvas, progress
+        self._todo = set(canvas.todo)
+        self._final = canvas.finished()
+        progress(self._final)
+
+    def add(self, pieces: list[_Piece], probability: Iterator[NDArray[np.float32]]) -> None:
+        """Take the next pieces, and probabilities of those that have a picture."""
+        for piece in pieces:
+            answer = None if piece.picture is None else next(probability)
+            block = self._blender.add(piece.row, piece.column, answer)
+            if piece.row in self._todo:
+                self._canvas.write(self._blender.final(piece.row, piece.column), stored(block, piece.valid))
+                self._final += piece.valid.size
+                if piece.column == len(self._blender.columns) - 1:
+                    self._canvas.commit(piece.row)
+                    self._final = self._canvas.finished()
+            self._progress(self._final)
 
 
 def _ahead(pool: ThreadPoolExecutor, items: Iterator[T]) -> Iterator[T]:

@@ -1,135 +1,110 @@
-"""A scene from open raster to finished files."""
+"""A scene from open raster to probabilities on disk, and on to finished files."""
 
 import hashlib
-import json
 import logging
-import resource
-import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rooftop.inference.answers import scale_factor
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.progress import pixel_bar
+from rooftop.inference.ranks import Ranks
 from rooftop.inference.scene import Forward, Tiling, predict_scene
+from rooftop.inference.scene_files import Predicted, write_scene
 from rooftop.inference.sources import Source
-from rooftop.inference.vectors import drawn, write_outlines
-from rooftop.plots.panels import overlay
+from rooftop.inference.waiting import own_folder
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.roofs import find_roofs
-from rooftop.polygons.spool import Spool
-from rooftop.raster.cog import Sheet, write_raster
 from rooftop.raster.geotiff import Scene, open_scene
-from rooftop.raster.picture import write_png
-from rooftop.raster.steps import NODATA, STEP, at_least
-from rooftop.raster.windows import Window
 
 log = logging.getLogger(__name__)
-_PREVIEW = 3000  # pixels, longest side of the pictures under overlay and map
+Say = Callable[..., None]
+
+
+@contextmanager
+def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> Iterator[Predicted]:
+    """Predict a scene, sharing its rows of windows out; what is on disk is deleted once the block ends well.
+
+    A stopped prediction of the same task goes on where it stopped, whatever the number of processes then and now.
+
+    Raises:
+        SourceError: the raster cannot be read by one of the processes.
+    """
+    with ExitStack() as stack:
+        scene = ranks.agree(lambda: stack.enter_context(open_scene(source.path, bands=job.bands)))
+        ground = Ground(scene.georeference, job.gsd or _gsd(scene))
+        job = _fitting(predictor, ground, job, say=log.log if not ranks.rank else _silent)
+        key = _key(source, predictor, job)
+        own = None if ranks.rank else stack.enter_context(own_folder(job.unfinished, key))
+        canvas = _canvas(scene, ranks.share(own), job)
+        if own:
+            canvas.require_room()
+        canvas.todo = np.array_split(ranks.share(canvas.todo), ranks.count)[ranks.rank].tolist()
+        forward = job.asked(predictor, scene=True, gsd=ground.gsd)
+        speed = _fill(canvas, forward, (scene, source.stem), job=job, ranks=ranks)
+        yield Predicted(source, scene, canvas, ground, job, job.factor(predictor, ground.gsd), speed)
+        if own:
+            canvas.remove()
 
 
 def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
-    """Write every file of one scene; a stopped prediction of the same task goes on where it stopped.
+    """Write every file of one scene.
 
     Raises:
         SourceError: the raster cannot be read.
     """
-    with open_scene(source.path, bands=job.bands) as scene:
-        ground = Ground(scene.georeference, job.gsd or _gsd(scene))
-        job = _fitting(predictor, ground, job)
-        factor = job.factor(predictor, ground.gsd)
-        key = _key(source, predictor, job)
-        waiting = job.unfinished / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-        canvas = Canvas(waiting, (len(job.categories), scene.height, scene.width), key)
-        forward = job.asked(predictor, scene=True, gsd=ground.gsd)
-        speed = _predict(scene, forward, canvas, name=source.stem, job=job)
-        done = _write(scene, canvas, source, ground=ground, job=job)
-    canvas.remove()
-    done.row["scaled_by"] = round(factor, 3) if factor else None
-    done.row.update({"megapixels_per_second": speed, "peak_memory_mb": _peak()})
-    return done
+    with predicted(predictor, source, job, Ranks()) as scene:
+        return write_scene(scene)
 
 
-def _predict(scene: Scene, forward: Forward, canvas: Canvas, *, name: str, job: Job) -> float:
-    """Fill the canvas; millions of pixels a second."""
-    start = time.monotonic()
-    with pixel_bar(name, scene.height * scene.width) as progress:
-        pixels = predict_scene(scene, forward, canvas, tiling=job.tiling, progress=progress)
-    return round(pixels / 1e6 / max(time.monotonic() - start, 1e-9), 3)
+def _canvas(scene: Scene, folder: Path | None, job: Job) -> Canvas:
+    assert folder is not None  # the first process has one to share
+    return Canvas(folder, (len(job.categories), scene.height, scene.width), job.tiling.ends(scene.height))
 
 
-def _write(scene: Scene, canvas: Canvas, source: Source, *, ground: Ground, job: Job) -> Done:
-    size = scene.height, scene.width
-    found = find_roofs(canvas.read, canvas.shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
-    roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
-    picture, _ = scene.preview(_PREVIEW)
-    mask = drawn(roofs, picture.shape[1] / scene.width, picture.shape[:2])
-    write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
-    write_outlines(job, source.stem, roofs, scene=(*size, ground, picture))
-    pixels = _write_rasters(scene, canvas, source, job=job)
-    return Done(_row(source, scene, ground=ground, pixels=pixels, roofs=roofs), roofs, picture, mask)
+def _fill(canvas: Canvas, forward: Forward, about: tuple[Scene, str], *, job: Job, ranks: Ranks) -> float:
+    """Fill this process's part of a canvas, wait for the others; millions of pixels a second."""
+    scene, name = about
+    start, size, before = time.monotonic(), scene.height * scene.width, ranks.share(canvas.finished())
+    with pixel_bar(name, size, shown=not ranks.rank) as show:
+
+        def progress(pixels: int) -> None:
+            show(pixels)
+            ranks.watch()
+
+        ranks.agree(lambda: predict_scene(scene, forward, canvas, tiling=job.tiling, progress=progress))
+        show(size)
+    return round((size - before) / 1e6 / max(time.monotonic() - start, 1e-9), 3)
 
 
-def _write_rasters(scene: Scene, canvas: Canvas, source: Source, *, job: Job) -> tuple[int, int]:
-    """Mask and probability; the number of pixels that are roof and of those that have data."""
-    count = [0, 0]
-
-    def mask(window: Window) -> NDArray[np.uint8]:
-        values = canvas.read(window)
-        roof = at_least(values, job.threshold).max(axis=0, keepdims=True)
-        count[0] += int(np.count_nonzero(roof))
-        count[1] += int(np.count_nonzero(values[0] != NODATA))
-        white: NDArray[np.uint8] = roof * np.uint8(255)
-        return white
-
-    size = scene.height, scene.width
-    write_raster(job.path("masks.png", source.stem), Sheet(*size, None, ("mask",)), mask)
-    if job.probability:
-        sheet = Sheet(*size, scene.georeference, job.categories, nodata=NODATA, scale=STEP)
-        write_raster(job.path("probability.tif", source.stem), sheet, canvas.read)
-    return count[0], count[1]
-
-
-def _row(source: Source, scene: Scene, *, ground: Ground, pixels: tuple[int, int], roofs: Spool) -> dict[str, Any]:
-    place = scene.georeference
-    return {
-        "picture": source.path,
-        "height": scene.height,
-        "width": scene.width,
-        "reference_system": place.name if place else None,
-        "metres_per_pixel": ground.gsd,
-        "roofs": len(roofs),
-        f"roof_{ground.unit}2": round(sum(roof.area for roof in roofs), 1),
-        "roof_pixels": pixels[0],
-        "valid_pixels": pixels[1],
-        "roof_share": pixels[0] / max(pixels[1], 1),
-    }
-
-
-def _fitting(predictor: Predictor, ground: Ground, job: Job) -> Job:
+def _fitting(predictor: Predictor, ground: Ground, job: Job, *, say: Say) -> Job:
     """The job as the run allows it; says what a person should know of it."""
     card, size = predictor.run.card, predictor.preparation.size
     factor = scale_factor(ground.gsd, card.gsd)
     if size is not None:
-        log.warning("the run resizes what it sees to %d x %d px: windows get that size", *size)
+        say(logging.WARNING, "the run resizes what it sees to %d x %d px: windows get that size", *size)
         tiling = Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch)
         return replace(job, tiling=tiling, rescale=False)
     if factor is None or ground.gsd is None:
         return job
     known = "the scene has %.2f m a pixel, the run learned at %.2f m: "
     if job.rescale:
-        log.info(known + "scaled by %.2f; rescale=false leaves it as it is", ground.gsd, card.gsd, factor)
+        say(logging.INFO, known + "scaled by %.2f; rescale=false leaves it as it is", ground.gsd, card.gsd, factor)
         return replace(job, tiling=job.tiling.scaled(1 / factor))
     if card.gsd_range is None or not card.gsd_range[0] <= ground.gsd <= card.gsd_range[1]:
-        log.warning(known + "roofs look %.1f times %s", ground.gsd, card.gsd, *_smaller(factor))
+        say(logging.WARNING, known + "roofs look %.1f times %s", ground.gsd, card.gsd, *_smaller(factor))
     return job
+
+
+def _silent(level: int, message: str, *values: object) -> None:
+    """What the other processes of a prediction say."""
 
 
 def _smaller(factor: float) -> tuple[float, str]:
@@ -154,9 +129,3 @@ def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:
         "rescale": job.rescale,
         "bands": job.bands and list(job.bands),
     }
-
-
-def _peak() -> int:
-    """Largest memory that this process ever had, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))

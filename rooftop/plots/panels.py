@@ -107,6 +107,12 @@ class ContactSheet:
         for row, pixels in zip(self.rows, (picture, black_white(mask), overlay(picture, mask)), strict=True):
             row.append(shrink(pixels, self.cell))
 
+    def extend(self, other: "ContactSheet") -> None:
+        """Add the columns of another sheet."""
+        self.names += other.names
+        for row, more in zip(self.rows, other.rows, strict=True):
+            row += more
+
     def draw(self) -> Array:
         """The sheet, uint8 (H, W, 3)."""
         return grid(self.rows, titles=self.names, labels=("picture", "mask", "overlay"))

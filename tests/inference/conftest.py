@@ -32,9 +32,11 @@ def raster(tmp_path):
 def predicted(tmp_path):
     """Predict a raster with a stand-in network; returns the stored values (K, H, W)."""
 
-    def run(path, forward, tiling=SMALL, bands=1, folder="canvas"):
+    def run(path, forward, tiling=SMALL, bands=1, folder="canvas", rows=None):
         with open_scene(path) as scene:
-            canvas = Canvas(tmp_path / folder, (bands, scene.height, scene.width), {"source": path})
+            canvas = Canvas(tmp_path / folder, (bands, scene.height, scene.width), tiling.ends(scene.height))
+            canvas.require_room()
+            canvas.todo = canvas.todo if rows is None else rows
             predict_scene(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
             return canvas.read(Window(0, 0, scene.width, scene.height))
 

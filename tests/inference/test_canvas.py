@@ -1,5 +1,7 @@
 import errno
 import os
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,37 +10,72 @@ from rooftop.errors import RooftopError
 from rooftop.inference.canvas import Canvas
 from rooftop.raster.windows import Window
 
+SHAPE, ENDS = (2, 9, 7), [4, 7, 9]
+VALUES = np.arange(126, dtype=np.uint8).reshape(SHAPE) + 1
 
-def test_what_is_written_is_read_and_stays(tmp_path):
-    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    canvas = Canvas(tmp_path / "c", (2, 9, 7), {"a": 1})
-    canvas.write(Window(2, 5, 4, 3), values)
+
+@pytest.fixture
+def canvas(tmp_path):
+    canvas = Canvas(tmp_path / "c", SHAPE, ENDS)
+    canvas.require_room()
+    return canvas
+
+
+def fill(canvas, row):
+    """Write a row of windows in two blocks."""
+    top, bottom = ([0, *ENDS])[row : row + 2]
+    for columns in (slice(0, 3), slice(3, 7)):
+        window = Window(columns.start, top, columns.stop - columns.start, bottom - top)
+        canvas.write(window, VALUES[:, top:bottom, columns])
+
+
+def test_what_is_committed_is_read_in_any_window_and_stays(canvas, tmp_path):
+    fill(canvas, 2)
+    fill(canvas, 0)
+    canvas.commit(0)
     canvas.commit(2)
-    again = Canvas(tmp_path / "c", (2, 9, 7), {"a": 1})
-    assert again.rows == 2
-    assert np.array_equal(again.read(Window(2, 5, 4, 3)), values)
-    assert not again.read(Window(0, 0, 7, 5)).any()
+    again = Canvas(tmp_path / "c", SHAPE, ENDS)
+    assert again.todo == [1]
+    assert again.finished() == (4 + 2) * 7
+    expected = np.where((np.arange(9) < 4) | (np.arange(9) >= 7), 1, 0)[None, :, None] * VALUES
+    for window in (Window(0, 0, 7, 9), Window(2, 3, 4, 5), Window(6, 8, 1, 1), Window(0, 4, 7, 3)):
+        assert np.array_equal(again.read(window), expected[(slice(None), *window.slices)])
 
 
-@pytest.mark.parametrize(("shape", "key"), [((2, 9, 8), {"a": 1}), ((2, 9, 7), {"a": 2})])
-def test_another_task_begins_anew(tmp_path, shape, key):
-    Canvas(tmp_path / "c", (2, 9, 7), {"a": 1}).commit(2)
-    canvas = Canvas(tmp_path / "c", shape, key)
-    assert canvas.rows == 0
-    assert not canvas.read(Window(0, 0, 7, 9)).any()
+def test_what_is_not_committed_is_to_do(canvas, tmp_path):
+    fill(canvas, 1)
+    again = Canvas(tmp_path / "c", SHAPE, ENDS)
+    assert again.todo == [0, 1, 2]
+    assert again.finished() == 0
 
 
-def test_remove_leaves_nothing(tmp_path):
-    Canvas(tmp_path / "c", (1, 3, 2), {}).remove()
+def test_two_processes_fill_one_canvas(canvas, tmp_path):
+    other = Canvas(tmp_path / "c", SHAPE, ENDS)
+    for each, row in ((canvas, 0), (other, 1), (canvas, 2), (other, 2)):
+        fill(each, row)
+        each.commit(row)
+    assert np.array_equal(canvas.read(Window(0, 0, 7, 9)), VALUES)
+    assert np.array_equal(other.read(Window(0, 0, 7, 9)), VALUES)
+
+
+def test_remove_leaves_nothing(canvas, tmp_path):
+    fill(canvas, 0)
+    canvas.remove()
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_disk_without_room_is_told_before_work_starts(canvas, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=125))
+    with pytest.raises(RooftopError, match="no space left on the disk; free 0 MB more"):
+        canvas.require_room()
+
+
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space cannot be set aside here")
-def test_a_disk_without_room_is_told_before_work_starts(tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_meanwhile_is_told(canvas, monkeypatch, tmp_path):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(RooftopError, match="no space left on the disk"):
-        Canvas(tmp_path / "c", (1, 3, 2), {})
+        fill(canvas, 0)
     assert not [*(tmp_path / "c").iterdir()]

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -90,12 +89,16 @@ def test_a_stopped_run_goes_on_and_stores_the_same_bytes(raster, predicted, pict
     assert len(asked) <= 8 - max(after // 2 - 2, 0) * 2
 
 
-def test_another_key_begins_anew(raster, predicted, picture, tmp_path, ones):
-    predicted(raster(picture), ones)
-    progress = json.loads((tmp_path / "canvas" / "progress.json").read_text())
-    assert progress["rows"] == 4
-    other = predicted(raster(picture, "other.tif"), lambda pictures: ones(pictures) / 2)
-    assert (other == 100).all()
+@pytest.mark.parametrize("parts", [((2, 3), (0, 1)), ((0, 3), (1, 2)), ((1,), (3, 0, 2))])
+def test_rows_shared_out_give_the_same_bytes(raster, predicted, picture, parts, per_pixel):
+    def context(pictures):
+        return per_pixel(pictures) * (pictures.mean() / 255 + pictures[0, 0, 0, 0] / 600).astype(np.float32) / 2
+
+    path = raster(picture)
+    expected = predicted(path, context, bands=2, folder="alone")
+    for rows in parts:
+        values = predicted(path, context, bands=2, folder="shared", rows=sorted(rows))
+    assert np.array_equal(values, expected)
 
 
 def test_a_source_cut_short_is_named_and_what_was_done_stays(raster, predicted, picture, tmp_path, ones):
@@ -104,7 +107,7 @@ def test_a_source_cut_short_is_named_and_what_was_done_stays(raster, predicted, 
         file.truncate(60_000)
     with pytest.raises(SourceError, match=r"scene\.tif: cannot be read"):
         predicted(path, ones)
-    assert json.loads((tmp_path / "canvas" / "progress.json").read_text())["rows"] > 0
+    assert [path.name for path in (tmp_path / "canvas").glob("*.u8")]
 
 
 def test_blending_softens_the_seams_of_a_network_that_fails_at_its_rim(raster, predicted, picture, ones):

@@ -1,0 +1,107 @@
+"""Every file of a scene that is predicted."""
+
+import resource
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftop.inference.canvas import Canvas
+from rooftop.inference.job import Done, Job
+from rooftop.inference.sources import Source
+from rooftop.inference.vectors import drawn, write_outlines
+from rooftop.plots.panels import overlay
+from rooftop.polygons.ground import Ground
+from rooftop.polygons.roofs import find_roofs
+from rooftop.polygons.spool import Spool
+from rooftop.raster.cog import Sheet, write_raster
+from rooftop.raster.geotiff import Scene
+from rooftop.raster.picture import write_png
+from rooftop.raster.steps import NODATA, STEP, at_least
+from rooftop.raster.windows import Window
+
+_PREVIEW = 3000  # pixels, longest side of the pictures under overlay and map
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A scene whose probabilities are on disk.
+
+    Attributes:
+        source: where it came from.
+        scene: open.
+        canvas: its probabilities.
+        ground: what a pixel is on the ground.
+        job: as scene and run allow it.
+        scaled: by what the network saw it larger; None = as it is.
+        speed: millions of pixels a second, of all processes together.
+    """
+
+    source: Source
+    scene: Scene
+    canvas: Canvas
+    ground: Ground
+    job: Job
+    scaled: float | None
+    speed: float
+
+
+def write_scene(predicted: Predicted) -> Done:
+    """Write every file of a scene that is predicted."""
+    scene, canvas, source = predicted.scene, predicted.canvas, predicted.source
+    ground, job = predicted.ground, predicted.job
+    found = find_roofs(canvas.read, canvas.shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
+    roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
+    picture, _ = scene.preview(_PREVIEW)
+    mask = drawn(roofs, picture.shape[1] / scene.width, picture.shape[:2])
+    write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
+    write_outlines(job, source.stem, roofs, scene=(scene.height, scene.width, ground, picture))
+    pixels = _write_rasters(scene, canvas, source, job=job)
+    row = _row(source, scene, ground=ground, pixels=pixels, roofs=roofs)
+    row["scaled_by"] = predicted.scaled and round(predicted.scaled, 3)
+    row.update({"megapixels_per_second": predicted.speed, "peak_memory_mb": _peak()})
+    return Done(row, roofs, picture, mask)
+
+
+def _write_rasters(scene: Scene, canvas: Canvas, source: Source, *, job: Job) -> tuple[int, int]:
+    """Mask and probability; the number of pixels that are roof and of those that have data."""
+    count = [0, 0]
+
+    def mask(window: Window) -> NDArray[np.uint8]:
+        values = canvas.read(window)
+        roof = at_least(values, job.threshold).max(axis=0, keepdims=True)
+        count[0] += int(np.count_nonzero(roof))
+        count[1] += int(np.count_nonzero(values[0] != NODATA))
+        white: NDArray[np.uint8] = roof * np.uint8(255)
+        return white
+
+    size = scene.height, scene.width
+    write_raster(job.path("masks.png", source.stem), Sheet(*size, None, ("mask",)), mask)
+    if job.probability:
+        sheet = Sheet(*size, scene.georeference, job.categories, nodata=NODATA, scale=STEP)
+        write_raster(job.path("probability.tif", source.stem), sheet, canvas.read)
+    return count[0], count[1]
+
+
+def _row(source: Source, scene: Scene, *, ground: Ground, pixels: tuple[int, int], roofs: Spool) -> dict[str, Any]:
+    place = scene.georeference
+    return {
+        "picture": source.path,
+        "height": scene.height,
+        "width": scene.width,
+        "reference_system": place.name if place else None,
+        "metres_per_pixel": ground.gsd,
+        "roofs": len(roofs),
+        f"roof_{ground.unit}2": round(sum(roof.area for roof in roofs), 1),
+        "roof_pixels": pixels[0],
+        "valid_pixels": pixels[1],
+        "roof_share": pixels[0] / max(pixels[1], 1),
+    }
+
+
+def _peak() -> int:
+    """Largest memory that this process ever had, in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
