@@ -104,6 +104,13 @@ class MakeTilesConfig:
     shares: SharesConfig
 
 
+@dataclass
+class ExportConfig:
+    """Keys of `conf/export.yaml`."""
+
+    run: str
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
@@ -111,4 +118,5 @@ SCHEMAS: dict[str, type] = {
     "make_masks": MakeMasksConfig,
     "check_data": CheckDataConfig,
     "make_tiles": MakeTilesConfig,
+    "export": ExportConfig,
 }
