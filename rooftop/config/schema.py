@@ -121,6 +121,13 @@ class MakeSyntheticConfig:
     processes: int
 
 
+@dataclass
+class ExportConfig:
+    """Keys of `conf/export.yaml`."""
+
+    run: str
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
@@ -129,4 +136,5 @@ SCHEMAS: dict[str, type] = {
     "check_data": CheckDataConfig,
     "make_tiles": MakeTilesConfig,
     "make_synthetic": MakeSyntheticConfig,
+    "export": ExportConfig,
 }

@@ -51,7 +51,7 @@ def test_full_error_keeps_the_traceback(run_script, monkeypatch):
         run_script("train", "model.deph=4")
 
 
-@pytest.mark.parametrize("script", ["train", "evaluate", "predict", "make_masks"])
+@pytest.mark.parametrize("script", ["train", "evaluate", "predict", "make_masks", "export"])
 def test_help_shows_examples_and_settings(run_script, tmp_path, script):
     code, text = run_script(script, "--help")
     assert code == 0

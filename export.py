@@ -1,0 +1,27 @@
+"""Write a run as one ONNX file, for programs that have no torch: run folder -> model.onnx.
+
+python export.py run=outputs/train/...     in: uint8 (batch, height, width, bands); out: probability in [0, 1]
+python export.py                           the weights that ship
+"""
+
+import logging
+
+from omegaconf import DictConfig
+
+from rooftop.config import run_folder, script
+from rooftop.export import write_onnx
+from rooftop.run import load
+
+log = logging.getLogger(__name__)
+
+
+@script
+def main(cfg: DictConfig) -> None:
+    """Load the run, write and check the file."""
+    path = run_folder() / "model.onnx"
+    off = write_onnx(load(cfg.run), path)
+    log.info("written: %s (%.1f MB; answers as torch does, within %.0e)", path, path.stat().st_size / 1e6, off)
+
+
+if __name__ == "__main__":
+    main()
