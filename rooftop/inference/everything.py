@@ -31,7 +31,9 @@ def predict(predictor: Predictor, sources: list[Source], job: Job) -> dict[str, 
 
     Raises:
         SourceError: not one source could be read.
+        ConfigError: `bands` are not as many as the run looks at.
     """
+    predictor.preparation_of(job.bands)  # before anything is read
     done: list[Done] = []
     skipped: list[dict[str, str]] = []
     sheet = ContactSheet()

@@ -6,6 +6,7 @@ import logging
 import resource
 import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
+from rooftop.raster.bands import Stretch, as_rgb
 from rooftop.raster.cog import Sheet, write_raster
-from rooftop.raster.geotiff import Scene, open_scene
+from rooftop.raster.geotiff import Scene, open_bands, open_scene
 from rooftop.raster.picture import write_png
 from rooftop.raster.steps import NODATA, STEP, at_least
 from rooftop.raster.windows import Window
@@ -41,7 +43,7 @@ def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
     Raises:
         SourceError: the raster cannot be read.
     """
-    with open_scene(source.path, bands=job.bands) as scene:
+    with _opened(predictor, source, job) as scene:
         ground = Ground(scene.georeference, job.gsd or _gsd(scene))
         job = _fitting(predictor, ground, job)
         factor = job.factor(predictor, ground.gsd)
@@ -57,6 +59,14 @@ def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
     return done
 
 
+def _opened(predictor: Predictor, source: Source, job: Job) -> AbstractContextManager[Scene]:
+    """The bands that the run looks at, as its card says, or red, green and blue."""
+    preparation = predictor.preparation_of(job.bands)
+    if preparation.bands and preparation.scale:
+        return open_bands(source.path, preparation.bands, Stretch.of(preparation.scale))
+    return open_scene(source.path, bands=job.bands)
+
+
 def _predict(scene: Scene, forward: Forward, canvas: Canvas, *, name: str, job: Job) -> float:
     """Fill the canvas; millions of pixels a second."""
     start = time.monotonic()
@@ -69,7 +79,7 @@ def _write(scene: Scene, canvas: Canvas, source: Source, *, ground: Ground, job:
     size = scene.height, scene.width
     found = find_roofs(canvas.read, canvas.shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
     roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
-    picture, _ = scene.preview(_PREVIEW)
+    picture = as_rgb(scene.preview(_PREVIEW)[0])
     mask = drawn(roofs, picture.shape[1] / scene.width, picture.shape[:2])
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
     write_outlines(job, source.stem, roofs, scene=(*size, ground, picture))
@@ -153,6 +163,7 @@ def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:
         "gsd": job.gsd,
         "rescale": job.rescale,
         "bands": job.bands and list(job.bands),
+        "preparation": predictor.preparation.plain(),
     }
 
 
