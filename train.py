@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
 from rooftop.config import build, flat, run_folder, script
 from rooftop.data import RoofDataModule
+from rooftop.errors import ConfigError
 from rooftop.metrics.counts import PixelScores
 from rooftop.run import Card, read_checkpoint
 from rooftop.task import RooftopTask
@@ -31,7 +32,7 @@ def main(cfg: DictConfig) -> float:
     warnings.filterwarnings("ignore", module="pytorch_lightning")  # its notes on its own parts are not ours to mend
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     folder, data = run_folder(), make_data(cfg)
-    task = make_task(cfg, classes=len(data.categories))
+    task = make_task(cfg, data)
     history = History(folder, monitor=cfg.monitor.name, mode=cfg.monitor.mode)
     board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     finish = WriteRun(folder, make_card(cfg, task, data), history, pictures=cfg.pictures)
@@ -66,9 +67,15 @@ def make_data(cfg: DictConfig) -> RoofDataModule:
     return data
 
 
-def make_task(cfg: DictConfig, *, classes: int) -> RooftopTask:
+def make_task(cfg: DictConfig, data: RoofDataModule) -> RooftopTask:
     """The network with all that trains it."""
-    network = build(cfg.model, "model", classes=classes)
+    asked, classes = cfg.model.get("in_channels"), len(data.categories)
+    if asked not in (None, data.channels):
+        raise ConfigError(
+            f"model.in_channels={asked}, but pictures have {data.channels} bands; set it to null, or name as many by "
+            "data.bands."
+        )
+    network = build(cfg.model, "model", in_channels=data.channels, classes=classes)
     if cfg.channels_last:
         network = network.to(memory_format=torch.channels_last)
     if cfg.compile:
@@ -104,8 +111,8 @@ def make_card(cfg: DictConfig, task: RooftopTask, data: RoofDataModule) -> Card:
     network: Any = OmegaConf.to_container(cfg.model, resolve=True)
     sizes = {split: len(data.dataset(split)) for split in ("train", "val", data.test_split)}
     return Card(
-        network={**network, "classes": len(data.categories)},
-        preparation={key: OmegaConf.to_container(cfg.data)[key] for key in ("mean", "std", "size")},  # type: ignore[index,call-overload]
+        network={**network, "in_channels": data.channels, "classes": len(data.categories)},
+        preparation=data.preparation.plain(),
         categories=list(data.categories),
         threshold=cfg.threshold,
         gsd=cfg.data.gsd,

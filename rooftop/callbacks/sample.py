@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 
 from rooftop.data.dataset import RoofDataset
+from rooftop.raster.bands import as_rgb
 
 
 class Shown(NamedTuple):
@@ -31,4 +32,4 @@ def show(task: LightningModule, dataset: RoofDataset, count: int) -> Iterator[Sh
         logits = F.interpolate(logits, size=truth.shape, mode="bilinear", align_corners=False)
         probability = logits.sigmoid()[0].amax(0).cpu().numpy()
         picture = dataset.source.picture(int(dataset.picks[i]))
-        yield Shown(dataset.names[i].rpartition(".")[0], picture[..., :3], truth, probability)
+        yield Shown(dataset.names[i].rpartition(".")[0], as_rgb(picture), truth, probability)

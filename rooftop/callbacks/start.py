@@ -56,6 +56,11 @@ class RunStart(Callback):
                 f"callbacks.start.run={self.run.folder} has learned with other values than data.mean and data.std; "
                 f"set data.mean={list(learned.mean)} data.std={list(learned.std)}."
             )
+        if learned.scale and learned.scale != here.scale:
+            raise ConfigError(
+                f"callbacks.start.run={self.run.folder} has learned with another scale than data.scale; "
+                f"set 'data.scale={[list(pair) for pair in learned.scale]}'."
+            )
         network: Any = pl_module.network
         try:
             network.load_state_dict(self.run.network.state_dict())

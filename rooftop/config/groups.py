@@ -48,8 +48,8 @@ class DataConfig:
     categories: list[Any] | None
     masks: str | None
     gsd: float | None
-    mean: list[float]
-    std: list[float]
+    mean: list[float] | None
+    std: list[float] | None
     size: list[int] | None
     window: WindowConfig | None
     draws: int | None
@@ -57,6 +57,10 @@ class DataConfig:
     batch_size: int
     workers: int
     cache: str
+    # those below are younger than some runs, which go on with their own configuration
+    bands: list[int] | None = None
+    scale: list[Any] | None = None  # pairs
+    percentiles: list[float] | None = None
 
 
 @dataclass

@@ -9,7 +9,8 @@ import os
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import albumentations
@@ -18,12 +19,49 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from rooftop.errors import ConfigError
+
 Array = NDArray[np.uint8]
 
 
 def one_thread(worker: int) -> None:
     """Start of a loader process: OpenCV, which albumentations calls, would use all cores in each of them."""
     cv2.setNumThreads(0)
+
+
+def check_operations(operations: Mapping[str, Any], channels: int) -> None:
+    """Try each operation on a picture of so many bands before work starts.
+
+    Args:
+        operations: by name; those that are None are left out.
+        channels: of the pictures.
+
+    Raises:
+        ConfigError: one that knows no such pictures: it means colours, of which there are three.
+    """
+    if channels == 3:
+        return
+    picture = np.random.default_rng(0).integers(0, 256, (64, 96, channels), dtype=np.uint8)
+    for name, operation in operations.items():
+        if operation and not _works(operation, picture):
+            raise ConfigError(
+                f"augmentation.{name}: {type(operation).__name__} works on colours, not on {channels} bands; set it to "
+                "null, or choose augmentation=bands."
+            )
+
+
+def _works(operation: albumentations.BasicTransform, picture: Array) -> bool:
+    probability, operation.p = operation.p, 1.0
+    truth = [np.eye(*picture.shape[:2], dtype=np.uint8)] * 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = albumentations.Compose([operation], seed=0)(image=picture, masks=truth)["image"]
+        except Exception:  # whatever it stumbles over, it does not work
+            return False
+        finally:
+            operation.p = probability
+    return bool(result.dtype == np.uint8 and result.ndim == 3 and result.shape[2] == picture.shape[2])
 
 
 class Augment:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from rooftop.data.augment import Augment, one_thread
+from rooftop.data.augment import Augment, check_operations, one_thread
+from rooftop.data.calibrate import calibrated
 from rooftop.data.dataset import Batch, RoofDataset, collate
 from rooftop.data.mix import MixedSource
 from rooftop.data.places import open_split, read_places
@@ -28,19 +29,26 @@ class RoofDataModule(LightningDataModule):
     """Loaders of one data set; built lazily, a split at a time.
 
     Args:
-        config: the resolved `data` group as plain containers; see `conf/data/banepa.yaml`.
+        config: the resolved `data` group as plain containers; see `conf/data/banepa.yaml`. What it leaves open of
+            scale, mean and standard deviation is measured on the training pictures, at once.
         operations: albumentations operations for training, by name; those that are None drop out.
         seed: fixes order and augmentation.
+
+    Raises:
+        ConfigError: an operation that cannot work on so many bands, or values that do not fit them.
+        DataError: training pictures on which nothing can be measured.
     """
 
     def __init__(self, config: dict[str, Any], *, operations: Mapping[str, Any] | None = None, seed: int = 0) -> None:
         super().__init__()
+        config = calibrated(config)
         self.config, self.seed = config, seed
         self.preparation = Preparation.of(config)
+        check_operations(operations or {}, self.channels)
         self._augment = Augment([item for item in (operations or {}).values() if item], seed=seed)
         window = config["window"]
         self._window = Window(window["size"], window["gsd"], seed=seed) if window else None
-        self._places = read_places(config)
+        self._places = read_places(config, self.preparation.reading)
         self._datasets: dict[str, RoofDataset] = {}
 
     def dataset(self, split: str) -> RoofDataset:
@@ -63,6 +71,11 @@ class RoofDataModule(LightningDataModule):
             )
             log.info("%s: %d pictures", split, len(picks))
         return self._datasets[split]
+
+    @property
+    def channels(self) -> int:
+        """C, number of bands of a picture."""
+        return len(self.preparation.mean)
 
     @property
     def categories(self) -> tuple[str, ...]:

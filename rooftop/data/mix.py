@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,11 @@ class MixedSource:
         self.gsds = np.concatenate([np.full(len(part.picks), part.gsd) for part in chosen])
         shares = np.concatenate([np.full(len(part.picks), part.weight / len(part.picks)) for part in chosen])
         self.shares = shares / shares.sum()
+
+    def path(self, i: int) -> Path:
+        """The file of the picture."""
+        source, at = self._at[i]
+        return source.path(at)
 
     def picture(self, i: int) -> NDArray[np.uint8]:
         """The raw picture, uint8 (H, W, C)."""

@@ -13,6 +13,7 @@ from rooftop.data.mix import MixedSource, take
 from rooftop.data.sources import CocoSource, MaskSource, Source
 from rooftop.data.splits import split_by_place
 from rooftop.errors import ConfigError
+from rooftop.raster.reading import PlainReading, Reading
 
 log = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
@@ -32,10 +33,11 @@ class Places:
     masks: Path | None
     cache: Path
     gaps: bool
+    reading: Reading
 
 
-def read_places(config: dict[str, Any]) -> Places:
-    """From the resolved `data` group."""
+def read_places(config: dict[str, Any], reading: Reading | None = None) -> Places:
+    """From the resolved `data` group, with pictures read as 8-bit RGB unless `reading` says otherwise."""
     return Places(
         root=Path(config["root"]),
         splits={split: config[split] for split in SPLITS},
@@ -46,6 +48,7 @@ def read_places(config: dict[str, Any]) -> Places:
         masks=Path(config["masks"]) if config["masks"] else None,
         cache=Path(config["cache"]),
         gaps=config["gaps"],
+        reading=reading or PlainReading(),
     )
 
 
@@ -95,9 +98,9 @@ def open_source(places: Places, split: str, *, gaps: bool = False) -> Source:
 def _open_part(places: Places, part: dict[str, Any], masks: Path | None = None, *, gaps: bool) -> Source:
     images = places.root / str(part["images"])
     if part["masks"]:
-        return MaskSource(images, places.root / part["masks"])
+        return MaskSource(images, places.root / part["masks"], reading=places.reading)
     index = open_index(places.root / str(part["annotations"]), cache=places.cache)
     if len(index.rejected):
         listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
         log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
-    return CocoSource(images, index, places.categories, masks, gaps=gaps)
+    return CocoSource(images, index, places.categories, masks, gaps=gaps, reading=places.reading)

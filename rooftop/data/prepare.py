@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from rooftop.data.resize import resize
+from rooftop.raster.reading import BandReading, PlainReading, Reading
+
 Array = NDArray[np.uint8]
 
 
@@ -20,28 +23,47 @@ class Preparation:
         mean: per channel, of pictures scaled to [0, 1].
         std: per channel, likewise.
         size: (height, width) in pixels that every picture is resized to, or None: pictures keep their size.
+        bands: numbers (from 1) of the bands that are read, or None: red, green and blue of 8-bit pictures.
+        scale: of each of these bands the values (low, high) that become 0 and 255.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     size: tuple[int, int] | None = None
+    bands: tuple[int, ...] | None = None
+    scale: tuple[tuple[float, float], ...] | None = None
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "Preparation":
         """From plain lists, as a configuration or a card holds them."""
-        size = content.get("size")
-        return cls(tuple(content["mean"]), tuple(content["std"]), (size[0], size[1]) if size else None)
+        size, bands, scale = (content.get(key) for key in ("size", "bands", "scale"))
+        return cls(
+            tuple(content["mean"]),
+            tuple(content["std"]),
+            (size[0], size[1]) if size else None,
+            tuple(bands) if bands else None,
+            tuple((low, high) for low, high in scale) if bands and scale else None,
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As plain lists, for a card: `of(plain()) == self`; bands and scale only where there are any."""
+        content: dict[str, Any] = {"mean": list(self.mean), "std": list(self.std)}
+        content["size"] = list(self.size) if self.size else None
+        if self.bands and self.scale:
+            content |= {"bands": list(self.bands), "scale": [list(pair) for pair in self.scale]}
+        return content
+
+    @property
+    def reading(self) -> Reading:
+        """How picture files are read."""
+        return BandReading(self.bands, self.scale) if self.bands and self.scale else PlainReading()
 
     def resize(self, pixels: Array, *, nearest: bool = False) -> Array:
         """Resize uint8 (H, W) or (H, W, C) to `size`; pictures by an antialiased bilinear filter, masks by nearest."""
         if self.size is None or pixels.shape[:2] == self.size:
             return pixels
-        height, width = self.size
         method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
-        if pixels.ndim == 2 or pixels.shape[2] == 3:
-            return np.asarray(Image.fromarray(pixels).resize((width, height), method))
-        bands = [Image.fromarray(np.ascontiguousarray(band)) for band in np.moveaxis(pixels, -1, 0)]
-        return np.stack([np.asarray(band.resize((width, height), method)) for band in bands], axis=-1)
+        return resize(pixels, self.size, method)
 
     @property
     def middle(self) -> Array:

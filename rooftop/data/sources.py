@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rooftop.coco import Index, picture_path, unpaired
 from rooftop.errors import DataError
 from rooftop.raster.gaps import gaps
-from rooftop.raster.picture import list_pictures, read_mask, read_picture, read_size
+from rooftop.raster.picture import list_pictures, read_mask
+from rooftop.raster.reading import PlainReading, Reading
 
 log = logging.getLogger(__name__)
 Truth = tuple[NDArray[np.uint8], NDArray[np.bool_]]
@@ -29,6 +30,10 @@ class Source(Protocol):
     names: list[str]
     sizes: NDArray[np.int32]
     categories: tuple[str, ...]
+
+    def path(self, i: int) -> Path:
+        """The file of the picture."""
+        ...
 
     def picture(self, i: int) -> NDArray[np.uint8]:
         """The raw picture, uint8 (H, W, C)."""
@@ -48,6 +53,7 @@ class CocoSource:
         categories: ids or names; None takes all of the json.
         masks: folder of `<stem>.png`, or None.
         gaps: take a pixel away between touching roofs, so that a network learns to keep them apart.
+        reading: how picture files are read.
 
     Raises:
         DataError: unknown category, entries without file, several categories with masks on disk.
@@ -61,8 +67,10 @@ class CocoSource:
         masks: Path | None = None,
         *,
         gaps: bool = False,
+        reading: Reading | None = None,
     ) -> None:
         self.images, self.index, self.masks, self.gaps = images, index, masks, gaps
+        self._reading = reading or PlainReading()
         self.names, self.sizes = list(index.names), index.sizes
         self._ids = index.category_ids(categories)
         by_id = {category.id: category.name for category in index.categories}
@@ -71,10 +79,14 @@ class CocoSource:
             raise DataError(f"data.masks={masks} holds one category; choose one by data.categories=[NAME].")
         _check_files(images, self.names)
 
+    def path(self, i: int) -> Path:
+        """The file of the picture."""
+        return picture_path(self.images, self.names[i])
+
     def picture(self, i: int) -> NDArray[np.uint8]:
         """The raw picture, uint8 (H, W, C); DataError if its size is not what the json says."""
-        path = picture_path(self.images, self.names[i])
-        pixels = read_picture(path)
+        path = self.path(i)
+        pixels = self._reading.picture(path)
         if pixels.shape[:2] != tuple(self.sizes[i]):
             height, width = self.sizes[i]
             raise DataError(
@@ -84,8 +96,9 @@ class CocoSource:
         return pixels
 
     def truth(self, i: int) -> Truth:
-        """Mask uint8 (K, H, W) and valid bool (H, W), which is False on `iscrowd` areas."""
+        """Mask uint8 (K, H, W) and valid bool (H, W): False on `iscrowd` areas and where the picture has no data."""
         mask, valid = self._whole_truth(i)
+        valid = _with_data(valid, self._reading, self.path(i))
         if self.gaps:
             roofs = [item for item in self.index.objects(i) if not item.is_crowd and item.category_id in self._ids]
             mask = mask * ~gaps(roofs, *mask.shape[1:])
@@ -105,11 +118,17 @@ class CocoSource:
 class MaskSource:
     """A folder of pictures beside a folder of mask pictures with the same stems.
 
+    Args:
+        images: folder of the pictures.
+        masks: folder of the masks.
+        reading: how picture files are read.
+
     Raises:
         DataError: a picture without mask.
     """
 
-    def __init__(self, images: Path, masks: Path) -> None:
+    def __init__(self, images: Path, masks: Path, *, reading: Reading | None = None) -> None:
+        self._reading = reading or PlainReading()
         self.categories: tuple[str, ...] = ("roof",)
         self.paths = list_pictures(images)
         self.names = [path.name for path in self.paths]
@@ -121,14 +140,18 @@ class MaskSource:
         idle = sorted(set(by_stem) - {path.stem for path in self.paths})
         if idle:
             log.warning("%s: %d masks without picture are left out: %s", masks, len(idle), _some(idle))
-        self.sizes = np.array([read_size(path) for path in self.paths], dtype=np.int32)
+        self.sizes = np.array([self._reading.size(path) for path in self.paths], dtype=np.int32)
+
+    def path(self, i: int) -> Path:
+        """The file of the picture."""
+        return self.paths[i]
 
     def picture(self, i: int) -> NDArray[np.uint8]:
-        """The raw picture, uint8 (H, W, 3)."""
-        return read_picture(self.paths[i])
+        """The raw picture, uint8 (H, W, C)."""
+        return self._reading.picture(self.paths[i])
 
     def truth(self, i: int) -> Truth:
-        """Mask uint8 (1, H, W) and valid bool (H, W), all True."""
+        """Mask uint8 (1, H, W) and valid bool (H, W), False where the picture has no data."""
         mask = read_mask(self.masks[i])
         if mask.shape != tuple(self.sizes[i]):
             height, width = self.sizes[i]
@@ -136,7 +159,13 @@ class MaskSource:
                 f"{self.masks[i]}: {mask.shape[1]} x {mask.shape[0]} px, but its picture has {width} x {height}; "
                 "make the mask again."
             )
-        return mask[None], np.ones(mask.shape, dtype=bool)
+        return mask[None], _with_data(np.ones(mask.shape, dtype=bool), self._reading, self.paths[i])
+
+
+def _with_data(valid: NDArray[np.bool_], reading: Reading, path: Path) -> NDArray[np.bool_]:
+    """Where there is something to judge, and data to judge it by."""
+    seen = reading.valid(path)
+    return valid if seen is None or seen.shape != valid.shape else valid & seen  # the picture tells of a wrong size
 
 
 def _check_files(images: Path, names: list[str]) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rooftop.data.resize import Box, resize
+
 Array = NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 SHARPER = 0.65  # a picture is magnified to this share of its own sampling distance at most
 BEYOND = 1.6  # a window is this many times as long as the picture's shorter side at most; the rest is mirrored
 
@@ -36,7 +37,7 @@ class Window:
         """Cut one window; what lies beyond the picture's edge is its mirror image, truth included.
 
         Args:
-            picture: uint8 (H, W, 3).
+            picture: uint8 (H, W, C).
             mask: uint8 (K, H, W).
             valid: bool (H, W).
             gsd: of the picture, in metres per pixel.
@@ -70,5 +71,4 @@ class Window:
         whole = np.pad(pixels, border, mode="symmetric") if any(map(any, border)) else pixels
         left, top, right, bottom = box
         box = (max(left, 0.0), max(top, 0.0), min(right, whole.shape[1]), min(bottom, whole.shape[0]))  # rounding
-        image = Image.fromarray(np.ascontiguousarray(whole))
-        return np.asarray(image.resize((self.width, self.height), Image.Resampling.BILINEAR, box=box))
+        return resize(whole, (self.height, self.width), Image.Resampling.BILINEAR, box)

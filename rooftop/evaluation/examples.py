@@ -17,6 +17,7 @@ from rooftop.metrics.objects.kinds import KINDS, sort_errors
 from rooftop.metrics.pixel import Counts, count, ratios
 from rooftop.plots.errors import error_map, outlined, roof_by_roof
 from rooftop.plots.panels import ROOF, shrink
+from rooftop.raster.bands import as_rgb
 from rooftop.raster.rasterise import decode
 
 Array = NDArray[np.uint8]
@@ -76,7 +77,7 @@ def examples(cases: Cases, tally: Tally, number: int) -> tuple[dict[str, list[Ex
 def _picture(cases: Cases, place: int) -> Array:
     picture = cases.picture(place)
     if picture is not None:
-        return picture[..., :3]
+        return as_rgb(picture)
     height, width = cases[place].valid.shape
     return np.full((height, width, 3), GREY, dtype=np.uint8)
 

@@ -15,7 +15,7 @@ from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
 from rooftop.inference.answers import VIEWS, asked, scale_factor, windowed
 from rooftop.polygons.roofs import Shaping
-from rooftop.run import load
+from rooftop.run import Run, load
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
 
 def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
     run = load(folder)
-    dataset = RoofDataModule({**data, **run.card.preparation}).dataset(choice.split)
+    dataset = RoofDataModule({**data, **_preparation(run, data["bands"])}).dataset(choice.split)
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
     factor = scale_factor(data["gsd"], run.card.gsd) if choice.rescale and not run.card.preparation["size"] else None
     cut = Cut(threshold, choice.shaping, data["gsd"])
@@ -101,6 +101,15 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     predictor = Predictor(run, device=choice.device)
     forward = asked(windowed(predictor.forward), factor=factor, views=choice.views)
     return Subject(name, RunCases(predictor, dataset, cut, forward=forward), record)
+
+
+def _preparation(run: Run, bands: list[int] | None) -> dict[str, Any]:
+    """That of the card; `bands`, if given, say where the data set has the bands that the run knows."""
+    preparation = run.card.preparation
+    known = len(preparation["mean"])
+    if bands and len(bands) != known:
+        raise ConfigError(f"data.bands={bands} names {len(bands)} bands, but the run {run.folder} looks at {known}.")
+    return {**preparation, "bands": bands} if bands else preparation
 
 
 def _names(paths: Sequence[str]) -> list[str]:

@@ -46,7 +46,9 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
 
     Raises:
         SourceError: not one source could be read.
+        ConfigError: `bands` are not as many as the run looks at.
     """
+    predictor.preparation_of(job.bands)  # before anything is read
     sources, job = ranks.share(sources), replace(job, folder=ranks.share(job.folder))
     scenes = [i for i, source in enumerate(sources) if source.scene]
     shared = scenes if len(scenes) < ranks.count else []

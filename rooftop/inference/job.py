@@ -30,7 +30,7 @@ class Job:
             pictures, none for scenes, which would take four times as long.
         gsd: metres per pixel of the sources; None = as their place on the map says.
         rescale: scale what the network sees to the metres per pixel that it learned at.
-        bands: of scenes; None = red, green and blue as the file marks them.
+        bands: which to read; None = those of the run's card, and without any red, green and blue of scenes.
         probability: write it as GeoTIFF.
         unfinished: folder where a stopped prediction waits to be gone on with.
     """

@@ -14,7 +14,8 @@ from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
-from rooftop.raster.picture import read_picture, write_mask, write_png
+from rooftop.raster.bands import as_rgb
+from rooftop.raster.picture import write_mask, write_png
 from rooftop.raster.steps import at_least, stored
 from rooftop.raster.windows import Window
 
@@ -25,9 +26,12 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
     Raises:
         DataError: the picture cannot be read.
     """
-    picture = read_picture(Path(source.path))
+    reading, path = predictor.preparation_of(job.bands).reading, Path(source.path)
+    picture, valid = reading.picture(path), reading.valid(path)
+    valid = np.ones(picture.shape[:2], bool) if valid is None else valid
     forward = job.asked(predictor, scene=False, gsd=job.gsd)
-    values = stored(forward(picture[None])[0], np.ones(picture.shape[:2], bool))
+    values = stored(forward(picture[None])[0], valid)
+    picture = as_rgb(picture)
     mask = at_least(values, job.threshold).max(axis=0)
     ground = Ground(None, job.gsd or predictor.run.card.gsd)
 
@@ -42,18 +46,21 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
     about = (*mask.shape, ground, picture)
     write_outlines(job, source.stem, roofs, scene=about)
-    return Done(_row(source, mask, ground=ground, roofs=roofs), roofs, picture, mask)
+    pixels = int(mask.sum()), int(valid.sum())
+    return Done(_row(source, mask.shape, ground=ground, pixels=pixels, roofs=roofs), roofs, picture, mask)
 
 
-def _row(source: Source, mask: NDArray[np.uint8], *, ground: Ground, roofs: Spool) -> dict[str, Any]:
+def _row(
+    source: Source, size: tuple[int, ...], *, ground: Ground, pixels: tuple[int, int], roofs: Spool
+) -> dict[str, Any]:
     return {
         "picture": source.path,
-        "height": mask.shape[0],
-        "width": mask.shape[1],
+        "height": size[0],
+        "width": size[1],
         "metres_per_pixel": ground.gsd,
         "roofs": len(roofs),
         f"roof_{ground.unit}2": round(sum(roof.area for roof in roofs), 1),
-        "roof_pixels": int(mask.sum()),
-        "valid_pixels": mask.size,
-        "roof_share": float(mask.mean()),
+        "roof_pixels": pixels[0],
+        "valid_pixels": pixels[1],
+        "roof_share": pixels[0] / max(pixels[1], 1),
     }

@@ -1,5 +1,8 @@
 """A run folder turned into a function from pictures to probabilities."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -35,6 +38,22 @@ class Predictor:
             self.network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; choose cpu or auto.") from error
+
+    def preparation_of(self, bands: Sequence[int] | None) -> Preparation:
+        """The run's preparation, with other bands of a file where a person names them.
+
+        Raises:
+            ConfigError: not as many as the run looks at.
+        """
+        known = self.preparation.bands
+        if bands is None or known is None:
+            return self.preparation
+        if len(bands) != len(known):
+            raise ConfigError(
+                f"bands={list(bands)} names {len(bands)} bands, but the run looks at {len(known)} "
+                f"({', '.join(map(str, known))} of its training pictures); name as many."
+            )
+        return replace(self.preparation, bands=tuple(bands))
 
     @torch.inference_mode()
     def forward(self, pictures: Array) -> Probability:

@@ -16,6 +16,7 @@ from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
+from rooftop.raster.bands import as_rgb
 from rooftop.raster.cog import Sheet, write_raster
 from rooftop.raster.geotiff import Scene
 from rooftop.raster.picture import write_png
@@ -54,7 +55,7 @@ def write_scene(predicted: Predicted) -> Done:
     ground, job = predicted.ground, predicted.job
     found = find_roofs(canvas.read, canvas.shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
     roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
-    picture, _ = scene.preview(_PREVIEW)
+    picture = as_rgb(scene.preview(_PREVIEW)[0])
     mask = drawn(roofs, picture.shape[1] / scene.width, picture.shape[:2])
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
     write_outlines(job, source.stem, roofs, scene=(scene.height, scene.width, ground, picture))

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from rooftop.inference.scene_files import Predicted, write_scene
 from rooftop.inference.sources import Source
 from rooftop.inference.waiting import own_folder
 from rooftop.polygons.ground import Ground
-from rooftop.raster.geotiff import Scene, open_scene
+from rooftop.raster.bands import Stretch
+from rooftop.raster.geotiff import Scene, open_bands, open_scene
 
 log = logging.getLogger(__name__)
 Say = Callable[..., None]
@@ -38,7 +39,7 @@ def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> I
         SourceError: the raster cannot be read by one of the processes.
     """
     with ExitStack() as stack:
-        scene = ranks.agree(lambda: stack.enter_context(open_scene(source.path, bands=job.bands)))
+        scene = ranks.agree(lambda: stack.enter_context(_opened(predictor, source, job)))
         ground = Ground(scene.georeference, job.gsd or _gsd(scene))
         job = _fitting(predictor, ground, job, say=log.log if not ranks.rank else _silent)
         key = _key(source, predictor, job)
@@ -62,6 +63,14 @@ def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
     """
     with predicted(predictor, source, job, Ranks()) as scene:
         return write_scene(scene)
+
+
+def _opened(predictor: Predictor, source: Source, job: Job) -> AbstractContextManager[Scene]:
+    """The bands that the run looks at, as its card says, or red, green and blue."""
+    preparation = predictor.preparation_of(job.bands)
+    if preparation.bands and preparation.scale:
+        return open_bands(source.path, preparation.bands, Stretch.of(preparation.scale))
+    return open_scene(source.path, bands=job.bands)
 
 
 def _canvas(scene: Scene, folder: Path | None, job: Job) -> Canvas:
@@ -128,4 +137,5 @@ def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:
         "gsd": job.gsd,
         "rescale": job.rescale,
         "bands": job.bands and list(job.bands),
+        "preparation": predictor.preparation.plain(),
     }

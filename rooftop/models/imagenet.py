@@ -10,15 +10,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from rooftop.errors import ConfigError
 from rooftop.models.efficientnet import EfficientNetLite
 
+STEM = "_conv_stem.weight"
 HEAD = ("_conv_head.", "_bn1.", "_fc.")  # of the classifier
 
 
 def load_imagenet(encoder: EfficientNetLite) -> None:
-    """Put the published ImageNet weights into an encoder; every tensor has to fit.
+    """Put the published ImageNet weights into an encoder; every tensor has to fit, the first after `for_bands`.
 
     Raises:
         ConfigError: the package is not installed, or the encoder is not the published one.
@@ -35,7 +37,24 @@ def load_imagenet(encoder: EfficientNetLite) -> None:
         raise ConfigError(f"{Path(found.origin).parent}: holds no weights; install {package} again.")
     state = torch.load(path, map_location="cpu", weights_only=True)
     kept = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD)}
+    wanted = encoder.get_parameter(STEM).shape
+    if STEM in kept and kept[STEM].shape == (wanted[0], 3, *wanted[2:]):
+        kept[STEM] = for_bands(kept[STEM], wanted[1])
     try:
         encoder.load_state_dict(kept, strict=True)
     except RuntimeError as error:
         raise ConfigError(f"{path}: does not fit the encoder ({str(error).splitlines()[-1].strip()}).") from error
+
+
+def for_bands(stem: Tensor, channels: int) -> Tensor:
+    """First filters for another number of bands than three: (F, 3, h, w) -> (F, channels, h, w).
+
+    The first three of more bands keep the filters of red, green and blue, each further one gets their mean, and so does
+    each of one or two; all are then scaled by 3 / channels. So a picture whose bands are all alike has the answer of a
+    grey photograph, and what follows sees the values that it has learned with.
+    """
+    if channels == stem.shape[1]:
+        return stem
+    colours = stem if channels > 3 else stem[:, :0]
+    mean = stem.mean(dim=1, keepdim=True).expand(-1, channels - colours.shape[1], -1, -1)
+    return torch.cat([colours, mean], dim=1) * (3 / channels)

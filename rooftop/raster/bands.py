@@ -35,6 +35,12 @@ class Stretch:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, scale: Sequence[Sequence[float]]) -> "Stretch":
+        """From a pair (low, high) for each band."""
+        low, high = np.array(scale, np.float64).T
+        return cls(low, high)
+
     def __call__(self, values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Values (C, H, W) of any number type to uint8 (C, H, W) and valid bool (H, W): finite in each band."""
         number = values.astype(np.float64)
@@ -79,18 +85,44 @@ def choose_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str)
     )
 
 
+def check_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str) -> list[int]:
+    """Numbers (from 1) of the bands asked for, any number of them; None = all there are.
+
+    Raises:
+        SourceError: a band does not exist, or holds complex numbers.
+    """
+    chosen = list(bands or range(1, dataset.count + 1))
+    if any(not 1 <= band <= dataset.count for band in chosen):
+        raise SourceError(
+            f"{path}: bands={chosen} must be among its bands 1 to {dataset.count}; name others, or leave the file out."
+        )
+    _check_real(dataset, chosen, path)
+    return chosen
+
+
+def as_rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What people are shown of uint8 (H, W, C): the first three bands, or the first as grey: uint8 (H, W, 3)."""
+    return picture[..., :3] if picture.shape[-1] >= 3 else np.repeat(picture[..., :1], 3, axis=-1)
+
+
 def choose_conversion(dataset: DatasetReader, bands: list[int], path: str) -> Conversion | None:
     """How the values of these bands become 0-255; None where they are it already.
 
     Raises:
         SourceError: the values are complex numbers.
     """
-    kinds = {np.dtype(dataset.dtypes[band - 1]) for band in bands}
-    if any(kind.kind == "c" for kind in kinds):
-        raise SourceError(f"{path}: holds complex numbers; convert it to a picture of real numbers first.")
+    kinds = _check_real(dataset, bands, path)
     if bands == [1] and dataset.colorinterp[0] == ColorInterp.palette:
         return Palette(_table(dataset.colormap(1)))
     return None if kinds == {np.dtype(np.uint8)} else _stretch(dataset, bands)
+
+
+def _check_real(dataset: DatasetReader, bands: list[int], path: str) -> set[np.dtype[np.generic]]:
+    """Number types of these bands."""
+    kinds: set[np.dtype[np.generic]] = {np.dtype(dataset.dtypes[band - 1]) for band in bands}
+    if any(kind.kind == "c" for kind in kinds):
+        raise SourceError(f"{path}: holds complex numbers; convert it to a picture of real numbers first.")
+    return kinds
 
 
 def _table(colours: dict[int, tuple[int, int, int, int]]) -> NDArray[np.uint8]:

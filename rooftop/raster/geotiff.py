@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as GdalWindow
 
 from rooftop.errors import SourceError
-from rooftop.raster.bands import Conversion, choose_bands, choose_conversion
+from rooftop.raster.bands import Conversion, Stretch, check_bands, choose_bands, choose_conversion
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.windows import Window
 
@@ -41,21 +41,35 @@ class Scene:
     _dataset: DatasetReader
     _bands: list[int]
     _conversion: Conversion | None
+    _channels: int
+
+    @property
+    def kinds(self) -> set[np.dtype[np.generic]]:
+        """Number types of the bands that are read."""
+        return {np.dtype(self._dataset.dtypes[band - 1]) for band in self._bands}
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Picture uint8 (h, w, 3), RGB, black where there is no data; valid bool (h, w).
+        """Picture uint8 (h, w, C), of `open_scene` RGB, black where there is no data; valid bool (h, w).
 
         Raises:
             SourceError: the file is corrupt there, cut short, or gone.
         """
+        return self._converted(*self.values(window))
+
+    def values(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """Values as the file has them (C, h, w), and where there is data, bool (h, w); errors as `read`."""
         if not self._striped:
             return self._read(window, (window.height, window.width))
-        picture, valid = self._rows(window.row, window.height)
+        values, known = self._rows(window.row, window.height)
         columns = window.slices[1]
-        return picture[:, columns], valid[:, columns]
+        return values[..., columns], known[:, columns]
 
     def preview(self, limit: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The whole scene, thinned out until its longest side is at most `limit` pixels; as `read`."""
+        return self._converted(*self.thinned(limit))
+
+    def thinned(self, limit: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """The whole scene, every so manieth pixel, until its longest side is at most `limit`; as `values`."""
         thin = max(1.0, max(self.height, self.width) / limit)
         shape = (max(1, round(self.height / thin)), max(1, round(self.width / thin)))
         return self._read(Window(0, 0, self.width, self.height), shape)
@@ -66,18 +80,18 @@ class Scene:
         return all(width == self.width for _, width in self._dataset.block_shapes)
 
     @cached_property
-    def _rows(self) -> Callable[[int, int], tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+    def _rows(self) -> Callable[[int, int], tuple[NDArray[np.generic], NDArray[np.bool_]]]:
         """Whole rows (first, number); the latest are kept for the next window beside."""
         return lru_cache(1)(lambda first, count: self._read(Window(0, first, self.width, count), (count, self.width)))
 
-    def _read(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def _read(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         area = GdalWindow(window.column, window.row, window.width, window.height)
         try:
             values = self._dataset.read(self._bands, window=area, out_shape=(len(self._bands), *shape))
             known = self._dataset.dataset_mask(window=area, out_shape=shape) > 0
         except RasterioError as error:
             raise SourceError(_unreadable(self.path, error)) from error
-        return self._converted(values, known)
+        return values, known
 
     def _converted(
         self, values: NDArray[np.generic], known: NDArray[np.bool_]
@@ -85,7 +99,8 @@ class Scene:
         picture, finite = self._conversion(values) if self._conversion else (values, True)
         valid = known & finite
         black = np.where(valid, picture, np.uint8(0))
-        return np.ascontiguousarray(np.broadcast_to(np.moveaxis(black, 0, -1), (*valid.shape, 3))), valid
+        shape = (*valid.shape, self._channels)
+        return np.ascontiguousarray(np.broadcast_to(np.moveaxis(black, 0, -1), shape)), valid
 
 
 @contextmanager
@@ -98,7 +113,7 @@ def unplaced() -> Iterator[None]:
 
 @contextmanager
 def open_scene(path: str, *, bands: Sequence[int] | None = None) -> Iterator[Scene]:
-    """Open a raster to read it by window; memory does not grow with its size.
+    """Open a raster to look at it as a picture in RGB, by window; memory does not grow with its size.
 
     Args:
         path: anything that GDAL reads: GeoTIFF, VRT, png, jpg, `https://...` (a cloud-optimised GeoTIFF).
@@ -107,6 +122,34 @@ def open_scene(path: str, *, bands: Sequence[int] | None = None) -> Iterator[Sce
     Raises:
         SourceError: missing, corrupt, or of a kind that is no picture; the sentence says what to do.
     """
+    with _opened(path) as dataset:
+        chosen = choose_bands(dataset, bands, path)
+        try:
+            conversion = choose_conversion(dataset, chosen, path)
+        except RasterioError as error:
+            raise SourceError(_unreadable(path, error)) from error
+        yield Scene(path, dataset.height, dataset.width, _place(dataset), dataset, chosen, conversion, 3)
+
+
+@contextmanager
+def open_bands(path: str, bands: Sequence[int] | None = None, stretch: Stretch | None = None) -> Iterator[Scene]:
+    """Open a raster to read just these bands, by window.
+
+    Args:
+        path: as for `open_scene`.
+        bands: numbers (from 1) of any number of bands; None = all.
+        stretch: how their values become 0-255; None: values are read as they are.
+
+    Raises:
+        SourceError: missing, corrupt, or without one of the bands.
+    """
+    with _opened(path) as dataset:
+        chosen = check_bands(dataset, bands, path)
+        yield Scene(path, dataset.height, dataset.width, _place(dataset), dataset, chosen, stretch, len(chosen))
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[DatasetReader]:
     # a server is not asked for files beside the picture; a folder is: .tfw, .msk and .ovr count
     beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if "://" in path else {}
     with rasterio.Env(GDAL_CACHEMAX=_CACHE, **beside):
@@ -116,19 +159,13 @@ def open_scene(path: str, *, bands: Sequence[int] | None = None) -> Iterator[Sce
         except RasterioError as error:
             raise SourceError(_unreadable(path, error)) from error
         with dataset:
-            yield _scene(path, dataset, bands)
+            if not dataset.count:
+                raise SourceError(f"{path}: holds no picture of its own; name one of its parts: {dataset.subdatasets}.")
+            yield dataset
 
 
-def _scene(path: str, dataset: DatasetReader, bands: Sequence[int] | None) -> Scene:
-    if not dataset.count:
-        raise SourceError(f"{path}: holds no picture of its own; name one of its parts: {dataset.subdatasets}.")
-    chosen = choose_bands(dataset, bands, path)
-    try:
-        conversion = choose_conversion(dataset, chosen, path)
-    except RasterioError as error:
-        raise SourceError(_unreadable(path, error)) from error
-    place = Georeference(dataset.transform, dataset.crs.to_wkt()) if dataset.crs else None
-    return Scene(path, dataset.height, dataset.width, place, dataset, chosen, conversion)
+def _place(dataset: DatasetReader) -> Georeference | None:
+    return Georeference(dataset.transform, dataset.crs.to_wkt()) if dataset.crs else None
 
 
 def _unreadable(path: str, error: Exception) -> str:

@@ -17,6 +17,9 @@ from rooftop.raster.png import encode_mask
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes, read by window
 
+_MORE_BITS = ("I", "F")  # Pillow's modes of 16-bit and 32-bit integers and of floats, which it would cut off at 255
+_NAME_BANDS = "name the bands to read, e.g. data.bands=[1]"
+
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 
@@ -49,12 +52,14 @@ def read_picture(path: Path) -> Picture:
     """Read a picture as uint8 (H, W, 3), RGB; grey and palette become RGB, alpha is dropped, EXIF turns are ignored.
 
     Raises:
-        DataError: missing, no picture, truncated, or larger than `MAX_PIXELS`.
+        DataError: missing, no picture, truncated, of more than 8 bits, or larger than `MAX_PIXELS`.
     """
     pixels = _read_jpeg(path)
     if pixels is not None:
         return pixels
     with _opened(path) as image:
+        if image.mode.startswith(_MORE_BITS):
+            raise DataError(f"{path}: has more than 8 bits; {_NAME_BANDS}, or convert it to 8 bits.")
         return np.asarray(image.convert("RGB"))
 
 
@@ -114,8 +119,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file.") from error
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: not a picture that can be read; replace or remove it.") from error
+        raise DataError(f"{path}: not a picture that can be read; {_remedy(path)}.") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: too many pixels; cut it into tiles.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: truncated or damaged ({error}); replace or remove it.") from error
+
+
+def _remedy(path: Path) -> str:
+    """Pillow knows few kinds of TIFF; the one that rasters are read with knows them all."""
+    is_tiff = path.suffix.lower() in (".tif", ".tiff")
+    return f"replace or remove it{f', or {_NAME_BANDS}' if is_tiff else ''}"

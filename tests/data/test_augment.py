@@ -1,9 +1,15 @@
+from pathlib import Path
+
 import albumentations
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 
 from rooftop.config import build
-from rooftop.data.augment import Augment, GableShade, sides_of_ridges
+from rooftop.data.augment import Augment, GableShade, check_operations, sides_of_ridges
+from rooftop.errors import ConfigError
+
+CONF = str(Path(__file__).parents[2] / "conf")
 
 
 def pair():
@@ -97,3 +103,25 @@ def test_gable_roofs_get_a_light_and_a_dark_side():
 
 def test_empty_ground_has_no_sides():
     assert not sides_of_ridges(np.zeros((5, 7), np.uint8)).any()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+def test_what_knows_no_colours_works_on_any_number_of_bands(channels):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        operations = build(compose("train", ["augmentation=bands"]).augmentation, "augmentation")
+    check_operations(operations, channels)
+    picture = np.random.default_rng(0).integers(0, 256, (48, 80, channels), dtype=np.uint8)
+    mask = np.zeros((1, 48, 80), np.uint8)
+    augment = Augment(operations.values(), seed=0)
+    for draw in range(10):
+        turned, _, _ = augment(picture, mask, mask[0] == 0, draw=(0, draw))
+        assert turned.shape[2] == channels
+        assert turned.dtype == np.uint8
+
+
+def test_colours_of_four_bands_are_refused():
+    operation = albumentations.HueSaturationValue(p=0.1)
+    check_operations({"hue": operation, "none": None}, 3)
+    with pytest.raises(ConfigError, match=r"augmentation\.hue: HueSaturationValue works on colours, not on 4 bands"):
+        check_operations({"hue": operation}, 4)
+    assert operation.p == 0.1

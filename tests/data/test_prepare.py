@@ -51,3 +51,11 @@ def test_of_plain_containers():
     plain = {"mean": list(MEAN), "std": list(STD), "size": [24, 60]}
     assert Preparation.of(plain) == Preparation(MEAN, STD, (24, 60))
     assert Preparation.of({**plain, "size": None}).size is None
+
+
+def test_bands_and_scale_travel_along():
+    plain = {"mean": [0.5, 0.4], "std": [0.2, 0.1], "size": None, "bands": [4, 1], "scale": [[0, 9.5], [2.0, 3.0]]}
+    preparation = Preparation.of(plain)
+    assert preparation.plain() == plain
+    assert preparation.reading.bands == (4, 1)
+    assert set(Preparation.of({"mean": MEAN, "std": STD, "size": None}).plain()) == {"mean", "std", "size"}

@@ -44,3 +44,14 @@ def test_equal_draws_repeat_and_others_differ():
     np.testing.assert_array_equal(cut(0, (1, 2)), cut(0, (1, 2)))
     assert not np.array_equal(cut(0, (1, 2)), cut(0, (1, 3)))
     assert not np.array_equal(cut(0, (1, 2)), cut(1, (1, 2)))
+
+
+@pytest.mark.parametrize("bands", [1, 2, 4, 5])
+def test_each_band_is_cut_like_a_colour(bands):
+    picture, mask, valid = scene()
+    many = picture[..., np.arange(bands) % 3]
+    window = Window((24, 40), (0.3, 1.0), seed=1)
+    for draw in range(5):
+        colours, _, _ = window(picture, mask, valid, gsd=0.5, draw=(draw, 0))
+        cut, _, _ = window(many, mask, valid, gsd=0.5, draw=(draw, 0))
+        np.testing.assert_array_equal(cut, colours[..., np.arange(bands) % 3])

@@ -6,7 +6,7 @@ import torch
 from rooftop.errors import ConfigError
 from rooftop.models import EncoderUNet
 from rooftop.models.efficientnet import EfficientNetLite
-from rooftop.models.imagenet import load_imagenet
+from rooftop.models.imagenet import for_bands, load_imagenet
 
 PLAIN = {"in_channels": 3, "classes": 2, "norm": "batch", "activation": "relu", "dropout": 0.1}
 
@@ -64,6 +64,23 @@ def test_weights_come_from_the_package_and_the_classifier_is_left(package):
     torch.save(state, package / "models" / "weights.pth")
     load_imagenet(here)
     assert all(torch.equal(one, other) for one, other in zip(there.parameters(), here.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_bands_that_are_all_alike_have_the_answer_of_a_grey_photograph(package, channels):
+    there, here = (EfficientNetLite(in_channels=count, variant=0, stem_stride=2) for count in (3, channels))
+    torch.save(there.state_dict(), package / "models" / "weights.pth")
+    load_imagenet(here)
+    grey = torch.rand(1, 1, 32, 48)
+    levels = (network.eval()(grey.expand(-1, count, -1, -1)) for network, count in ((there, 3), (here, channels)))
+    for one, other in zip(*levels, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_first_three_of_more_bands_keep_their_colours():
+    stem = torch.rand(5, 3, 3, 3)
+    assert torch.equal(for_bands(stem, 3), stem)
+    torch.testing.assert_close(for_bands(stem, 6)[:, :3], stem / 2)
 
 
 def test_missing_and_unfit_weights_end_in_one_sentence(package, monkeypatch):
