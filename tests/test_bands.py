@@ -82,7 +82,7 @@ def test_four_bands_of_16_bits_on_the_whole_way(train, run_script, banded, tmp_p
     predictor = Predictor(run)
     batch = next(iter(data.test_dataloader()))
     with torch.inference_mode():
-        expected = run.network(batch["image"]).sigmoid().numpy()
+        expected = run.network(data.on_after_batch_transfer(batch, 0)["image"]).sigmoid().numpy()
     dataset = data.dataset("test")
     paths = [dataset.source.path(int(i)) for i in batch["index"]]
     for probability, path in zip(expected, paths, strict=True):
