@@ -15,8 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
 from rooftop.coco import open_index
 from rooftop.config import counting_bar, run_folder, script
+from rooftop.data.calibrate import scale_of_readable
 from rooftop.data.layout import check_layout
 from rooftop.files import write_json
+from rooftop.raster.reading import reading_of
 
 log = logging.getLogger(__name__)
 WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into the first of these
@@ -26,6 +28,7 @@ WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into
 def main(cfg: DictConfig) -> None:
     """Audit the splits, write the reports, and if asked for the cleaned files."""
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    data["scale"] = scale_of_readable(data)
     folder, splits = run_folder(), open_splits(data)
     with counting_bar() as bar:
         tasks: dict[str, Any] = {}
@@ -35,7 +38,7 @@ def main(cfg: DictConfig) -> None:
             bar.update(tasks[what], completed=done)
 
         pairs = audit(splits, folder / "facts", processes=cfg.processes, progress=show)
-    result = report(splits)
+    result = report(splits) | {"bands": data["bands"], "scale": data["scale"]}
     if cfg.fix:
         result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs)
         cleaned = " ".join(f"data.{name}.annotations={Path(cfg.fix).resolve() / name}.json" for name in result["fixed"])
@@ -50,6 +53,7 @@ def main(cfg: DictConfig) -> None:
 def open_splits(data: dict[str, Any]) -> list[Split]:
     """The splits that the data configuration names, in order of worth."""
     root, parts = Path(data["root"]), {name: data[name] for name in WORTH if data[name]}
+    reading = reading_of(data["bands"], data["scale"])
     check_layout(root, parts)
     return [
         Split(
@@ -57,6 +61,7 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
             root / part["images"],
             index=open_index(root / part["annotations"], cache=Path(data["cache"])) if part["annotations"] else None,
             masks=root / part["masks"] if part["masks"] else None,
+            reading=reading,
         )
         for name, part in parts.items()
     ]

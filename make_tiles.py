@@ -34,8 +34,10 @@ def main(cfg: DictConfig) -> None:
         log.info("%s: %s", split, ", ".join(f"{count:,} {what}" for what, count in counts.items()))
     for reason, count in tiles.left_out.items():
         log.info("left out: %s %s", f"{count:,}", reason)
-    log.info("next: python check_data.py data=tiles data.root=%s", folder)
-    log.info("      python train.py data=tiles data.root=%s", folder)
+    bands = ",".join(str(band + 1) for band in range(tiles.channels))
+    how = f"data={'tiles' if tiles.is_rgb else f'bands data.bands=[{bands}]'} data.root={folder}"
+    log.info("next: python check_data.py %s", how)
+    log.info("      python train.py %s", how)
 
 
 def tiling(cfg: DictConfig) -> Tiling:

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from PIL import Image
 from rasterio import Affine
 
@@ -17,7 +20,6 @@ from rooftop.raster.reading import BandReading
 from rooftop.run import load
 
 PLACE = {"crs": "EPSG:32645", "transform": Affine(0.5, 0, 400_000, 0, -0.5, 3_060_000)}
-PREPARED = ("mean", "std", "size", "bands", "scale")
 
 
 def four_bands(pixels: np.ndarray) -> np.ndarray:
@@ -61,9 +63,15 @@ def train(run_script, banded, fast, tmp_path):
     return run
 
 
-def data_config(folder: Path) -> dict:
-    import yaml
+def compose_data(root: Path, folder: Path) -> dict:
+    """The data group of Banepa for another root."""
+    with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
+        cfg = compose("train", [f"data.root={root}", "data.mean=null", "data.std=null"])
+    config = OmegaConf.to_container(cfg.data)
+    return {**config, "cache": str(folder / "index"), "workers": 0, "window": None}
 
+
+def data_config(folder: Path) -> dict:
     return yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())["data"]
 
 
@@ -104,14 +112,8 @@ def test_four_bands_of_16_bits_on_the_whole_way(train, run_script, banded, tmp_p
 
 
 def test_pixels_without_data_are_not_judged(banded, tmp_path):
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    conf = str(Path(__file__).parents[1] / "conf")
-    with initialize_config_dir(conf, version_base="1.3"):
-        cfg = compose("train", [f"data.root={banded}", "data.bands=[4,3]", "data.mean=[0.5]", "data.std=[0.5]"])
-    config = OmegaConf.to_container(cfg.data)
-    data = RoofDataModule({**config, "cache": str(tmp_path / "index"), "workers": 0, "window": None})
+    config = {**compose_data(banded, tmp_path), "bands": [4, 3], "mean": [0.5], "std": [0.5]}
+    data = RoofDataModule(config)
     source = data.dataset("train").source
     valid = source.truth(source.names.index("18_0_0.tif"))[1]
     assert not valid[:10, :20].any()
@@ -221,3 +223,27 @@ def test_weights_for_colours_look_at_bands_that_are_scaled(train, trained, run_s
     assert code == 0, text
     scores = [json.loads((folder / "scores.json").read_text()) for folder in (trained, tmp_path / "scored")]
     assert scores[1]["pixel"]["iou"] == pytest.approx(scores[0]["pixel"]["iou"], abs=1e-6)
+
+
+def test_an_audit_of_bands_measures_them_and_names_what_is_broken(run_script, banded, tmp_path):
+    what = ("data=banepa", f"data.root={banded}", f"hydra.run.dir={tmp_path / 'audit'}")
+    code, text = run_script("check_data", *what, "data.bands=[4,1]")
+    assert code == 0, text
+    report = json.loads((tmp_path / "audit" / "report.json").read_text())
+    assert report["bands"] == [4, 1]
+    assert len(report["scale"]) == len(report["splits"]["train"]["mean"]) == len(report["splits"]["test"]["std"]) == 2
+    data = RoofDataModule({**compose_data(banded, tmp_path), "bands": [4, 1]})
+    np.testing.assert_allclose(report["splits"]["train"]["mean"], data.preparation.mean, atol=0.03)
+    odd = sorted((banded / "images" / "train").iterdir())[3]
+    with rasterio.open(odd) as file:
+        values = file.read()
+    write(odd, values[:3])
+    code, text = run_script("check_data", *what, "data.bands=[4,1]")
+    assert code == 1, text
+    report = json.loads((tmp_path / "audit" / "report.json").read_text())
+    (found,) = report["splits"]["train"]["findings"]["unreadable picture"]["listed"]
+    assert found["picture"] == odd.name
+    assert "must be among its bands 1 to 3" in found["detail"]
+    code, text = run_script("check_data", *what)
+    assert code == 1
+    assert "unreadable picture" in text

@@ -36,6 +36,12 @@ def write_raster(path: Path, *, nodata_from: int | None = None) -> np.ndarray:
     return pixels
 
 
+def write_bands(path: Path, values: np.ndarray, **profile) -> None:
+    shape = {"count": len(values), "height": HEIGHT, "width": WIDTH, "dtype": values.dtype}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:32645", transform=AFFINE, **{**shape, **profile}) as file:
+        file.write(values)
+
+
 def write_footprints(path: Path, polygons: list[Polygon], affine: Affine = AFFINE, crs: str = "EPSG:32645") -> None:
     """Write polygons of the pixel frame as longitude and latitude, in the form that the suffix names."""
     to_lonlat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
@@ -233,3 +239,69 @@ def test_broken_footprints_are_mended_or_counted(run_script, tmp_path):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["made"]["train"]["buildings"] == 2
     assert report["left_out"]["feature not an area"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile"),
+    [
+        ("uint16", {"count": 4, "photometric": "rgb", "alpha": "unspecified", "nodata": 0}),
+        ("uint16", {"count": 1}),
+        ("uint8", {"count": 5, "photometric": "minisblack"}),
+        ("float32", {"count": 2, "nodata": np.nan, "tiled": True, "blockxsize": 64, "blockysize": 64}),
+        ("uint8", {"count": 4, "photometric": "rgb", "alpha": "unspecified"}),
+    ],
+)
+def test_tiles_keep_all_bands_and_their_type(run_script, tmp_path, kind, profile):
+    values = np.random.default_rng(0).integers(1, 250, (profile["count"], HEIGHT, WIDTH)).astype(kind)
+    nodata = profile.get("nodata")
+    if nodata is not None:
+        values[:, :, :40] = nodata
+    write_bands(tmp_path / "ortho.tif", values, **profile)
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text = run_script(
+        "make_tiles",
+        f"source={tmp_path}/ortho.tif",
+        f"footprints={tmp_path}/roofs.gpkg",
+        "size=32",
+        "shares={train: 1, val: 0, test: 0}",
+        f"hydra.run.dir={tmp_path}/out",
+    )
+    assert code == 0, text
+    bands = f"[{','.join(map(str, range(1, len(values) + 1)))}]"
+    assert f"python train.py data=bands data.bands={bands} data.root={tmp_path}/out" in text
+    tiles = sorted((tmp_path / "out" / "images" / "train").iterdir())
+    assert len(tiles) == (
+        15 if nodata is None else 12
+    )  # of a column of tiles nothing, of the next a quarter is missing
+    for path in tiles:
+        row, column = (int(part) for part in path.stem.split("_")[1:])
+        with rasterio.open(path) as tile, rasterio.open(tmp_path / "ortho.tif") as whole:
+            assert {*tile.dtypes} == {kind}
+            window = rasterio.windows.Window(column, row, 32, 32)
+            np.testing.assert_array_equal(tile.read(), whole.read(window=window))
+            np.testing.assert_array_equal(tile.dataset_mask(), whole.dataset_mask(window=window))
+            assert tile.colorinterp[:3] == whole.colorinterp[:3]
+            assert tile.transform == whole.window_transform(window)
+    assert not list((tmp_path / "out").glob(".footprints*"))
+
+
+def test_tiles_keep_a_mask_of_the_file(run_script, tmp_path):
+    values = np.full((2, HEIGHT, WIDTH), 7, np.int16)
+    mask = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.8
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        write_bands(tmp_path / "ortho.tif", values)
+        with rasterio.open(tmp_path / "ortho.tif", "r+") as file:
+            file.write_mask(mask)
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text = run_script(
+        "make_tiles",
+        f"source={tmp_path}/ortho.tif",
+        f"footprints={tmp_path}/roofs.gpkg",
+        "size=32",
+        "shares={train: 1, val: 0, test: 0}",
+        f"hydra.run.dir={tmp_path}/out",
+    )
+    assert code == 0, text
+    with rasterio.open(tmp_path / "out" / "images" / "train" / "ortho_000032_000064.tif") as tile:
+        assert np.array_equal(tile.dataset_mask() > 0, mask[32:64, 64:96])
+    assert {path.suffix for path in (tmp_path / "out" / "images" / "train").iterdir()} == {".tif"}

@@ -15,13 +15,18 @@ from rooftop.audit.outlines import Statistics, check_outlines
 from rooftop.coco import Index, unpaired
 from rooftop.errors import DataError
 from rooftop.raster.picture import list_pictures, read_size
+from rooftop.raster.reading import PlainReading, Reading
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass
 class Split:
-    """One split. images: folder of the pictures. index: its annotations, or None with `masks`, a folder of masks."""
+    """One split.
+
+    images: folder of the pictures. index: its annotations, or None with `masks`, a folder of masks. reading: how
+    picture files are read.
+    """
 
     name: str
     images: Path
@@ -30,6 +35,7 @@ class Split:
     findings: Findings = field(default_factory=Findings)
     statistics: Statistics = field(default_factory=Statistics)
     facts: Facts | None = None
+    reading: Reading = field(default_factory=PlainReading)
 
     @cached_property
     def names(self) -> Sequence[str]:
@@ -57,8 +63,9 @@ def audit(splits: Sequence[Split], store: Path, *, processes: int = 1, progress:
         Pairs of equal or nearly equal pictures, as indices into all pictures of all splits, one split after the other.
     """
     for split in splits:
+        tell = _part(progress, split, "pictures")
         split.facts = gather(
-            split.images, split.names, store, processes=processes, progress=_part(progress, split, "pictures")
+            split.images, split.names, store, reading=split.reading, processes=processes, progress=tell
         )
         _check_files(split)
         if split.index is not None:

@@ -13,7 +13,7 @@ from rooftop.audit.findings import Finding
 from rooftop.audit.splits import Split
 from rooftop.coco import CocoObject, picture_path
 from rooftop.errors import DataError
-from rooftop.raster.picture import read_picture
+from rooftop.raster.bands import as_rgb
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import rasterise
 
@@ -30,9 +30,10 @@ def thumbnail(split: Split, finding: Finding) -> str:
     row = split.rows.get(finding.picture)
     objects = split.index.objects(row) if split.index is not None and row is not None else []
     try:
-        image = Image.fromarray(read_picture(picture_path(split.images, finding.picture)))
+        picture = split.reading.picture(picture_path(split.images, finding.picture))
     except DataError:
         return ""
+    image = Image.fromarray(as_rgb(picture))
     chosen = [thing for thing in objects if thing.annotation_id == finding.annotation]
     window = _window(chosen[0], *image.size) if chosen else (0, 0, *image.size)
     others = [_outline(thing, image, "other") for thing in objects if thing not in chosen]

@@ -1,6 +1,7 @@
 """What a data configuration leaves open, measured on the training pictures: scale, mean and standard deviation."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,30 @@ def calibrated(config: dict[str, Any]) -> dict[str, Any]:
     if None in (known["mean"], known["std"]) or (bands and known["scale"] is None):
         known = _measured(config, bands, known)
     return {**config, **known}
+
+
+def scale_of_readable(config: dict[str, Any]) -> list[Any] | None:
+    """The scale alone, for those who look for broken pictures: those that cannot be read have no part in it.
+
+    Raises:
+        ConfigError: a scale that makes no sense.
+        DataError: a band of one value throughout.
+    """
+    bands = _bands(config["bands"])
+    if bands is None:
+        return None
+    scale = _one_each(config["scale"], "scale", len(bands))
+    if scale is not None:
+        _check_scale(scale)
+        return scale
+    samples, eight = [], []
+    for path in _training_pictures(config):
+        with suppress(DataError):
+            values, is_8_bit = read_sample(path, bands, SIDE)
+            samples.append(values)
+            eight.append(is_8_bit)
+    known = np.concatenate(samples, axis=1) if samples else np.zeros((len(bands), 0))
+    return [list(pair) for pair in _scale(known, bands, config["percentiles"], is_8_bit=all(eight))]
 
 
 def _bands(bands: Sequence[int] | None) -> list[int] | None:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from rooftop.data.resize import resize
-from rooftop.raster.reading import BandReading, PlainReading, Reading
+from rooftop.raster.reading import Reading, reading_of
 
 Array = NDArray[np.uint8]
 
@@ -56,7 +56,7 @@ class Preparation:
     @property
     def reading(self) -> Reading:
         """How picture files are read."""
-        return BandReading(self.bands, self.scale) if self.bands and self.scale else PlainReading()
+        return reading_of(self.bands, self.scale)
 
     def resize(self, pixels: Array, *, nearest: bool = False) -> Array:
         """Resize uint8 (H, W) or (H, W, C) to `size`; pictures by an antialiased bilinear filter, masks by nearest."""

@@ -1,19 +1,17 @@
 """Building footprints out of GeoJSON, GeoPackage, Shapefile or whatever else GDAL reads, in any reference system."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyogrio
-import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from shapely import Polygon
 
-from rooftop.errors import DataError
+from rooftop.polygons.features import Box, Shapes, read_crs, read_shapes
 from rooftop.raster.georeference import Georeference
 
 
@@ -25,44 +23,42 @@ class Footprints:
     left_out: Counter[str]
 
 
-def read_footprints(path: Path, place: Georeference, height: int, width: int) -> Footprints:
-    """Read the footprints that touch a raster of `height` x `width` pixels.
+def read_footprints(path: Path, place: Georeference, height: int, width: int) -> Iterator[Footprints]:
+    """Read the footprints that touch a raster of `height` x `width` pixels, some thousand at a time.
 
     Crossing outlines are repaired by shapely's `make_valid`; multipolygons come apart.
 
     Raises:
         DataError: missing, no vector file, or without a reference system.
     """
-    crs, wkb = _read(path, place, height, width)
-    shapes = shapely.from_wkb(wkb)
-    left_out = Counter({"without geometry": int(shapely.is_missing(shapes).sum())})
-    parts = shapely.get_parts(shapely.make_valid(shapes[~shapely.is_missing(shapes)]))
-    parts = shapely.get_parts(parts)  # make_valid may have made collections of multipolygons
-    flat = shapely.get_dimensions(parts) < 2
-    left_out["not an area"] = int(flat.sum())
+    crs = read_crs(path)
     to_map = Transformer.from_crs(crs, CRS.from_wkt(place.crs), always_xy=True)
 
     def to_pixels(points: NDArray[np.float64]) -> NDArray[np.float64]:
         column, row = ~place.affine * np.array(to_map.transform(*points.T))
         return np.column_stack([column, row])
 
-    polygons = shapely.make_valid(shapely.transform(parts[~flat], to_pixels))
-    touching = shapely.intersects(polygons, shapely.box(0, 0, width, height))
-    return Footprints([p for p in shapely.get_parts(polygons[touching]) if p.geom_type == "Polygon"], +left_out)
+    frame = shapely.box(0, 0, width, height)
+    for shapes in read_shapes(path, _box(place, height, width, crs)):
+        parts, left_out = _areas(shapes)
+        polygons = shapely.make_valid(shapely.transform(parts, to_pixels))
+        touching = polygons[shapely.intersects(polygons, frame)]
+        yield Footprints([p for p in shapely.get_parts(touching) if p.geom_type == "Polygon"], left_out)
 
 
-def _read(path: Path, place: Georeference, height: int, width: int) -> tuple[CRS, NDArray[np.object_]]:
-    """Reference system and well-known binaries of the features near a raster; an index in the file is made use of."""
-    if not path.exists():
-        raise DataError(f"{path}: no such file; give footprints as GeoJSON, GeoPackage or Shapefile.")
-    try:
-        name = pyogrio.read_info(path)["crs"]
-        if name is None:
-            raise DataError(f"{path}: has no reference system; assign one to the layer and save it again.")
-        crs = CRS.from_user_input(name)
-        corners = place.to_map(np.array([(0.0, 0), (width, 0), (width, height), (0, height)]))
-        back = Transformer.from_crs(CRS.from_wkt(place.crs), crs, always_xy=True)
-        box = back.transform_bounds(*corners.min(axis=0), *corners.max(axis=0))
-        return crs, pyogrio.raw.read(path, columns=[], bbox=box, force_2d=True)[2]
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise DataError(f"{path}: not a vector file that can be read ({error}); export it again.") from error
+def _areas(shapes: Shapes) -> tuple[Shapes, Counter[str]]:
+    """Polygons, not yet all valid, and how many features are none."""
+    left_out = Counter({"without geometry": int(shapely.is_missing(shapes).sum())})
+    parts = shapely.get_parts(shapely.make_valid(shapes[~shapely.is_missing(shapes)]))
+    parts = shapely.get_parts(parts)  # make_valid may have made collections of multipolygons
+    flat = shapely.get_dimensions(parts) < 2
+    left_out["not an area"] = int(flat.sum())
+    return parts[~flat], +left_out
+
+
+def _box(place: Georeference, height: int, width: int, crs: CRS) -> Box:
+    """West, south, east, north of a raster in another reference system."""
+    corners = place.to_map(np.array([(0.0, 0), (width, 0), (width, height), (0, height)]))
+    back = Transformer.from_crs(CRS.from_wkt(place.crs), crs, always_xy=True)
+    west, south, east, north = back.transform_bounds(*corners.min(axis=0), *corners.max(axis=0))
+    return west, south, east, north

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 
 from rooftop.errors import SourceError
@@ -52,6 +52,38 @@ class Stretch:
 
 Conversion = Palette | Stretch
 """Turns values (C, H, W) as stored into a picture uint8 (C, H, W) and valid bool (H, W)."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a raster is, apart from its values.
+
+    Attributes:
+        is_rgb: 8-bit grey or colours, perhaps with transparency or a palette, so that a png can hold it.
+        has_colours: the first three bands are red, green and blue.
+        has_alpha: the last band is transparency.
+        has_mask: a mask of its own says where there is data.
+        nodata: the value that says that there is none.
+    """
+
+    is_rgb: bool
+    has_colours: bool
+    has_alpha: bool
+    has_mask: bool
+    nodata: float | None
+
+    @classmethod
+    def of(cls, dataset: DatasetReader) -> "Form":
+        """That of an open raster."""
+        colours, flags = list(dataset.colorinterp), dataset.mask_flag_enums[0]
+        opaque = [colour for colour in colours if colour != ColorInterp.alpha]
+        return cls(
+            is_rgb={*dataset.dtypes} == {"uint8"} and len(opaque) in (1, 3),
+            has_colours=tuple(colours[:3]) == _RGB,
+            has_alpha=colours[-1] == ColorInterp.alpha,
+            has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+            nodata=dataset.nodata,
+        )
 
 
 def choose_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str) -> list[int]:

@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as GdalWindow
 
 from rooftop.errors import SourceError
-from rooftop.raster.bands import Conversion, Stretch, check_bands, choose_bands, choose_conversion
+from rooftop.raster.bands import Conversion, Form, Stretch, check_bands, choose_bands, choose_conversion
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.windows import Window
 
@@ -32,21 +32,27 @@ class Scene:
         height: in pixels.
         width: in pixels.
         georeference: None where the file has no coordinate reference system.
+        channels: C, of the pictures that are read.
     """
 
     path: str
     height: int
     width: int
     georeference: Georeference | None
+    channels: int
     _dataset: DatasetReader
     _bands: list[int]
     _conversion: Conversion | None
-    _channels: int
 
     @property
     def kinds(self) -> set[np.dtype[np.generic]]:
         """Number types of the bands that are read."""
         return {np.dtype(self._dataset.dtypes[band - 1]) for band in self._bands}
+
+    @property
+    def form(self) -> Form:
+        """How the file marks colours and missing data."""
+        return Form.of(self._dataset)
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Picture uint8 (h, w, C), of `open_scene` RGB, black where there is no data; valid bool (h, w).
@@ -99,7 +105,7 @@ class Scene:
         picture, finite = self._conversion(values) if self._conversion else (values, True)
         valid = known & finite
         black = np.where(valid, picture, np.uint8(0))
-        shape = (*valid.shape, self._channels)
+        shape = (*valid.shape, self.channels)
         return np.ascontiguousarray(np.broadcast_to(np.moveaxis(black, 0, -1), shape)), valid
 
 
@@ -128,7 +134,7 @@ def open_scene(path: str, *, bands: Sequence[int] | None = None) -> Iterator[Sce
             conversion = choose_conversion(dataset, chosen, path)
         except RasterioError as error:
             raise SourceError(_unreadable(path, error)) from error
-        yield Scene(path, dataset.height, dataset.width, _place(dataset), dataset, chosen, conversion, 3)
+        yield Scene(path, dataset.height, dataset.width, _place(dataset), 3, dataset, chosen, conversion)
 
 
 @contextmanager
@@ -145,7 +151,7 @@ def open_bands(path: str, bands: Sequence[int] | None = None, stretch: Stretch |
     """
     with _opened(path) as dataset:
         chosen = check_bands(dataset, bands, path)
-        yield Scene(path, dataset.height, dataset.width, _place(dataset), dataset, chosen, stretch, len(chosen))
+        yield Scene(path, dataset.height, dataset.width, _place(dataset), len(chosen), dataset, chosen, stretch)
 
 
 @contextmanager

@@ -22,6 +22,11 @@ _Read = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 class Reading(Protocol):
     """A way to read picture files; errors are DataErrors that name the file."""
 
+    @property
+    def channels(self) -> int:
+        """C, number of bands of a picture."""
+        ...
+
     def size(self, path: Path) -> tuple[int, int]:
         """(height, width) in pixels, without decoding."""
         ...
@@ -37,6 +42,11 @@ class Reading(Protocol):
 
 class PlainReading:
     """8-bit RGB, with data everywhere."""
+
+    channels = 3
+
+    def __repr__(self) -> str:
+        return "8-bit RGB"
 
     def size(self, path: Path) -> tuple[int, int]:
         """(height, width) in pixels."""
@@ -61,6 +71,11 @@ class BandReading:
 
     bands: tuple[int, ...]
     scale: tuple[tuple[float, float], ...]
+
+    @property
+    def channels(self) -> int:
+        """C, number of bands of a picture."""
+        return len(self.bands)
 
     def size(self, path: Path) -> tuple[int, int]:
         """(height, width) in pixels."""
@@ -89,6 +104,11 @@ class BandReading:
     def __getstate__(self) -> dict[str, object]:
         """What goes to a loader process: the fields, not the file kept."""
         return {"bands": self.bands, "scale": self.scale}
+
+
+def reading_of(bands: Sequence[int] | None, scale: Sequence[Sequence[float]] | None) -> Reading:
+    """Chosen bands with their scale, or 8-bit RGB where there are none."""
+    return BandReading(tuple(bands), tuple((low, high) for low, high in scale)) if bands and scale else PlainReading()
 
 
 def read_sample(path: Path, bands: Sequence[int], limit: int) -> tuple[NDArray[np.generic], bool]:

@@ -11,12 +11,12 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from rooftop.errors import SourceError
-from rooftop.raster.geotiff import open_scene
+from rooftop.raster.geotiff import open_bands
 
 
 @contextmanager
 def resampled(path: str, gsd: float | None) -> Iterator[str]:
-    """Yield a path that `open_scene` reads at `gsd` metres per pixel; the path itself where `gsd` is None.
+    """Yield a path that can be opened at `gsd` metres per pixel; the path itself where `gsd` is None.
 
     The reference system stays. Finer rasters are averaged, coarser ones interpolated (cubic).
 
@@ -26,7 +26,7 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
     if gsd is None:
         yield path
         return
-    with open_scene(path) as scene:
+    with open_bands(path) as scene:
         if scene.georeference is None:
             raise SourceError(f"{path}: has no reference system, so gsd={gsd} means nothing; leave gsd out.")
         affine, crs = scene.georeference.affine, scene.georeference.crs

@@ -2,23 +2,26 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import shapely
-from shapely import Polygon, STRtree
+from shapely import Polygon
 
 from rooftop.coco import Category, CocoObject, Picture, measured, write_annotations
 from rooftop.errors import DataError, SourceError
 from rooftop.polygons.footprints import read_footprints
-from rooftop.raster.geotiff import Scene, open_scene
-from rooftop.raster.picture import write_png
+from rooftop.raster.geotiff import Scene
 from rooftop.raster.rasterise import encode, rasterise
 from rooftop.raster.resample import resampled
 from rooftop.raster.windows import Window
 from rooftop.tiling.grid import split_of, strips, windows
+from rooftop.tiling.raster import open_raster
+from rooftop.tiling.shelf import Shelf
 
 CATEGORY = Category(100, "building")
 _DIGITS = 2  # of a pixel that coordinates keep, as annotation files usually do
@@ -45,7 +48,8 @@ class Tiling:
 class Tiles:
     """The work: rasters and the footprints on them, cut into `<folder>/images/<split>` and `<folder>/annotations`.
 
-    made: tiles and buildings, by split. left_out: tiles, buildings and features, by reason.
+    made: tiles and buildings, by split. left_out: tiles, buildings and features, by reason. channels: the
+    least number of bands of a raster. is_rgb: all tiles are 8-bit pictures.
     """
 
     sources: Sequence[Path]
@@ -54,6 +58,10 @@ class Tiles:
     tiling: Tiling
     made: dict[str, Counter[str]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    channels: int = 0
+    is_rgb: bool = True
+    _shelves: dict[Path, Shelf] = field(default_factory=dict)
+    _aside: Path = Path()
 
     def write(self, progress: Callable[[str], None] | None = None) -> None:
         """Cut everything.
@@ -68,11 +76,11 @@ class Tiles:
         stems = Counter(path.stem for path in self.sources)
         if twice := [stem for stem, number in stems.items() if number > 1]:
             raise DataError(f"two rasters are named {twice[0]}; rename one, since tiles are named after them.")
-        for split in self.tiling.shares:
-            self.made[split] = Counter()
-            write_annotations(
-                self.folder / "annotations" / f"{split}.json", self._pictures(split, progress), [CATEGORY]
-            )
+        with self._put_aside():
+            for split in self.tiling.shares:
+                self.made[split] = Counter()
+                found = self._pictures(split, progress)
+                write_annotations(self.folder / "annotations" / f"{split}.json", found, [CATEGORY])
         if empty := [split for split, counts in self.made.items() if not counts["tiles"]]:
             raise DataError(
                 f"{self.sources[0]}: no tile for {', '.join(empty)}; make tiles smaller, or shares.{empty[0]}=0 "
@@ -84,44 +92,64 @@ class Tiles:
         numbers = count(1)
         ids = count(1)
         for path in self.sources:
-            with resampled(str(path), self.tiling.gsd) as name, open_scene(name) as scene:
-                for window, tree in self._windows(scene, path, split):
-                    picture, valid = scene.read(window)
+            with resampled(str(path), self.tiling.gsd) as name, open_raster(name) as raster:
+                self.channels = min(self.channels or raster.scene.channels, raster.scene.channels)
+                self.is_rgb &= raster.suffix == ".png"
+                for window, shelf in self._windows(raster.scene, path, split):
+                    valid, write = raster.cut(window)
                     if valid.mean() < self.tiling.min_valid:
                         self.left_out["tile without data"] += 1
                         continue
-                    file = f"{path.stem}_{window.row:06d}_{window.column:06d}.png"
-                    write_png(self.folder / "images" / split / file, picture)
-                    objects = [self._object(next(numbers), shape, window) for shape in self._cut(tree, window)]
+                    file = f"{path.stem}_{window.row:06d}_{window.column:06d}{raster.suffix}"
+                    write(self.folder / "images" / split / file)
+                    objects = [self._object(next(numbers), shape, window) for shape in self._cut(shelf, window)]
                     self.made[split].update({"tiles": 1, "buildings": len(objects)})
                     if progress:
                         progress(split)
                     yield Picture(next(ids), file, window.height, window.width, objects)
 
-    def _windows(self, scene: Scene, path: Path, split: str) -> Iterator[tuple[Window, STRtree]]:
+    def _windows(self, scene: Scene, path: Path, split: str) -> Iterator[tuple[Window, Shelf]]:
         """The tiles of a split on one raster, with the footprints of the raster."""
-        if scene.georeference is None:
-            raise SourceError(f"{path}: has no reference system, so no footprint can be laid on it.")
-        found = read_footprints(self.footprints, scene.georeference, scene.height, scene.width)
-        tree, tiling = STRtree(found.polygons), self.tiling
+        tiling = self.tiling
         is_first = split == next(iter(tiling.shares))
-        if is_first:
-            self.left_out.update({f"feature {reason}": number for reason, number in found.left_out.items()})
+        shelf = self._shelves.get(path) or self._filled(scene, path)
         is_along_rows = scene.height > scene.width
         strip = strips(max(scene.height, scene.width), tiling.size - tiling.overlap, tiling.shares)
         for window in windows(scene.height, scene.width, size=tiling.size, overlap=tiling.overlap):
             owner = split_of(window, strip, is_along_rows=is_along_rows)
             if owner == split:
-                yield window, tree
+                yield window, shelf
             elif owner is None and is_first:
                 self.left_out["tile across the border of two splits"] += 1
 
-    def _cut(self, tree: STRtree, window: Window) -> Iterator[Polygon]:
+    @contextmanager
+    def _put_aside(self) -> Iterator[None]:
+        """Keep the footprints on disk for as long as tiles are cut."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".footprints-", dir=self.folder) as folder:
+            try:
+                self._aside = Path(folder)
+                yield
+            finally:
+                while self._shelves:
+                    self._shelves.popitem()[1].close()
+
+    def _filled(self, scene: Scene, path: Path) -> Shelf:
+        """The footprints on a raster, read once for all splits."""
+        if scene.georeference is None:
+            raise SourceError(f"{path}: has no reference system, so no footprint can be laid on it.")
+        shape = scene.height, scene.width
+        shelf = self._shelves[path] = Shelf(self._aside / f"{len(self._shelves)}.shelf", shape, cell=self.tiling.size)
+        for found in read_footprints(self.footprints, scene.georeference, *shape):
+            shelf.add(found.polygons)
+            self.left_out.update({f"feature {reason}": number for reason, number in found.left_out.items()})
+        return shelf
+
+    def _cut(self, shelf: Shelf, window: Window) -> Iterator[Polygon]:
         """The parts of footprints inside a tile, in its own frame."""
         frame = shapely.box(window.column, window.row, window.column + window.width, window.row + window.height)
-        for i in np.sort(tree.query(frame, predicate="intersects")):
-            inside = shapely.intersection(tree.geometries[i], frame)
-            for part in shapely.get_parts(inside):
+        for shape in shelf.near(window):
+            for part in shapely.get_parts(shapely.intersection(shape, frame)):
                 if part.geom_type != "Polygon":
                     continue
                 if part.area < self.tiling.min_area:
