@@ -26,7 +26,7 @@ class Source(Protocol):
         categories: names of the K categories, the channels of the truth.
     """
 
-    names: list[str]
+    names: Sequence[str]
     sizes: NDArray[np.int32]
     categories: tuple[str, ...]
 
@@ -63,7 +63,8 @@ class CocoSource:
         gaps: bool = False,
     ) -> None:
         self.images, self.index, self.masks, self.gaps = images, index, masks, gaps
-        self.names, self.sizes = list(index.names), index.sizes
+        self.names: Sequence[str] = index.names  # in the mapped file, which workers share
+        self.sizes = index.sizes
         self._ids = index.category_ids(categories)
         by_id = {category.id: category.name for category in index.categories}
         self.categories = tuple(by_id[i] for i in self._ids)
@@ -112,7 +113,7 @@ class MaskSource:
     def __init__(self, images: Path, masks: Path) -> None:
         self.categories: tuple[str, ...] = ("roof",)
         self.paths = list_pictures(images)
-        self.names = [path.name for path in self.paths]
+        self.names: Sequence[str] = [path.name for path in self.paths]
         by_stem = {path.stem: path for path in list_pictures(masks)}
         alone = [path.name for path in self.paths if path.stem not in by_stem]
         if alone:
@@ -139,7 +140,7 @@ class MaskSource:
         return mask[None], np.ones(mask.shape, dtype=bool)
 
 
-def _check_files(images: Path, names: list[str]) -> None:
+def _check_files(images: Path, names: Sequence[str]) -> None:
     found = unpaired(images, names)
     if found.missing:
         raise DataError(f"{images}: no file for {_some(found.missing)}; add the pictures or remove the entries.")
