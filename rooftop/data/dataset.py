@@ -115,7 +115,8 @@ def collate(samples: Sequence[Sample], *, fill: NDArray[np.uint8], slabs: Slabs 
         for i, array in enumerate(arrays):
             if array.shape != batch[name].shape[1:]:
                 batch[name][i] = fill if name == "picture" else 0
-            batch[name][(i, *map(slice, array.shape))] = array
+            part: tuple[int | slice, ...] = (i, *map(slice, array.shape))
+            batch[name][part] = array
     return parcel or {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
