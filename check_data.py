@@ -7,6 +7,7 @@ python check_data.py data=crowdai data.root=DIR fix=CLEAN   cleaned, leak-free a
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
 from rooftop.coco import open_index
 from rooftop.config import counting_bar, run_folder, script
 from rooftop.data.layout import check_layout
+from rooftop.data.splits import share_place
+from rooftop.errors import ConfigError
 from rooftop.files import write_json
 
 log = logging.getLogger(__name__)
+APART = ("copies", "places")
 WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into the first of these
 
 
@@ -26,6 +30,8 @@ WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into
 def main(cfg: DictConfig) -> None:
     """Audit the splits, write the reports, and if asked for the cleaned files."""
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    if cfg.apart not in APART:
+        raise ConfigError(f"apart={cfg.apart}: choose one of {', '.join(APART)}.")
     folder, splits = run_folder(), open_splits(data)
     with counting_bar() as bar:
         tasks: dict[str, Any] = {}
@@ -37,7 +43,8 @@ def main(cfg: DictConfig) -> None:
         pairs = audit(splits, folder / "facts", processes=cfg.processes, progress=show)
     result = report(splits)
     if cfg.fix:
-        result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs)
+        shared = partial(share_place, pattern=data["place"]) if cfg.apart == "places" else None
+        result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared)
         cleaned = " ".join(f"data.{name}.annotations={Path(cfg.fix).resolve() / name}.json" for name in result["fixed"])
         log.info("next: python train.py data=%s data.root=%s %s", data["name"], data["root"], cleaned)
     write_json(folder / "report.json", result)

@@ -88,6 +88,7 @@ class CheckDataConfig:
     data: DataConfig
     processes: int
     fix: str | None
+    apart: str
 
 
 @dataclass
