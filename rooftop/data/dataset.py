@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rooftop.data.augment import Augment
+from rooftop.data.augment import Augment, in_rows
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import Key
 from rooftop.data.sources import Source, Truth
@@ -74,6 +74,7 @@ class RoofDataset(Dataset[Sample]):
         key = key if isinstance(key, Key) else Key(key)
         at = int(self.picks[key.picture])
         picture, (mask, valid) = self.source.picture(at), self.source.truth(at)
+        mask = in_rows(mask)
         if self.window is not None and self.gsds is not None and key.epoch is not None:
             draw = (key.epoch, key.draw)
             picture, mask, valid = self.window(picture, mask, valid, gsd=float(self.gsds[at]), draw=draw)
