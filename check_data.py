@@ -7,6 +7,7 @@ python check_data.py data=crowdai data.root=DIR fix=CLEAN   cleaned, leak-free a
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from rooftop.coco import open_index
 from rooftop.config import counting_bar, run_folder, script
 from rooftop.data.calibrate import scale_of_readable
 from rooftop.data.layout import check_layout
+from rooftop.data.splits import share_place
+from rooftop.errors import ConfigError
 from rooftop.files import write_json
 from rooftop.raster.reading import reading_of
 
 log = logging.getLogger(__name__)
+APART = ("copies", "places")
 WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into the first of these
 
 
@@ -28,6 +32,8 @@ WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into
 def main(cfg: DictConfig) -> None:
     """Audit the splits, write the reports, and if asked for the cleaned files."""
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    if cfg.apart not in APART:
+        raise ConfigError(f"apart={cfg.apart}: choose one of {', '.join(APART)}.")
     data["scale"] = scale_of_readable(data)
     folder, splits = run_folder(), open_splits(data)
     with counting_bar() as bar:
@@ -40,7 +46,8 @@ def main(cfg: DictConfig) -> None:
         pairs = audit(splits, folder / "facts", processes=cfg.processes, progress=show)
     result = report(splits) | {"bands": data["bands"], "scale": data["scale"]}
     if cfg.fix:
-        result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs)
+        shared = partial(share_place, pattern=data["place"]) if cfg.apart == "places" else None
+        result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared)
         cleaned = " ".join(f"data.{name}.annotations={Path(cfg.fix).resolve() / name}.json" for name in result["fixed"])
         log.info("next: python train.py data=%s data.root=%s %s", data["name"], data["root"], cleaned)
     write_json(folder / "report.json", result)

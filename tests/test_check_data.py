@@ -30,6 +30,20 @@ def test_a_leak_ends_with_exit_code_1_and_can_be_fixed(run_script, tiny, tmp_pat
     assert code == 0, text
 
 
+def test_tiles_that_touch_another_split_can_be_left_out(run_script, tiny, tmp_path):
+    pictures, annotations = tiny / "images" / "test", tiny / "annotations" / "test.json"
+    (pictures / "18_4_9.png").rename(pictures / "18_5_1.png")  # beside 18_4_0 and 18_4_1 of the training tiles
+    annotations.write_text(annotations.read_text().replace("18_4_9.png", "18_5_1.png"))
+    where = (f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out", f"fix={tmp_path}/clean")
+    code, text = run_script("check_data", *where, "apart=places")
+    assert code == 0, text
+    names = {image["file_name"] for image in json.loads((tmp_path / "clean" / "train.json").read_text())["images"]}
+    assert names == {f"18_{x}_{y}.png" for x in range(4) for y in range(2)}
+    code, text = run_script("check_data", *where, "apart=place")
+    assert code == 2
+    assert "apart=place: choose one of copies, places" in text
+
+
 def test_masks_beside_pictures(run_script, tiny, tmp_path):
     folder = tmp_path / "pairs"
     shutil.copytree(tiny / "images" / "train", folder / "images")

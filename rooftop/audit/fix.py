@@ -1,11 +1,12 @@
 """Cleaned annotation files, beside the originals, never over them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely import Polygon
 
 from rooftop.audit.duplicates import Pairs, groups
@@ -14,8 +15,12 @@ from rooftop.coco import CocoObject, Picture, measured, write_annotations
 from rooftop.errors import DataError
 from rooftop.raster.rasterise import encode, rasterise
 
+Shared = Callable[[Sequence[str], Sequence[str]], NDArray[np.bool_]]
 
-def write_fixed(folder: Path, splits: Sequence[Split], pairs: Pairs) -> dict[str, dict[str, int]]:
+
+def write_fixed(
+    folder: Path, splits: Sequence[Split], pairs: Pairs, *, shared: Shared | None = None
+) -> dict[str, dict[str, int]]:
     """Write `<folder>/<split>.json` of every split with annotations.
 
     Pictures without a readable file, or of another size, are left out, and all copies of a picture but the first: the
@@ -23,13 +28,22 @@ def write_fixed(folder: Path, splits: Sequence[Split], pairs: Pairs) -> dict[str
     Crossing outlines are repaired by shapely's `make_valid`, second copies of an annotation are left out, and areas and
     boxes are measured anew.
 
+    Args:
+        folder: to write to.
+        splits: that were audited.
+        pairs: of equal or nearly equal pictures.
+        shared: tells of file names which lie in the same place as one of the names that come first; what a later split
+            shares with an earlier one is left out, too.
+
     Returns:
         how many pictures were kept and left out, by split.
 
     Raises:
-        DataError: the folder holds one of the files that were read.
+        DataError: the folder holds one of the files that were read, or nothing is left of a split.
     """
     keep = _first_of_group(splits, pairs)
+    if shared:
+        _leave_out(splits, keep, shared)
     report = {}
     for split, kept in zip(splits, keep, strict=True):
         if split.index is None:
@@ -57,6 +71,21 @@ def _first_of_group(splits: Sequence[Split], pairs: Pairs) -> list[list[bool]]:
         keep.append(kept)
         start += len(part)
     return keep
+
+
+def _leave_out(splits: Sequence[Split], keep: Sequence[list[bool]], shared: Shared) -> None:
+    """Of every split, drop what shares a place with a picture kept in an earlier one."""
+    earlier: list[str] = []
+    for split, kept in zip(splits, keep, strict=True):
+        rows = np.flatnonzero(kept).tolist()
+        names = [split.names[i] for i in rows]
+        for i in np.asarray(rows, np.int64)[shared(earlier, names)].tolist():
+            kept[i] = False
+        if len(rows) and not any(kept):
+            raise DataError(
+                f"{split.name}: all pictures lie in places of earlier splits; give a finer data.place, or apart=copies."
+            )
+        earlier += [split.names[i] for i in np.flatnonzero(kept).tolist()]
 
 
 def _usable(split: Split) -> list[bool]:

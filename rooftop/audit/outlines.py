@@ -1,6 +1,5 @@
 """Annotations of a split: crossings, copies, slips, and what is stated wrongly; sizes and shares for the histograms."""
 
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -8,20 +7,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
-from pycocotools import mask as coco
 
 from rooftop.audit.findings import Finding, Findings
+from rooftop.audit.kept import kept
+from rooftop.audit.shape import Shape
 from rooftop.coco import CocoObject, Index
 from rooftop.coco.arena import Array, open_arena, write_arena
 from rooftop.coco.boxes import stated_boxes
 from rooftop.raster.rasterise import rasterise
 
 TINY = 4.0  # square pixels
-_LOOSE = 0.1  # share by which a stated area may differ; annotators count pixels or measure outlines
-_CORNER = 1.5  # pixels by which a stated box may differ
 _BATCH = 256
+_CHECKS = 1  # to be counted up when these checks change, so that nothing is taken from an audit by the old ones
 
 
 @dataclass
@@ -52,18 +50,19 @@ def check_outlines(
 
     Args:
         index: of the annotations.
-        store: folder for the boxes that the file states, from where all processes map them.
+        store: folder for the boxes that the file states, from where all processes map them, and for what was found; an
+            audit that was stopped goes on from there.
         processes: that work at the same time.
         progress: is told how many pictures are done.
     """
     batches = [range(start, min(start + _BATCH, len(index))) for start in range(0, len(index), _BATCH)]
-    check = partial(_check_pictures, index, _store_boxes(index, store))
+    check = partial(_remember, index, _store_boxes(index, store))
     findings, statistics = Findings(), Statistics()
     with ProcessPoolExecutor(max(1, min(processes, len(batches)))) as pool:
         results = pool.map(check, batches) if processes > 1 else map(check, batches)
-        for batch, (found, numbers) in zip(batches, results, strict=True):
-            findings.merge(found)
-            statistics.merge(numbers)
+        for batch, outcome in zip(batches, results, strict=True):
+            findings.merge(outcome.findings)
+            statistics.merge(outcome.statistics)
             if progress:
                 progress(len(batch))
     return findings, statistics
@@ -78,8 +77,21 @@ def _store_boxes(index: Index, store: Path) -> Path:
     return path
 
 
-def _check_pictures(index: Index, stored: Path, rows: Sequence[int]) -> tuple[Findings, Statistics]:
+@dataclass(frozen=True)
+class Outcome:
     """The findings and the numbers of some pictures."""
+
+    findings: Findings
+    statistics: Statistics
+
+
+def _remember(index: Index, stored: Path, rows: range) -> Outcome:
+    """What was found in some pictures, out of the store if these annotations were checked before."""
+    name = f"{index.path.stem}.{_CHECKS}.{rows.start}-{rows.stop}.outlines"  # the stem is a hash of the annotations
+    return kept(stored.with_name(name), Outcome, partial(_check_pictures, index, stored, rows))
+
+
+def _check_pictures(index: Index, stored: Path, rows: Sequence[int]) -> Outcome:
     findings, statistics = Findings(), Statistics()
     boxes = open_arena(stored)[0]
     for i in rows:
@@ -96,50 +108,7 @@ def _check_pictures(index: Index, stored: Path, rows: Sequence[int]) -> tuple[Fi
             seen.setdefault(outline, thing.annotation_id)
         _count(statistics, objects, shapes)
         statistics.shares.append(float(rasterise([o for o in objects if not o.is_crowd], height, width).mean()))
-    return findings, statistics
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Measures of one object.
-
-    area: of the outline, in square pixels. length: of the outline. box: x, y, width, height. fault: of a ring, or "".
-    """
-
-    area: float
-    length: float
-    box: NDArray[np.float64]
-    fault: str
-    thing: CocoObject
-    size: tuple[int, int]
-
-    @classmethod
-    def of(cls, thing: CocoObject, height: int, width: int) -> "Shape":
-        """Measure an object."""
-        if thing.rle is not None:
-            return cls(float(coco.area(thing.rle)), 0.0, coco.toBbox(thing.rle), "", thing, (height, width))
-        polygons = shapely.polygons([shapely.linearrings(ring) for ring in thing.rings or ()])
-        low, high = np.reshape(shapely.total_bounds(polygons), (2, 2))
-        broken = polygons[~shapely.is_valid(polygons)]
-        fault = _short(shapely.is_valid_reason(broken[0])) if len(broken) else ""
-        area, length = float(shapely.area(polygons).sum()), float(shapely.length(polygons).sum())
-        if fault:  # parts that run the other way round would be subtracted
-            area = float(rasterise([thing], height, width).sum())
-        return cls(area, length, np.concatenate([low, high - low]), fault, thing, (height, width))
-
-    def fits_area(self, stated: float) -> bool:
-        """Whether a stated area is that of the outline or that of its pixels, near enough."""
-        if abs(stated - self.area) <= _LOOSE * self.area + self.length / 2 + 1:
-            return True
-        drawn = float(rasterise([self.thing], *self.size).sum())
-        return abs(stated - drawn) <= _LOOSE * drawn + 1
-
-    def fits_box(self, stated: NDArray[np.float64]) -> bool:
-        """Whether a stated box is that of the outline, or of its part inside the picture."""
-        limit = np.array(self.size[::-1], np.float64)
-        low, high = np.clip([self.box[:2], self.box[:2] + self.box[2:]], 0, limit)
-        inside = np.concatenate([low, high - low])
-        return any(bool(np.abs(stated - box).max() <= _CORNER) for box in (self.box, inside))
+    return Outcome(findings, statistics)
 
 
 def _check(thing: CocoObject, shape: Shape, picture: str, box: NDArray[np.float64]) -> list[Finding]:
@@ -160,11 +129,6 @@ def _check(thing: CocoObject, shape: Shape, picture: str, box: NDArray[np.float6
 
 def _finding(kind: str, thing: CocoObject, picture: str, detail: str, weight: float = 0.0) -> Finding:
     return Finding(kind, picture, detail, weight, thing.annotation_id)
-
-
-def _short(reason: str) -> str:
-    """What shapely says of a broken ring, its coordinates with one digit."""
-    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", reason)
 
 
 def _numbers(box: NDArray[np.float64]) -> str:

@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco.arena import open_arena
+from rooftop.coco.arena import Array, open_arena
 from rooftop.coco.names import Names
 from rooftop.coco.rejected import Rejected
 from rooftop.coco.schema import Category
 from rooftop.errors import DataError
-from rooftop.raster.rasterise import Run, rasterise
+from rooftop.raster.rasterise import Run, draw, ring_runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +114,26 @@ class Index:
     def _object(self, k: int, i: int) -> CocoObject:
         """Annotation `k` of picture `i`."""
         a = self._arrays
-        start, end = a["run_first"][k : k + 2]
-        size = self.sizes[i].tolist()
-        rle = {"size": size, "counts": a["runs"][start:end].tobytes()} if end > start else None
+        rle = self._run(k, self.sizes[i].tolist())
         return CocoObject(
             int(a["id"][k]),
             self._category_list[a["kind"][k]],
             bool(a["crowd"][k]),
             float(a["area"][k]),
-            self._rings(k) if rle is None else None,
+            self._rings(k, k) if rle is None else None,
             rle,
         )
 
-    def _rings(self, k: int) -> list[NDArray[np.float64]]:
-        """The rings of annotation `k`."""
+    def _run(self, k: int, size: list[int]) -> Run | None:
+        """The run lengths of annotation `k`, if it has any."""
+        start, end = self._arrays["run_first"][k : int(k) + 2]
+        return {"size": size, "counts": self._arrays["runs"][start:end].tobytes()} if end > start else None
+
+    def _rings(self, first: int, last: int) -> list[NDArray[np.float64]]:
+        """The rings of annotations `first` to `last`."""
         a = self._arrays
-        start, end = a["ring_first"][k : k + 2]
-        points = a["point_first"][start : end + 1].tolist()
+        start, end = a["ring_first"][first], a["ring_first"][int(last) + 1]
+        points = a["point_first"][start : int(end) + 1].tolist()
         xy = a["xy"][points[0] : points[-1]].astype(np.float64)
         return [xy[p - points[0] : q - points[0]] for p, q in pairwise(points)]
 
@@ -143,13 +146,24 @@ class Index:
 
         Returns:
             mask uint8 (K, H, W), 1 = object; valid bool (H, W), False where only a crowd lies, since nobody
-            judged there.
+            judged there. Neither need be contiguous, and `valid` may be read-only.
         """
-        height, width = self.sizes[i].tolist()
-        objects = [o for o in self.objects(i) if o.category_id in categories]
-        crowds = [o for o in objects if o.is_crowd]
-        kinds = [[o for o in objects if o.category_id == c and not o.is_crowd] for c in categories]
-        mask = np.stack([rasterise(kind, height, width) for kind in kinds])
-        if not crowds:
-            return mask, np.ones((height, width), np.bool_)
-        return mask, (rasterise(crowds, height, width) == 0) | mask.any(axis=0)
+        a, (height, width) = self._arrays, self.sizes[i].tolist()
+        rows = a["order"][slice(*a["first"][i : i + 2].tolist())]
+        kinds, crowd = a["kind"][rows], a["crowd"][rows]
+        places = [self._category_list.index(category) for category in categories]
+        masks = [self._draw(rows[(kinds == place) & ~crowd], height, width) for place in places]
+        mask = masks[0][None] if len(masks) == 1 else np.stack(masks)
+        if not crowd.any():
+            return mask, np.broadcast_to(np.True_, (height, width))
+        crowds = self._draw(rows[crowd & np.isin(kinds, places)], height, width)
+        return mask, (crowds == 0) | mask.any(axis=0)
+
+    def _draw(self, rows: Array, height: int, width: int) -> NDArray[np.uint8]:
+        """The union of annotations, given by ascending numbers."""
+        block = len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows)  # nearly always; saves a look for each
+        blocks = [(rows[0], rows[-1])] if block else [(k, k) for k in rows]
+        runs = ring_runs([ring for first, last in blocks for ring in self._rings(first, last)], height, width)
+        if len(self._arrays["runs"]):
+            runs += [run for k in rows if (run := self._run(k, [height, width]))]
+        return draw(runs, height, width)

@@ -91,6 +91,7 @@ class CheckDataConfig:
     data: DataConfig
     processes: int
     fix: str | None
+    apart: str
 
 
 @dataclass

@@ -16,8 +16,9 @@ from rooftop.data.dataset import Batch, RoofDataset, collate
 from rooftop.data.mix import MixedSource
 from rooftop.data.places import open_split, read_places
 from rooftop.data.prepare import Preparation
-from rooftop.data.sampling import EvaluationBatches, TrainingBatches
+from rooftop.data.sampling import EvaluationBatches, Key, TrainingBatches
 from rooftop.data.sources import Source
+from rooftop.data.transfer import PREFETCH, SlabLoader, make_slabs
 from rooftop.data.window import Window
 from rooftop.errors import ConfigError
 
@@ -141,14 +142,27 @@ class RoofDataModule(LightningDataModule):
     def _rank(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
+    def _bytes(self, dataset: RoofDataset) -> int:
+        """Of the largest batch of a split, by one sample and the sizes of the others."""
+        sample = dataset[Key(0, 0)]
+        arrays = [sample[name] for name in ("picture", "mask", "valid")]
+        fixed = bool(dataset.window or (self.preparation.size and dataset.augment))
+        pixels = sample["valid"].size if fixed else int(dataset.sizes.astype(np.int64).prod(axis=1).max())
+        each: int = sum(array.nbytes for array in arrays) * pixels // sample["valid"].size
+        size: int = self.config["batch_size"]
+        return size * (each + 64) + 1024
+
     def _loader(self, dataset: RoofDataset, batches: Any) -> Loader:
         workers = self.config["workers"]
-        return DataLoader(
-            dataset,
+        slabs = make_slabs(workers, self._bytes(dataset)) if workers else None
+        return SlabLoader(
+            dataset=dataset,
             batch_sampler=batches,
-            collate_fn=partial(collate, fill=self.preparation.middle),
+            collate_fn=partial(collate, fill=self.preparation.middle, slabs=slabs),
             num_workers=workers,
             worker_init_fn=one_thread,
             persistent_workers=workers > 0,
-            pin_memory=self.trainer is not None and self.trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
+            prefetch_factor=PREFETCH if workers else None,
+            slabs=slabs,
+            pin=self.trainer is not None and self.trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
         )

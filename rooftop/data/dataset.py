@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset
 
-from rooftop.data.augment import Augment
+from rooftop.data.augment import Augment, in_rows
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import Key
 from rooftop.data.sources import Source, Truth
+from rooftop.data.transfer import Parcel, Slabs
 from rooftop.data.window import Window
 
 Sample = dict[str, Any]
@@ -73,6 +74,7 @@ class RoofDataset(Dataset[Sample]):
         key = key if isinstance(key, Key) else Key(key)
         at = int(self.picks[key.picture])
         picture, (mask, valid) = self.source.picture(at), self.source.truth(at)
+        mask = in_rows(mask)
         if self.window is not None and self.gsds is not None and key.epoch is not None:
             draw = (key.epoch, key.draw)
             picture, mask, valid = self.window(picture, mask, valid, gsd=float(self.gsds[at]), draw=draw)
@@ -95,35 +97,30 @@ class RoofDataset(Dataset[Sample]):
         return self.preparation.normalise_batch(torch.from_numpy(sample["picture"].copy())[None])
 
 
-def collate(samples: Sequence[Sample], fill: NDArray[np.uint8]) -> Batch:
+def collate(samples: Sequence[Sample], *, fill: NDArray[np.uint8], slabs: Slabs | None = None) -> Batch | Parcel:
     """Copy samples into one batch.
 
     Args:
         samples: of `RoofDataset`.
         fill: uint8 (C,), what smaller pictures are filled up with at right and bottom; that is not valid.
+        slabs: memory to write to in a loader process.
 
     Returns:
         picture uint8 (B, H, W, C), mask uint8 (B, K, H, W), valid bool (B, H, W), index int64 (B,).
     """
-    fills = {"picture": fill, "mask": 0, "valid": False}
-    batch = {name: _joined([sample[name] for sample in samples], value) for name, value in fills.items()}
-    return batch | {"index": torch.tensor([sample["index"] for sample in samples])}
+    parts = {name: [np.asarray(sample[name]) for sample in samples] for name in ("picture", "mask", "valid", "index")}
+    form = {name: (_shape(arrays), arrays[0].dtype.str) for name, arrays in parts.items()}
+    parcel = slabs.parcel(form) if slabs else None
+    batch = slabs.arrays(parcel) if slabs and parcel else {name: np.empty(*shaped) for name, shaped in form.items()}
+    for name, arrays in parts.items():
+        for i, array in enumerate(arrays):
+            if array.shape != batch[name].shape[1:]:
+                batch[name][i] = fill if name == "picture" else 0
+            part: tuple[int | slice, ...] = (i, *map(slice, array.shape))
+            batch[name][part] = array
+    return parcel or {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
-def _joined(arrays: Sequence[NDArray[Any]], fill: Any) -> Tensor:
-    """Arrays of equal rank, one after the other; `fill` fills up the smaller ones."""
-    shape = tuple(np.max([array.shape for array in arrays], axis=0).tolist())
-    batch = _room((len(arrays), *shape), torch.bool if arrays[0].dtype == bool else torch.uint8)
-    for place, array in zip(batch.numpy(), arrays, strict=True):
-        if array.shape != shape:
-            place[...] = fill
-        place[tuple(map(slice, array.shape))] = array
-    return batch
-
-
-def _room(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """An empty tensor; in a loader process in memory that the main process maps, so that it is not copied once more."""
-    tensor = torch.empty(shape, dtype=dtype)
-    if get_worker_info() is not None:
-        tensor.share_memory_()  # type: ignore[no-untyped-call]
-    return tensor
+def _shape(arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:
+    """Of all of them in one batch."""
+    return (len(arrays), *np.max([array.shape for array in arrays], axis=0).astype(int).tolist())

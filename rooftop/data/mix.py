@@ -43,7 +43,9 @@ class MixedSource:
     def __init__(self, parts: Mapping[str, Part]) -> None:
         chosen = list(parts.values())
         self._at = [(part.source, int(i)) for part in chosen for i in part.picks]
-        self.names = [f"{name}/{part.source.names[i]}" for name, part in parts.items() for i in part.picks]
+        self.names: Sequence[str] = [
+            f"{name}/{part.source.names[i]}" for name, part in parts.items() for i in part.picks
+        ]
         self.sizes = np.concatenate([part.source.sizes[part.picks] for part in chosen])
         self.gsds = np.concatenate([np.full(len(part.picks), part.gsd) for part in chosen])
         shares = np.concatenate([np.full(len(part.picks), part.weight / len(part.picks)) for part in chosen])

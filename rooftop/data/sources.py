@@ -27,7 +27,7 @@ class Source(Protocol):
         categories: names of the K categories, the channels of the truth.
     """
 
-    names: list[str]
+    names: Sequence[str]
     sizes: NDArray[np.int32]
     categories: tuple[str, ...]
 
@@ -71,7 +71,8 @@ class CocoSource:
     ) -> None:
         self.images, self.index, self.masks, self.gaps = images, index, masks, gaps
         self._reading = reading or PlainReading()
-        self.names, self.sizes = list(index.names), index.sizes
+        self.names: Sequence[str] = index.names  # in the mapped file, which workers share
+        self.sizes = index.sizes
         self._ids = index.category_ids(categories)
         by_id = {category.id: category.name for category in index.categories}
         self.categories = tuple(by_id[i] for i in self._ids)
@@ -131,7 +132,7 @@ class MaskSource:
         self._reading = reading or PlainReading()
         self.categories: tuple[str, ...] = ("roof",)
         self.paths = list_pictures(images)
-        self.names = [path.name for path in self.paths]
+        self.names: Sequence[str] = [path.name for path in self.paths]
         by_stem = {path.stem: path for path in list_pictures(masks)}
         alone = [path.name for path in self.paths if path.stem not in by_stem]
         if alone:
@@ -168,7 +169,7 @@ def _with_data(valid: NDArray[np.bool_], reading: Reading, path: Path) -> NDArra
     return valid if seen is None or seen.shape != valid.shape else valid & seen  # the picture tells of a wrong size
 
 
-def _check_files(images: Path, names: list[str]) -> None:
+def _check_files(images: Path, names: Sequence[str]) -> None:
     found = unpaired(images, names)
     if found.missing:
         raise DataError(f"{images}: no file for {_some(found.missing)}; add the pictures or remove the entries.")

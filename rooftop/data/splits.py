@@ -50,6 +50,33 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
+def share_place(earlier: Sequence[str], later: Sequence[str], pattern: str | None = None) -> NDArray[np.bool_]:
+    """Tell which pictures lie in the same place as others.
+
+    Args:
+        earlier: file names.
+        later: file names, to be told of.
+        pattern: as of `split_by_place`. None: a slippy tile shares its place with those that it touches, corners too,
+            or overlaps at another zoom; any other picture with those of the same stem.
+
+    Returns:
+        bool (len(later),).
+    """
+    stems = [PurePath(name).stem for name in (*earlier, *later)]
+    tiles = None if pattern else _tiles(stems)
+    if tiles is None:
+        places = [_place(stem, pattern) for stem in stems]
+        taken = set(places[: len(earlier)])
+        return np.array([place in taken for place in places[len(earlier) :]], dtype=bool)
+    near = {tile for z, x, y in tiles[: len(earlier)] for tile in _around(z, x, y)}
+    return np.array([tile in near for tile in tiles[len(earlier) :]], dtype=bool)
+
+
+def _around(z: int, x: int, y: int) -> set[Tile]:
+    """A tile and the eight that touch it."""
+    return {(z, x + dx, y + dy) for dx, dy in product((-1, 0, 1), repeat=2)}
+
+
 def _place(stem: str, pattern: str | None) -> str:
     found = re.search(pattern, stem) if pattern else None
     if found is None:
@@ -81,7 +108,7 @@ def _neighbourhoods(tiles: Sequence[Tile]) -> list[str]:
         while reached:
             z, x, y = reached.pop()
             named[z, x, y] = "_".join(map(str, seed))
-            near = {(z, x + dx, y + dy) for dx, dy in product((-1, 0, 1), repeat=2)} & left
+            near = _around(z, x, y) & left
             left -= near
             reached += near
     return [named[tile] for tile in tiles]

@@ -19,6 +19,7 @@ MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes
 
 _MORE_BITS = ("I", "F")  # Pillow's modes of 16-bit and 32-bit integers and of floats, which it would cut off at 255
 _NAME_BANDS = "name the bands to read, e.g. data.bands=[1]"
+_PIECE = 2**18  # bytes; nearly all files are smaller, and one call of the system is enough to read them
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -65,10 +66,14 @@ def read_picture(path: Path) -> Picture:
 
 def _read_jpeg(path: Path) -> Picture | None:
     """What the fast decoder can read; None leaves it to the one that tells what is wrong."""
+    if not path.name.lower().endswith((".jpg", ".jpeg")):
+        return None
     try:
-        if path.suffix.lower() not in (".jpg", ".jpeg") or path.stat().st_size > MAX_PIXELS:
-            return None
-        return decode_jpeg(path.read_bytes(), most=MAX_PIXELS)
+        with path.open("rb", buffering=0) as file:
+            content = file.read(_PIECE)
+            if len(content) == _PIECE and path.stat().st_size <= MAX_PIXELS:
+                content += file.read()
+        return decode_jpeg(content, most=MAX_PIXELS)
     except (OSError, ValueError):
         return None
 

@@ -67,9 +67,15 @@ def ring_runs(rings: Sequence[NDArray[np.float64]], height: int, width: int) -> 
 
 def decode(runs: list[Run], height: int, width: int) -> NDArray[np.uint8]:
     """Draw the union of run lengths: uint8 (H, W), C order, 1 = inside."""
+    return np.ascontiguousarray(draw(runs, height, width))
+
+
+def draw(runs: list[Run], height: int, width: int) -> NDArray[np.uint8]:
+    """As `decode`, in the order in which it is drawn, column by column, for those who copy it anyway."""
     if not runs:
-        return np.zeros((height, width), np.uint8)
-    return np.ascontiguousarray(coco.decode(coco.merge(runs)))
+        return np.zeros((height, width), np.uint8, order="F")
+    drawn: NDArray[np.uint8] = coco.decode(coco.merge(runs) if len(runs) > 1 else runs[0])
+    return drawn
 
 
 def encode(mask: NDArray[np.uint8]) -> Run:

@@ -1,6 +1,7 @@
 """Cleaned files are clean, leak-free, and the originals stay as they are."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from shapely import Polygon
 from rooftop.audit import Split, audit, write_fixed
 from rooftop.audit.fix import repaired
 from rooftop.coco import CocoObject, open_index
+from rooftop.data.splits import share_place
 from rooftop.errors import DataError
 from rooftop.raster.rasterise import rasterise
 from tests.audit.conftest import HEIGHT, WIDTH, scene
@@ -80,3 +82,22 @@ def test_what_is_only_a_line_is_left_out():
 def test_what_is_valid_stays_itself():
     valid = thing([1, 1, 9, 1, 9, 9])
     assert repaired(valid, HEIGHT, WIDTH) is valid
+
+
+def test_no_place_stays_in_two_splits(planted, tmp_path):
+    towns = (("test", "north_1"), ("val", "north_2"), ("val", "south_1"), ("train", "south_2"))
+    for seed, (split, stem) in enumerate(towns, start=50):
+        planted.add_picture(split, f"{stem}.png", scene(seed))
+    splits, pairs = planted.audit()
+    report = write_fixed(tmp_path / "clean", splits, pairs, shared=partial(share_place, pattern=r"^(north|south|.*)"))
+    assert report == {
+        "test": {"pictures": 7, "left_out": 0},
+        "val": {"pictures": 7, "left_out": 1},
+        "train": {"pictures": 6, "left_out": 1},
+    }
+
+
+def test_a_split_of_which_nothing_is_left_is_named(planted, tmp_path):
+    splits, pairs = planted.audit()
+    with pytest.raises(DataError, match=r"val: all pictures lie in places of earlier splits; give a finer data\.place"):
+        write_fixed(tmp_path / "clean", splits, pairs, shared=partial(share_place, pattern=r"_\d"))

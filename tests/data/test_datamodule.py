@@ -132,7 +132,7 @@ def test_collate_fills_smaller_pictures_with_what_does_not_count():
             "index": 0,
         }
 
-    batch = collate([sample(48, 80), sample(32, 90)], np.array([7, 8, 9], np.uint8))
+    batch = collate([sample(48, 80), sample(32, 90)], fill=np.array([7, 8, 9], np.uint8))
     assert batch["picture"].shape == (2, 48, 90, 3)
     assert batch["picture"][1, 47, 89].tolist() == batch["picture"][0, 0, 89].tolist() == [7, 8, 9]
     assert batch["picture"][1, 31, 89].tolist() == [1, 1, 1]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.data.splits import split_by_place
+from rooftop.data.splits import share_place, split_by_place
 from rooftop.errors import DataError
 
 
@@ -54,3 +54,17 @@ def test_the_cut_depends_on_names_alone():
 def test_one_place_cannot_be_split(names, pattern):
     with pytest.raises(DataError, match=r"1 place\(s\) cannot be split by place; name a validation split"):
         split_by_place(names, 0.2, pattern)
+
+
+def test_tiles_share_a_place_with_those_they_touch_at_any_zoom():
+    earlier = ["18_10_10.jpg", "19_41_41.jpg"]  # the second is a quarter of 18_20_20
+    later = ["18_10_10.png", "a_18_11_11.jpg", "18_12_10.jpg", "18_21_19.jpg", "19_38_38.jpg", "19_36_38.jpg"]
+    assert share_place(earlier, later).tolist() == [True, True, False, True, True, False]
+    assert not share_place([], later).any()
+    assert share_place(earlier, []).shape == (0,)
+
+
+def test_other_pictures_share_a_place_by_a_pattern_or_by_their_stem():
+    earlier, later = ["austin_1.jpg", "vienna_3.jpg"], ["austin_2.jpg", "tyrol_1.jpg", "vienna_3.png"]
+    assert share_place(earlier, later, r"^([a-z]+)_").tolist() == [True, False, True]
+    assert share_place(earlier, later).tolist() == [False, False, True]
