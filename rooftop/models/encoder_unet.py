@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rooftop.models.blocks import ConvBlock, fill_to_multiple, he_normal
+from rooftop.models.blocks import ConvBlock, enlarge, fill_to_multiple, he_normal
 from rooftop.models.efficientnet import EfficientNetLite
 
 
@@ -66,6 +65,6 @@ class EncoderUNet(nn.Module):
         *skips, bottom = self.encoder(fill_to_multiple(image, self.multiple))
         x = self.dropout(bottom)
         for number, block in enumerate(self.decoder):
-            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = enlarge(x, training=self.training)
             x = block(torch.cat([x, skips[-1 - number]], dim=1) if number < len(skips) else x)
         return self.head(x)[..., :height, :width]  # type: ignore[no-any-return]
