@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from rooftop.config import run_folder, script
+from rooftop.export import onnx_logits
 from rooftop.inference import Job, Predictor, Tiling, find_sources, predict
 from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
@@ -32,7 +33,8 @@ def main(cfg: DictConfig) -> None:
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),
     )
-    predict(Predictor(run, device=cfg.device), sources, job)
+    logits = onnx_logits(run) if cfg.engine == "onnxruntime" else None
+    predict(Predictor(run, device=cfg.device, logits=logits), sources, job)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Groups with `_target_` (model, loss, optimizer, ...) are checked against the sig
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from rooftop.config.groups import BootstrapConfig, DataConfig, MonitorConfig, PolygonsConfig, SharesConfig
@@ -52,6 +53,9 @@ class EvaluateConfig:
     device: str
 
 
+Engine = Enum("Engine", ["torch", "onnxruntime"])
+
+
 @dataclass
 class PredictConfig:
     """Keys of `conf/predict.yaml`."""
@@ -60,6 +64,7 @@ class PredictConfig:
     run: str
     threshold: float | None
     device: str
+    engine: Engine
     polygons: PolygonsConfig
     window: int
     overlap: int
