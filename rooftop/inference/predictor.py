@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError
+from rooftop.memory import keep_freed_memory
 from rooftop.models.fold import fold_batch_norm
 from rooftop.run import Run
 
@@ -43,6 +44,8 @@ class Predictor:
             self.network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; choose cpu or auto.") from error
+        if self.own and self.device.type == "cpu":
+            keep_freed_memory()
 
     @torch.inference_mode()
     def forward(self, pictures: Array) -> Probability:
