@@ -11,7 +11,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from rooftop.config import run_folder, script
-from rooftop.inference import Engine, Job, Predictor, Tiling, find_sources, predict, started
+from rooftop.export import onnx_logits
+from rooftop.inference import Job, Launch, Predictor, Tiling, find_sources, predict, started
 from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
 
@@ -35,8 +36,9 @@ def main(cfg: DictConfig) -> None:
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),
     )
-    with started(Engine(**cfg.trainer), job.folder) as ranks:
-        predict(Predictor(run, device=ranks.device), sources, job, ranks)
+    with started(Launch(**cfg.trainer), job.folder) as ranks:
+        logits = onnx_logits(run) if cfg.engine == "onnxruntime" else None
+        predict(Predictor(run, device=ranks.device, logits=logits), sources, job, ranks)
 
 
 if __name__ == "__main__":

@@ -212,3 +212,24 @@ def test_every_kind_of_raster_is_predicted_or_named(predict, town, tmp_path):
         assert all(shape.is_valid for shape in shapes)
         if not path.stem.startswith("j"):
             assert all(shape.bounds[0] >= -180 and shape.bounds[2] <= 180 for shape in shapes)
+
+
+def test_onnxruntime_writes_the_same_files(predict, town, tmp_path):
+    pytest.importorskip("onnxruntime", reason="pip install -e '.[export]'")
+    for engine in ("torch", "onnxruntime"):
+        code, text = predict(town, f"engine={engine}", out=engine)
+        assert code == 0, text
+    stored = []
+    for engine in ("torch", "onnxruntime"):
+        with rasterio.open(tmp_path / engine / "probability.tif") as dataset:
+            stored.append(dataset.read(1).astype(int))
+    assert np.abs(stored[0] - stored[1]).max() <= 1  # of the steps in which probabilities are stored
+    masks = [read_mask(tmp_path / engine / "masks" / "town.png") for engine in ("torch", "onnxruntime")]
+    assert (masks[0] != masks[1]).mean() < 1e-3
+
+
+def test_unknown_engine_is_one_sentence(predict, town, tmp_path):
+    code, text = predict(town, "engine=tensorrt")
+    assert code == 2
+    assert "engine: Invalid value 'tensorrt', expected one of [torch, onnxruntime]" in text
+    assert not (tmp_path / "out").exists()

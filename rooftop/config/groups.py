@@ -72,7 +72,7 @@ class MonitorConfig:
 
 
 @dataclass
-class EngineConfig:
+class LaunchConfig:
     """What prediction runs on; those keys of Lightning's Trainer that are not about training."""
 
     accelerator: str

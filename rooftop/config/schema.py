@@ -4,9 +4,10 @@ Groups with `_target_` (model, loss, optimizer, ...) are checked against the sig
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from rooftop.config.groups import BootstrapConfig, DataConfig, EngineConfig, MonitorConfig, PolygonsConfig, SharesConfig
+from rooftop.config.groups import BootstrapConfig, DataConfig, LaunchConfig, MonitorConfig, PolygonsConfig, SharesConfig
 
 
 @dataclass
@@ -54,6 +55,9 @@ class EvaluateConfig:
     rescale: bool
 
 
+Engine = Enum("Engine", ["torch", "onnxruntime"])
+
+
 @dataclass
 class PredictConfig:
     """Keys of `conf/predict.yaml`."""
@@ -61,7 +65,8 @@ class PredictConfig:
     source: str
     run: str
     threshold: float | None
-    trainer: EngineConfig
+    trainer: LaunchConfig
+    engine: Engine
     polygons: PolygonsConfig
     window: int
     overlap: int

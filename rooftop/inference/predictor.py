@@ -1,15 +1,17 @@
 """A run folder turned into a function from pictures to probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError
+from rooftop.memory import keep_freed_memory
 from rooftop.models.fold import fold_batch_norm
 from rooftop.run import Run
 
@@ -23,21 +25,30 @@ class Predictor:
     Args:
         run: a loaded run folder.
         device: auto, cpu, cuda, cuda:1, mps ...
+        logits: the run's network under another engine than torch, on the CPU: uint8 (B, H, W, C) to float32
+            (B, K, H, W); None = torch.
 
     Raises:
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or the engine has no use for it.
     """
 
-    def __init__(self, run: Run, *, device: str = "auto") -> None:
+    def __init__(self, run: Run, *, device: str = "auto", logits: Callable[[Tensor], Tensor] | None = None) -> None:
         self.run = run
         self.preparation = Preparation.of(run.card.preparation)
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.own, self.logits = logits is None, logits or self._logits
+        name = ("cuda" if self.own and torch.cuda.is_available() else "cpu") if device == "auto" else device
+        if not self.own and name != "cpu":
+            raise ConfigError(
+                f"device={device}: this engine works on the CPU only; choose trainer.accelerator=cpu or engine=torch."
+            )
         try:
             self.device = torch.device(name)
             folded = fold_batch_norm(run.network).to(self.device)
             self.network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; choose cpu or auto.") from error
+        if self.own and self.device.type == "cpu":
+            keep_freed_memory()
 
     def preparation_of(self, bands: Sequence[int] | None) -> Preparation:
         """The run's preparation, with other bands of a file where a person names them.
@@ -66,17 +77,21 @@ class Predictor:
             float32 (B, K, H, W) in [0, 1].
         """
         pixels = torch.from_numpy(np.stack([self.preparation.resize(picture) for picture in pictures]))
-        if self.device.type == "cuda":
-            pixels = pixels.pin_memory()
-        batch = self.preparation.normalise_batch(pixels.to(self.device, non_blocking=True))
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            logits = self.network(batch)
-        logits = logits.float()
+        logits = self.logits(pixels)
         size = pictures.shape[1:3]
         if logits.shape[-2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         probability: Probability = logits.sigmoid().cpu().numpy()
         return probability
+
+    def _logits(self, pixels: Tensor) -> Tensor:
+        """uint8 (B, H, W, C) on the CPU -> logits float32 (B, K, H, W) on the device."""
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory()
+        batch = self.preparation.normalise_batch(pixels.to(self.device, non_blocking=True))
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits: Tensor = self.network(batch)
+        return logits.float()
 
     def probability(self, picture: Array) -> Probability:
         """Predict one picture in one pass: uint8 (H, W, C) -> float32 (K, H, W) in [0, 1]."""

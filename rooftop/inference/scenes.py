@@ -132,6 +132,7 @@ def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:
         "source": str(path.absolute()) if path.exists() else source.path,
         "state": state,
         "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "torch": predictor.own,
         "tiling": asdict(job.tiling),
         "views": job.views,
         "gsd": job.gsd,

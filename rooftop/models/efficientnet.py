@@ -55,8 +55,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, D, H / stride, W / stride)."""
-        y: Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
+        y: Tensor = F.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self.expands else x
+        y = F.relu6(self._bn1(self._depthwise_conv(y)), inplace=True)
         y = self._bn2(self._project_conv(y))
         return x + y if self.adds else y
 
@@ -95,7 +95,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Image (B, C, H, W) -> five levels, from the top; each (B, channels, H / stride, W / stride)."""
-        x = F.relu6(self._bn0(self._conv_stem(image)))
+        x = F.relu6(self._bn0(self._conv_stem(image)), inplace=True)
         levels = []
         for number, block in enumerate(self._blocks):
             x = block(x)

@@ -6,14 +6,18 @@ from itertools import pairwise
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from rooftop.models.efficientnet import EfficientNetLite, InvertedResidual
+
+IN_ORDER = nn.Sequential, InvertedResidual, EfficientNetLite  # what runs in the order in which it is registered
+
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """A copy of an evaluating network whose batch norms that follow a convolution in a Sequential are folded into it.
+    """A copy of an evaluating network whose batch norms that follow a convolution are folded into it.
 
     Logits agree but for rounding. The copy is for prediction: it cannot be trained on, nor its weights saved as a run.
     """
     network = copy.deepcopy(network).eval()
-    for chain in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+    for chain in [module for module in network.modules() if isinstance(module, IN_ORDER)]:
         for (name, first), (after, second) in pairwise(list(chain.named_children())):
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 setattr(chain, name, fuse_conv_bn_eval(first, second))

@@ -46,3 +46,19 @@ def test_resized_run_answers_in_the_pictures_own_size(run_script, fast, tiny, tm
 def test_unknown_device_is_named(trained):
     with pytest.raises(ConfigError, match="device=tpux"):
         Predictor(load(trained), device="tpux")
+
+
+def test_another_engine_gives_the_logits(trained):
+    picture = np.random.default_rng(0).integers(0, 256, (33, 57, 3), dtype=np.uint8)
+    seen = []
+
+    def logits(pictures):
+        seen.append(pictures)
+        return torch.zeros(len(pictures), 1, *pictures.shape[1:3])
+
+    probability = Predictor(load(trained), logits=logits).probability(picture)
+    assert (probability == 0.5).all()
+    assert seen[0].dtype == torch.uint8
+    assert np.array_equal(seen[0][0].numpy(), picture)
+    with pytest.raises(ConfigError, match="device=cuda: this engine works on the CPU only"):
+        Predictor(load(trained), device="cuda", logits=logits)

@@ -18,7 +18,7 @@ _PATIENCE = timedelta(days=30)  # one process may have much more to do than anot
 
 
 @dataclass(frozen=True)
-class Engine:
+class Launch:
     """Where the network runs, in the words of Lightning's Trainer.
 
     Attributes:
@@ -70,22 +70,22 @@ class Engine:
 
 
 @contextmanager
-def started(engine: Engine, folder: Path) -> Iterator[Ranks]:
+def started(launch: Launch, folder: Path) -> Iterator[Ranks]:
     """Start the other processes, if there are to be any; yields, in each of them, its place among all.
 
     Each runs this script from its first line on, as Lightning does it, and comes here too. On several machines they are
     started from outside (srun, torchrun) or with NODE_RANK and MASTER_ADDR set.
 
     Args:
-        engine: on what they run.
+        launch: on what they run.
         folder: of the run; that of the first process is everybody's.
     """
-    if len(engine.numbers) * engine.num_nodes == 1:
-        yield Ranks(device=engine.kind if engine.kind != "cuda" else f"cuda:{engine.numbers[0]}")
+    if len(launch.numbers) * launch.num_nodes == 1:
+        yield Ranks(device=launch.kind if launch.kind != "cuda" else f"cuda:{launch.numbers[0]}")
         return
     threads = torch.get_num_threads()
     try:
-        device = _launched(engine)
+        device = _launched(launch)
         ranks = Several(folder, device)
         # Lightning shares a machine's threads out among its processes; the last bit of a sum depends on their number
         torch.set_num_threads(ranks.share(threads))
@@ -96,7 +96,7 @@ def started(engine: Engine, folder: Path) -> Iterator[Ranks]:
             torch.distributed.destroy_process_group()
 
 
-def _launched(engine: Engine) -> str:
+def _launched(launch: Launch) -> str:
     """Start the others and let them find one another; the device of this process."""
     from lightning_fabric import Fabric  # some seconds, which one process alone need not wait
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -106,9 +106,9 @@ def _launched(engine: Engine) -> str:
     logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)  # says that a process was killed
     try:
         fabric = Fabric(
-            accelerator=engine.kind,
-            devices=engine.numbers if engine.kind == "cuda" else len(engine.numbers),
-            num_nodes=engine.num_nodes,
+            accelerator=launch.kind,
+            devices=launch.numbers if launch.kind == "cuda" else len(launch.numbers),
+            num_nodes=launch.num_nodes,
             strategy=DDPStrategy(process_group_backend="gloo", timeout=_PATIENCE),
         )
         fabric.launch()
