@@ -11,7 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from rooftop.config import run_folder, script
-from rooftop.inference import Engine, Job, Predictor, Tiling, find_sources, predict, started
+from rooftop.inference import Job, Machines, Predictor, Tiling, find_sources, predict, started
 from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
 
@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> None:
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),
     )
-    with started(Engine(**cfg.trainer), job.folder) as ranks:
+    with started(Machines(**cfg.trainer), job.folder) as ranks:
         predict(Predictor(run, device=ranks.device), sources, job, ranks)
 
 

@@ -6,7 +6,14 @@ Groups with `_target_` (model, loss, optimizer, ...) are checked against the sig
 from dataclasses import dataclass
 from typing import Any
 
-from rooftop.config.groups import BootstrapConfig, DataConfig, EngineConfig, MonitorConfig, PolygonsConfig, SharesConfig
+from rooftop.config.groups import (
+    BootstrapConfig,
+    DataConfig,
+    MachinesConfig,
+    MonitorConfig,
+    PolygonsConfig,
+    SharesConfig,
+)
 
 
 @dataclass
@@ -59,7 +66,7 @@ class PredictConfig:
     source: str
     run: str
     threshold: float | None
-    trainer: EngineConfig
+    trainer: MachinesConfig
     polygons: PolygonsConfig
     window: int
     overlap: int
