@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from rooftop.config import run_folder, script
 from rooftop.export import onnx_logits
-from rooftop.inference import Job, Launch, Predictor, Tiling, find_sources, predict, started
+from rooftop.inference import Job, Machines, Predictor, Tiling, find_sources, predict, started
 from rooftop.polygons.roofs import Shaping
 from rooftop.run import load
 
@@ -36,7 +36,7 @@ def main(cfg: DictConfig) -> None:
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),
     )
-    with started(Launch(**cfg.trainer), job.folder) as ranks:
+    with started(Machines(**cfg.trainer), job.folder) as ranks:
         logits = onnx_logits(run) if cfg.engine == "onnxruntime" else None
         predict(Predictor(run, device=ranks.device, logits=logits), sources, job, ranks)
 

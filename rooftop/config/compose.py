@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rooftop.config.build import unknown_key
 from rooftop.config.check import check, keys_of
+from rooftop.config.globs import with_files
 from rooftop.errors import ConfigError, RunError
 
 LOGGING = (  # that of conf/output.yaml, which a run's own configuration does not hold
@@ -41,17 +42,17 @@ def compose_for_check(name: str, arguments: list[str]) -> list[str]:
         ConfigError: whatever is wrong with keys, groups or values.
         RunError: `resume` names no run.
     """
-    arguments = _resumed(arguments)
+    arguments = [with_files(argument, CONF) for argument in _resumed(arguments)]
     parsed = get_args_parser().parse_args(arguments)
     shows_only = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
     if shows_only or parsed.config_dir or parsed.experimental_rerun:
         return arguments
-    overrides = [override for override in map(_first_of_sweep, parsed.overrides) if override]
     folder = str(Path(parsed.config_path).absolute()) if parsed.config_path else str(CONF)
     root = (parsed.config_name or name).removesuffix(".yaml")
     GlobalHydra.instance().clear()
     with initialize_config_dir(folder, version_base="1.3"):
-        cfg = _compose(root, overrides)
+        first = (_first_of_sweep(override, sweep=parsed.multirun) for override in parsed.overrides)
+        cfg = _compose(root, [override for override in first if override])
         with _pretended_job(cfg):
             check(cfg, name)
     return arguments
@@ -92,17 +93,23 @@ def _resumed(arguments: list[str]) -> list[str]:
     ]
 
 
-def _first_of_sweep(override: str) -> str | None:
+def _first_of_sweep(override: str, *, sweep: bool) -> str | None:
     """A sweep over values is checked with its first value; the jobs check the others."""
     try:
-        parsed = OverridesParser.create().parse_override(override)
+        parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(override)
     except HydraException as error:
         raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from error
     if not parsed.is_sweep_override() or parsed.is_delete():
         return override
+    if not sweep:
+        raise ConfigError(
+            f"{override}: several values are a sweep: add -m; a list is written in [ ], a text in quotes."
+        )
     if not parsed.is_discrete_sweep():
         return None  # an interval for an optimising sweeper
-    first = next(iter(parsed.sweep_string_iterator()))
+    first = next(iter(parsed.sweep_string_iterator()), None)
+    if first is None:
+        raise ConfigError(f"{override}: nothing has such a name.")
     return f"{override.split('=', 1)[0]}={first}"
 
 

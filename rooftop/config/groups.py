@@ -72,8 +72,8 @@ class MonitorConfig:
 
 
 @dataclass
-class LaunchConfig:
-    """What prediction runs on; those keys of Lightning's Trainer that are not about training."""
+class MachinesConfig:
+    """What a prediction runs on; those keys of Lightning's Trainer that are not about training."""
 
     accelerator: str
     devices: Any

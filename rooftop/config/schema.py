@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from rooftop.config.groups import BootstrapConfig, DataConfig, LaunchConfig, MonitorConfig, PolygonsConfig, SharesConfig
+from rooftop.config.groups import (
+    BootstrapConfig,
+    DataConfig,
+    MachinesConfig,
+    MonitorConfig,
+    PolygonsConfig,
+    SharesConfig,
+)
 
 
 @dataclass
@@ -65,7 +72,7 @@ class PredictConfig:
     source: str
     run: str
     threshold: float | None
-    trainer: LaunchConfig
+    trainer: MachinesConfig
     engine: Engine
     polygons: PolygonsConfig
     window: int

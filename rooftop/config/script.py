@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -90,50 +91,51 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
             return function(cfg)
     overrides = list(HydraConfig.get().overrides.task)
     before = _finished(overrides)
-    if before is not None:
+    if before:
         log.info("job %s is done already", HydraConfig.get().job.num)
-        return before
+        return before["score"]  # type: ignore[no-any-return]
     start = time.monotonic()
     status: dict[str, object] = {"status": "failed", "overrides": overrides}
     score: float | None = float("nan")
-    with _as_single_run():
+    with _as_single_run(Path(function.__code__.co_filename)):
         try:
             score = function(cfg)
             status |= {"status": "done", "score": score}
         except Exception as error:
-            log.exception("job %s failed", HydraConfig.get().job.num)
+            number, known = HydraConfig.get().job.num, isinstance(error, RooftopError)
+            log.error("job %s failed: %s", number, error, exc_info=not known)
             status["error"] = f"{type(error).__name__}: {error}"
         status["seconds"] = round(time.monotonic() - start, 1)
         write_json(run_folder() / "job.json", status)
     return score
 
 
-def _finished(overrides: list[str]) -> float | None:
-    """Score of a job that an earlier start of the same sweep (same `hydra.sweep.dir`) has done, or None."""
+def _finished(overrides: list[str]) -> dict[str, Any]:
+    """What an earlier start of the same sweep (same `hydra.sweep.dir`) noted of a job that is done; else nothing."""
     path = run_folder() / "job.json"
-    if not path.is_file():
-        return None
-    earlier = read_json(path)
-    done = earlier["status"] == "done" and earlier["overrides"] == overrides
-    return float(earlier["score"]) if done else None
+    earlier = read_json(path) if path.is_file() else {}
+    done = earlier and earlier["status"] == "done" and earlier["overrides"] == overrides
+    return earlier if done else {}
 
 
 @contextmanager
-def _as_single_run() -> Iterator[None]:
-    """Let a job of a sweep launch its own processes as a single run would.
+def _as_single_run(path: Path) -> Iterator[None]:
+    """Let a job of a sweep launch its own processes as a single run of the script at `path` would.
 
     Lightning starts the other ranks with this process's own command line, which in a sweep would be the whole sweep
-    again, in a new folder; and it leaves its variables behind, so that the next job would take itself for a rank.
+    again, in a new folder, or a worker of the launcher; and it leaves its variables behind, so that the next job would
+    take itself for a rank.
     """
     config = HydraConfig.instance().cfg
     assert config is not None
-    command, environment = sys.argv, dict(os.environ)
+    command, environment, module = sys.argv, dict(os.environ), sys.modules["__main__"]
+    specification, module.__spec__ = module.__spec__, None
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.run.dir = config.hydra.runtime.output_dir
-    sys.argv = [sys.argv[0], *config.hydra.overrides.task]
+    sys.argv = [str(path), *config.hydra.overrides.task]
     try:
         yield
     finally:
-        sys.argv = command
+        sys.argv, module.__spec__ = command, specification
         os.environ.clear()
         os.environ.update(environment)

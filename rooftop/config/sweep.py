@@ -12,7 +12,8 @@ from rich.table import Table
 
 from rooftop.files import read_json, whole
 
-COLUMNS = ("job", "status", "monitor", "iou", "f1", "precision", "recall", "seconds", "error")
+SCORES = ("monitor", "iou", "f1", "precision", "recall", "roofs", "roof_share")
+COLUMNS = ("job", "status", *SCORES, "seconds", "error")
 
 
 class SweepTable(Callback):  # type: ignore[misc]
@@ -25,7 +26,8 @@ class SweepTable(Callback):  # type: ignore[misc]
         if not rows:
             return
         varied = sorted({key for row in rows for key in row} - set(COLUMNS))
-        columns = ["job", *varied, *COLUMNS[1:]]
+        scored = [name for name in SCORES if any(row.get(name) not in (None, "") for row in rows)]
+        columns = ["job", *varied, "status", *scored, "seconds", "error"]
         with whole(folder / "sweep.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
@@ -43,12 +45,14 @@ def _row(job: Path) -> dict[str, Any]:
     status = read_json(job / "job.json")
     row: dict[str, Any] = {"job": job.name, **{key: value for key, value in status.items() if key in COLUMNS}}
     pairs = (item.lstrip("+~").partition("=") for item in status["overrides"])
-    row.update({key: value for key, _, value in pairs if key not in COLUMNS})
-    scores = job / "scores.json"
+    row.update({key: value.strip("'") for key, _, value in pairs if key not in COLUMNS})
+    scores, summary = job / "scores.json", job / "summary.json"
     if row["status"] == "done" and scores.is_file():
         content = read_json(scores)
-        row["monitor"] = content["monitor"]["value"]
+        row["monitor"] = content.get("monitor", {}).get("value", "")
         row.update({key: value for key, value in content["pixel"].items() if key in COLUMNS})
+    if row["status"] == "done" and summary.is_file():
+        row.update({key: value for key, value in read_json(summary).items() if key in COLUMNS})
     return row
 
 

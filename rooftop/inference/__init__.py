@@ -2,9 +2,9 @@
 
 from rooftop.inference.everything import predict
 from rooftop.inference.job import Job
-from rooftop.inference.launch import Launch, started
+from rooftop.inference.machines import Machines, started
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.scene import Tiling
 from rooftop.inference.sources import find_sources
 
-__all__ = ["Job", "Launch", "Predictor", "Tiling", "find_sources", "predict", "started"]
+__all__ = ["Job", "Machines", "Predictor", "Tiling", "find_sources", "predict", "started"]

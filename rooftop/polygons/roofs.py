@@ -1,7 +1,7 @@
 """Probabilities become roofs: trace, take apart, simplify, square, measure; at constant memory.
 
 Each connected component is a task of its own that depends on nothing but its own pixels, hence roofs do not depend on
-how the scene was cut.
+how the scene was cut, nor on how many processes do the tasks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +17,7 @@ from rooftop.polygons.components import components
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.separate import separate
 from rooftop.polygons.simplify import simplified
+from rooftop.polygons.spread import in_order
 from rooftop.polygons.square import squared
 from rooftop.raster.polygonise import polygonise_labels
 from rooftop.raster.rasterise import rasterise
@@ -90,12 +91,14 @@ def find_roofs(
             found: Values = read(window)[band]
             return found
 
-        for component in components(*shape[1:], lambda window: at_least(values(window), threshold)):
-            if ground.roughly(component.area) >= shaping.min_area:
-                for polygon, confidence in _outlines(component, values, threshold, shaping):
-                    roof = _measured(polygon, (category, confidence), shaping, ground)
-                    if roof.area >= shaping.min_area:
-                        yield roof
+        def roofs(component: Polygon, category: int = category, read: Read = values) -> list[Roof]:
+            outlines = _outlines(component, read, threshold, shaping)
+            return [_measured(polygon, (category, mean), shaping, ground) for polygon, mean in outlines]
+
+        found = components(*shape[1:], lambda window: at_least(values(window), threshold))
+        large = (component for component in found if ground.roughly(component.area) >= shaping.min_area)
+        for some in in_order(roofs, large):
+            yield from (roof for roof in some if roof.area >= shaping.min_area)
 
 
 def _outlines(component: Polygon, read: Read, threshold: float, shaping: Shaping) -> Iterator[tuple[Polygon, float]]:

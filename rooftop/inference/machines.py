@@ -18,7 +18,7 @@ _PATIENCE = timedelta(days=30)  # one process may have much more to do than anot
 
 
 @dataclass(frozen=True)
-class Launch:
+class Machines:
     """Where the network runs, in the words of Lightning's Trainer.
 
     Attributes:
@@ -56,6 +56,13 @@ class Launch:
         return "mps" if self.accelerator in _GPUS and torch.backends.mps.is_available() else "cpu"
 
     @property
+    def device(self) -> str:
+        """The first device as torch names it; auto where the predictor may choose."""
+        if self.accelerator == "auto" and self.numbers == [0]:
+            return "auto"
+        return f"cuda:{self.numbers[0]}" if self.kind == "cuda" else self.kind
+
+    @property
     def numbers(self) -> list[int]:
         """Numbers of the devices on this machine; none if `devices` names what is not there."""
         there = torch.cuda.device_count() if self.kind == "cuda" else 1
@@ -70,22 +77,22 @@ class Launch:
 
 
 @contextmanager
-def started(launch: Launch, folder: Path) -> Iterator[Ranks]:
+def started(machines: Machines, folder: Path) -> Iterator[Ranks]:
     """Start the other processes, if there are to be any; yields, in each of them, its place among all.
 
     Each runs this script from its first line on, as Lightning does it, and comes here too. On several machines they are
     started from outside (srun, torchrun) or with NODE_RANK and MASTER_ADDR set.
 
     Args:
-        launch: on what they run.
+        machines: on what they run.
         folder: of the run; that of the first process is everybody's.
     """
-    if len(launch.numbers) * launch.num_nodes == 1:
-        yield Ranks(device=launch.kind if launch.kind != "cuda" else f"cuda:{launch.numbers[0]}")
+    if len(machines.numbers) * machines.num_nodes == 1:
+        yield Ranks(device=machines.device)
         return
     threads = torch.get_num_threads()
     try:
-        device = _launched(launch)
+        device = _launched(machines)
         ranks = Several(folder, device)
         # Lightning shares a machine's threads out among its processes; the last bit of a sum depends on their number
         torch.set_num_threads(ranks.share(threads))
@@ -96,7 +103,7 @@ def started(launch: Launch, folder: Path) -> Iterator[Ranks]:
             torch.distributed.destroy_process_group()
 
 
-def _launched(launch: Launch) -> str:
+def _launched(machines: Machines) -> str:
     """Start the others and let them find one another; the device of this process."""
     from lightning_fabric import Fabric  # some seconds, which one process alone need not wait
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -106,9 +113,9 @@ def _launched(launch: Launch) -> str:
     logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)  # says that a process was killed
     try:
         fabric = Fabric(
-            accelerator=launch.kind,
-            devices=launch.numbers if launch.kind == "cuda" else len(launch.numbers),
-            num_nodes=launch.num_nodes,
+            accelerator=machines.kind,
+            devices=machines.numbers if machines.kind == "cuda" else len(machines.numbers),
+            num_nodes=machines.num_nodes,
             strategy=DDPStrategy(process_group_backend="gloo", timeout=_PATIENCE),
         )
         fabric.launch()
