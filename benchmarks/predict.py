@@ -8,19 +8,23 @@
 memory: a generated GeoTIFF (three bands, tiled, a roof every 512 px) goes the whole way - windows, blending,
 probability and mask on disk, roofs, GeoJSON - with a stand-in network that reads the red band.
 
-speed: the same U-Net (random weights, the default depth and width) three ways over one generated scene, turn by
-turn in one process, medians of the rounds. "forward" is the network alone on the batches that our windows make;
-"scene" is the way from the GeoTIFF to stored probabilities; MONAI's `sliding_window_inference` (1.6, needs
-`pip install --no-deps monai`) gets the picture in memory and keeps its result there, with Gaussian weights and the
-same overlap in pixels. Seams: the largest and mean difference to one pass over the whole picture, where one fits.
+speed: the same U-Net (random weights, the default depth and width) over one generated scene, turn by turn in one
+process, medians of the rounds. "forward" is the predictor alone on the batches that our windows make; "scene" is the
+way from the GeoTIFF to stored probabilities with each engine; MONAI's `sliding_window_inference` (1.6, needs
+`pip install --no-deps monai`) gets the picture in memory and keeps its result there, with Gaussian weights, channels
+last and the same overlap in pixels. Freed memory is kept for all ways, as `Predictor` has it, or with --hand-back for
+none, as MONAI's users have it.
+Seams: the largest and mean difference to one pass over the whole picture, where one fits.
 """
 
 import argparse
+import copy
 import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +34,10 @@ from rasterio import Affine
 from rasterio.windows import Window as GdalWindow
 
 from rooftop.data.prepare import Preparation
+from rooftop.export import onnx_logits
+from rooftop.inference import Predictor, predictor
 from rooftop.inference.canvas import Canvas
-from rooftop.inference.scene import Tiling, predict_scene
+from rooftop.inference.scene import Forward, Tiling, predict_scene
 from rooftop.models import UNet
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.ground import Ground
@@ -41,6 +47,7 @@ from rooftop.raster.cog import Sheet, write_raster
 from rooftop.raster.geotiff import Scene, open_scene
 from rooftop.raster.steps import NODATA, STEP, at_least
 from rooftop.raster.windows import Window, spans
+from rooftop.run import Card, Run
 
 SHAPING = Shaping(separate=0.85, tolerance=1.0, angle=20.0, shift=2.0, min_area=10.0, min_hole=3.0)
 PLACE = {"crs": "EPSG:32645", "transform": Affine(0.3, 0, 400_000, 0, -0.3, 3_060_000)}
@@ -100,34 +107,13 @@ def outlines(scene: Scene, canvas: Canvas, folder: Path) -> int:
     return len(roofs)
 
 
-class Network:
-    """The default U-Net with random weights behind the same preparation as the predictor's."""
-
-    def __init__(self, device: str) -> None:
-        torch.manual_seed(0)
-        network = UNet(
-            in_channels=3,
-            depth=5,
-            width=16,
-            norm="batch",
-            activation="relu",
-            dropout=0.0,
-            upsampling="bilinear",
-            classes=1,
-        )
-        self.device = torch.device(device)
-        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
-        self.prepare = Preparation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-    def batch(self, pictures: np.ndarray) -> torch.Tensor:
-        """uint8 (B, H, W, 3) to the network's input."""
-        images = torch.cat([self.prepare.normalise_batch(torch.from_numpy(picture[None])) for picture in pictures])
-        return images.to(self.device, memory_format=torch.channels_last)
-
-    @torch.inference_mode()
-    def forward(self, pictures: np.ndarray) -> np.ndarray:
-        """As `Predictor.forward`."""
-        return self.network(self.batch(pictures)).float().sigmoid().cpu().numpy()
+def random_run() -> Run:
+    """The default U-Net with random weights, as if loaded from a run folder."""
+    torch.manual_seed(0)
+    choices = {"norm": "batch", "activation": "relu", "dropout": 0.0, "upsampling": "bilinear"}
+    network = UNet(in_channels=3, depth=5, width=16, classes=1, **choices).eval()
+    preparation = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "size": None}
+    return Run(Path("random"), Card({}, preparation, ["roof"], threshold=0.5), network)
 
 
 def windows_of(height: int, width: int, tiling: Tiling) -> list[Window]:
@@ -137,63 +123,77 @@ def windows_of(height: int, width: int, tiling: Tiling) -> list[Window]:
 
 
 def speed(side: int, tiling: Tiling, device: str, rounds: int) -> None:
-    """Three ways over one scene, turn by turn."""
+    """Some ways over one scene, turn by turn."""
     height, width = side, side * 3 // 2
+    run = random_run()
+    forwards = {"torch": Predictor(run, device=device).forward}
+    if device == "cpu":
+        forwards["onnxruntime"] = Predictor(run, logits=onnx_logits(run)).forward
+    results, times = {}, {}
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "scene.tif"
         generate(path, height, width, noise=True)
-        network, results, times = Network(device), {}, {}
         with open_scene(str(path)) as scene:
             picture, _ = scene.read(Window(0, 0, width, height))
 
-            def ours() -> np.ndarray:
+            def ours(forward: Forward) -> np.ndarray:
                 canvas = Canvas(Path(name) / f"c{time.monotonic_ns()}", (1, height, width), tiling.ends(height))
-                predict_scene(scene, network.forward, canvas, tiling=tiling, progress=lambda pixels: None)
+                predict_scene(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
                 return canvas.read(Window(0, 0, width, height))[0] * STEP + STEP / 2
 
-            ways = {"forward": lambda: forward_only(network, picture, tiling), "scene": ours}
-            ways |= {f"MONAI {roi}": monai(network, picture, roi, tiling.overlap) for roi in (256, tiling.window)}
+            ways = {"forward": lambda: forward_only(forwards["torch"], picture, tiling)}
+            ways |= {f"scene, {engine}": partial(ours, forward) for engine, forward in forwards.items()}
+            ways |= {f"MONAI {roi}": monai(run, device, picture, (roi, tiling)) for roi in (256, tiling.window)}
             for _ in range(rounds + 1):  # the first round warms up and does not count
                 for way, call in ways.items():
-                    start = time.monotonic()
+                    start, used = time.monotonic(), time.process_time()
                     results[way] = call()
-                    times.setdefault(way, []).append(time.monotonic() - start)
-        report(times, results, network, picture)
+                    times.setdefault(way, []).append((time.monotonic() - start, time.process_time() - used))
+        report(times, results, forwards["torch"], picture)
 
 
-def forward_only(network: Network, picture: np.ndarray, tiling: Tiling) -> None:
+def forward_only(forward: Forward, picture: np.ndarray, tiling: Tiling) -> None:
     """The network alone on the batches that our windows make."""
     windows = windows_of(*picture.shape[:2], tiling)
     for i in range(0, len(windows), tiling.batch):
-        network.forward(np.stack([picture[window.slices] for window in windows[i : i + tiling.batch]]))
+        forward(np.stack([picture[window.slices] for window in windows[i : i + tiling.batch]]))
 
 
-def monai(network: Network, picture: np.ndarray, roi: int, overlap: int) -> Callable[[], np.ndarray]:
-    """MONAI's sliding window with the same network and overlap in pixels."""
+def monai(run: Run, device: str, picture: np.ndarray, cut: tuple[int, Tiling]) -> Callable[[], np.ndarray]:
+    """MONAI's sliding window with the same network, as it was trained, and the same overlap in pixels."""
     from monai.inferers import sliding_window_inference
+
+    roi, tiling = cut
+    network = copy.deepcopy(run.network).to(device, memory_format=torch.channels_last)
+    preparation = Preparation.of(run.card.preparation)
 
     @torch.inference_mode()
     def call() -> np.ndarray:
-        batch = network.batch(picture[None])
-        found = sliding_window_inference(
-            batch, (roi, roi), 4, lambda part: network.network(part).sigmoid(), overlap=overlap / roi, mode="gaussian"
-        )
+        image = preparation.normalise_batch(torch.from_numpy(picture[None]).to(device))
+        with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
+            found = sliding_window_inference(
+                image, (roi, roi), 4, lambda x: network(x).sigmoid(), overlap=tiling.overlap / roi, mode="gaussian"
+            )
         return found.float().cpu().numpy()[0, 0]
 
     return call
 
 
-def report(times: dict, results: dict, network: Network, picture: np.ndarray) -> None:
+def report(times: dict, results: dict, forward: Forward, picture: np.ndarray) -> None:
     """A table of medians, and the seams of each way."""
-    whole = network.forward(picture[None])[0, 0] if picture.shape[0] <= 4096 else None
+    whole = forward(picture[None])[0, 0] if picture.shape[0] <= 4096 else None
     megapixels = picture.shape[0] * picture.shape[1] / 1e6
-    bound = statistics.median(times["forward"][1:])
-    print("| way | s (median) | Mpx/s | share of the forward bound | seam, largest | mean |\n|---|---|---|---|---|---|")
-    for way, found in times.items():
-        seconds = statistics.median(found[1:])
+    medians = {
+        way: [statistics.median(column) for column in zip(*found[1:], strict=True)] for way, found in times.items()
+    }
+    print("| way | s (median) | Mpx/s | processor s | forward / way, s | processor s | seam, largest | mean |")
+    print("|---|---|---|---|---|---|---|---|")
+    for way, (seconds, used) in medians.items():
         off = None if whole is None or results[way] is None else np.abs(results[way] - whole)
         seam = "| | " if off is None else f"| {off.max():.4f} | {off.mean():.5f} "
-        print(f"| {way} | {seconds:.2f} | {megapixels / seconds:.3f} | {bound / seconds:.0%} {seam}|")
+        bound = medians["forward"]
+        shares = f"{bound[0] / seconds:.0%} | {bound[1] / used:.0%}"
+        print(f"| {way} | {seconds:.2f} | {megapixels / seconds:.3f} | {used:.2f} | {shares} {seam}|")
 
 
 def main() -> None:
@@ -206,7 +206,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--hand-back", action="store_true", help="freed memory goes back, as in other programs")
     options = parser.parse_args()
+    if options.hand_back:
+        predictor.keep_freed_memory = lambda: None
     tiling = Tiling(options.window, options.overlap, options.batch)
     if options.what == "memory":
         memory(options.side, tiling)
