@@ -21,7 +21,15 @@ def gpus(monkeypatch):
 
 @pytest.mark.parametrize(
     ("devices", "numbers"),
-    [(1, [0]), ("2", [0, 1]), (4, [0, 1, 2, 3]), ("auto", [0, 1, 2, 3]), (-1, [0, 1, 2, 3]), ([1], [1]), ("0,3", [0, 3])],
+    [
+        (1, [0]),
+        ("2", [0, 1]),
+        (4, [0, 1, 2, 3]),
+        ("auto", [0, 1, 2, 3]),
+        (-1, [0, 1, 2, 3]),
+        ([1], [1]),
+        ("0,3", [0, 3]),
+    ],
 )
 def test_devices_as_lightning_counts_them(gpus, devices, numbers):
     gpus(4)
