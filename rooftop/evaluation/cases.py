@@ -18,8 +18,8 @@ from rooftop.evaluation.roofs import Roofs, annotated, detected, patches, shaped
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.scene import Forward
 from rooftop.polygons.roofs import Shaping
-from rooftop.raster.picture import read_picture
 from rooftop.raster.rasterise import decode
+from rooftop.raster.reading import read_shown
 
 Array = NDArray[np.uint8]
 
@@ -162,4 +162,4 @@ class FileCases:
 
     def picture(self, i: int) -> Array | None:
         """Read the picture itself, if its folder is known."""
-        return None if self.images is None else read_picture(picture_path(self.images, self.index.names[i]))
+        return None if self.images is None else read_shown(picture_path(self.images, self.index.names[i]))

@@ -1,5 +1,6 @@
 """Every file of a scene that is predicted."""
 
+import logging
 import resource
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from rooftop.raster.picture import write_png
 from rooftop.raster.steps import NODATA, STEP, at_least
 from rooftop.raster.windows import Window
 
+log = logging.getLogger(__name__)
+_CUT_OFF = 0.5  # share of a channel beyond the scale from which on a person is told
 _PREVIEW = 3000  # pixels, longest side of the pictures under overlay and map
 
 
@@ -55,7 +58,9 @@ def write_scene(predicted: Predicted) -> Done:
     ground, job = predicted.ground, predicted.job
     found = find_roofs(canvas.read, canvas.shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
     roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
-    picture = as_rgb(scene.preview(_PREVIEW)[0])
+    picture, valid = scene.preview(_PREVIEW)
+    _warn_of_scale(source, picture[valid])
+    picture = as_rgb(picture)
     mask = drawn(roofs, picture.shape[1] / scene.width, picture.shape[:2])
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
     write_outlines(job, source.stem, roofs, scene=(scene.height, scene.width, ground, picture))
@@ -64,6 +69,17 @@ def write_scene(predicted: Predicted) -> Done:
     row["scaled_by"] = predicted.scaled and round(predicted.scaled, 3)
     row.update({"megapixels_per_second": predicted.speed, "peak_memory_mb": _peak()})
     return Done(row, roofs, picture, mask)
+
+
+def _warn_of_scale(source: Source, pixels: NDArray[np.uint8]) -> None:
+    """Tell of a file whose values lie beyond the scale that the run learned with: pixels uint8 (N, C)."""
+    cut_off = np.isin(pixels, (0, 255)).mean(axis=0) if len(pixels) else np.zeros(1)
+    if cut_off.max() > _CUT_OFF:
+        log.warning(
+            "%s: %.0f %% of the values of channel %d are as dark or bright as can be; are they in the units of the "
+            "training pictures, and are these the bands that the run knows (bands=)?",
+            *(source.path, 100 * cut_off.max(), cut_off.argmax() + 1),
+        )
 
 
 def _write_rasters(scene: Scene, canvas: Canvas, source: Source, *, job: Job) -> tuple[int, int]:

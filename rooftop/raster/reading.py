@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rooftop.errors import DataError, SourceError
 from rooftop.raster.bands import Stretch
-from rooftop.raster.geotiff import Scene, open_bands
+from rooftop.raster.geotiff import Scene, open_bands, open_scene
 from rooftop.raster.picture import MAX_PIXELS, read_picture, read_size
 from rooftop.raster.windows import Window
 
@@ -109,6 +109,24 @@ class BandReading:
 def reading_of(bands: Sequence[int] | None, scale: Sequence[Sequence[float]] | None) -> Reading:
     """Chosen bands with their scale, or 8-bit RGB where there are none."""
     return BandReading(tuple(bands), tuple((low, high) for low, high in scale)) if bands and scale else PlainReading()
+
+
+def read_shown(path: Path) -> NDArray[np.uint8]:
+    """A picture as people are shown it, uint8 (H, W, 3): 8-bit as it is, else its first bands, stretched by themselves.
+
+    Raises:
+        DataError: it cannot be read at all.
+    """
+    try:
+        return read_picture(path)
+    except DataError as error:
+        try:
+            with open_bands(str(path)) as scene:
+                first = [1, 2, 3] if scene.channels >= 3 else [1]
+            with open_scene(str(path), bands=first) as scene:
+                return _whole(scene)[0]
+        except SourceError:
+            raise error from None
 
 
 def read_sample(path: Path, bands: Sequence[int], limit: int) -> tuple[NDArray[np.generic], bool]:

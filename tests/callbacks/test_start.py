@@ -52,3 +52,12 @@ def test_the_card_says_to_which_distances_windows_were_scaled(start, tmp_path):
     code, text = start("data.window={size: [32, 32], gsd: [0.4, 0.8]}")
     assert code == 0, text
     assert json.loads((tmp_path / "more" / "card.json").read_text())["gsd_range"] == [0.4, 0.8]
+
+
+def test_a_run_that_learned_with_another_scale_is_one_sentence(start, trained):
+    card = json.loads((trained / "card.json").read_text())
+    card["preparation"] |= {"bands": [1, 2, 3], "scale": [[0, 9.5]] * 3}
+    (trained / "card.json").write_text(json.dumps(card))
+    code, text = start()
+    assert code == 2
+    assert "set 'data.scale=[[0, 9.5], [0, 9.5], [0, 9.5]]'" in text

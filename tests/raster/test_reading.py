@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from rooftop.errors import DataError
-from rooftop.raster.bands import as_rgb
+from rooftop.raster.bands import Stretch, as_rgb
 from rooftop.raster.geotiff import open_bands, open_scene
-from rooftop.raster.reading import BandReading, PlainReading, read_sample
+from rooftop.raster.reading import BandReading, PlainReading, read_sample, read_shown
 from rooftop.raster.windows import Window
 
 PART = Window(column=11, row=5, width=20, height=13)
@@ -75,6 +75,16 @@ def test_a_band_of_one_value_and_what_lies_beyond_the_scale(geotiff):
     assert picture[0].tolist() == [[0, 0], [0, 0], [255, 128], [0, 255]]
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_what_is_looked_up_is_what_would_be_computed(kind):
+    values = np.arange(256 if kind == "uint8" else 65536).reshape(1, -1, 8).repeat(4, axis=0)
+    stretch = Stretch.of(SCALE)
+    found, valid = stretch(values.astype(kind))
+    assert np.array_equal(found, stretch(values)[0])
+    assert valid.all()
+    assert valid.shape == values.shape[1:]
+
+
 def test_samples_leave_out_what_is_no_data(geotiff, values):
     numbers = values.astype(np.float32)
     numbers[2, 5, 6] = np.nan
@@ -109,3 +119,12 @@ def test_people_are_shown_three_bands(channels):
     shown = as_rgb(picture)
     assert shown.shape == (4, 6, 3)
     assert np.array_equal(shown[..., 0], picture[..., 0])
+
+
+def test_people_are_shown_any_file(geotiff, values, rgb, tmp_path):
+    assert np.array_equal(read_shown(Path(geotiff(rgb))), np.moveaxis(rgb, 0, -1))
+    for count in (1, 2, 4):
+        assert read_shown(Path(geotiff(values[:count], photometric="minisblack"))).shape == (37, 53, 3)
+    (tmp_path / "no.tif").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"no\.tif: not a picture"):
+        read_shown(tmp_path / "no.tif")
