@@ -4,11 +4,15 @@ The real training file has 280,741 pictures, 2.4 million annotations, 640 MB.
 """
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 SIDE, BUILDINGS, CATEGORY = 300, 8.55, 100
+REAL = Path(__file__).resolve().parents[1] / "data" / "banepa" / "images" / "train"
+PART = 112  # px of an embedded picture, so that files are as large as those of the challenge: 15 kB
 
 
 def write(path: Path, pictures: int, seed: int = 0) -> int:
@@ -46,3 +50,22 @@ def building(rng: np.random.Generator, identity: int, image: int) -> dict:
         "category_id": CATEGORY,
         "iscrowd": 0,
     }
+
+
+def write_pictures(folder: Path, count: int, distinct: int = 500) -> None:
+    """Write the pictures of `write`: parts of embedded photographs, magnified; beyond `distinct`, links to these.
+
+    Saved as those of the challenge are (the same tables, colour at half the resolution).
+    """
+    folder.mkdir()
+    sources = sorted(REAL.glob("*.jpg"))
+    distinct = min(distinct, count)
+    for i in range(count):
+        path = folder / f"{i:012d}.jpg"
+        if i >= distinct:
+            os.link(folder / f"{i % distinct:012d}.jpg", path)
+            continue
+        with Image.open(sources[i % len(sources)]) as image:
+            left, top = PART * (i // len(sources) % 2), PART * (i // len(sources) // 2 % 2)
+            box = (left, top, left + PART, top + PART)
+            image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box).save(path, quality=75)
