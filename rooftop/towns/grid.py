@@ -38,20 +38,20 @@ class Grid:
         """Middle of each row, metres."""
         return ((np.arange(self.height) + 0.5) * self.step + self.y).astype(np.float32)
 
-    def sees(self, points: Points) -> bool:
-        """Whether the box around some points of the world touches the grid."""
-        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-        across = right >= self.x and left <= self.x + self.width * self.step
-        return bool(across and bottom >= self.y and top <= self.y + self.height * self.step)
-
     def draw(self, outlines: Sequence[Points]) -> Ids:
         """Number (from 1) of the last outline over each fine pixel, 0 = none: int32 (H, W)."""
         image = Image.new("I", (self.width, self.height))
+        if not outlines:
+            return np.asarray(image)
         pen = ImageDraw.Draw(image)
-        for number, outline in enumerate(outlines, 1):
-            if self.sees(outline):
-                corners = np.floor((outline - (self.x, self.y)) / self.step + 1e-6)  # the pen would cut towards 0
-                pen.polygon(corners.ravel().tolist(), fill=number)
+        ends = np.cumsum([len(outline) for outline in outlines])
+        starts = np.concatenate([[0], ends[:-1]])
+        # whole numbers, rounded down: the pen would cut towards 0, which is another side beyond the edge
+        corners = np.floor((np.concatenate(outlines) - (self.x, self.y)) / self.step + 1e-6)
+        low, high = np.minimum.reduceat(corners, starts), np.maximum.reduceat(corners, starts)
+        seen = (high >= 0).all(axis=1) & (low < (self.width, self.height)).all(axis=1)
+        for i in np.flatnonzero(seen).tolist():
+            pen.polygon(corners[starts[i] : ends[i]].ravel().tolist(), fill=i + 1)
         return np.asarray(image)
 
     def noise(self, octave: float, offset: tuple[int, int]) -> Floats:

@@ -10,7 +10,7 @@ from rooftop.towns.regions import REGIONS, Region
 from rooftop.towns.sketch import Bend, Lot, Rect, Sketch, pick
 from rooftop.towns.surfaces import surface
 
-BEYOND = 45.0  # metres planned around the ground that is asked for: shadows and cut houses come from there
+BEYOND = 35.0  # metres planned around the ground that is asked for: shadows and cut houses come from there
 
 
 def plan(seed: Sequence[int], width: float, height: float, *, density: float) -> Town:

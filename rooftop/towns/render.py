@@ -54,9 +54,8 @@ def draw(town: Town, grid: Grid, look: Look) -> tuple[Floats, Floats, NDArray[np
     textures = grid.noise(1, look.offsets[0]), grid.noise(8, look.offsets[1])
     colour = ground(town, grid, textures).reshape(-1, 3)
     height, normal = np.zeros(len(colour), np.float32), np.zeros((len(colour), 2), np.float32)
-    seen = [b for b in town.buildings if any(grid.sees(wing.outline) for wing in b.wings)]
     for layer in (0, 1):
-        wings = [(b.wings[layer], b) for b in seen if len(b.wings) > layer]
+        wings = [(b.wings[layer], b) for b in town.buildings if len(b.wings) > layer]
         _put(paint_wings(grid, wings, textures), height, colour, normal)
     _stand(town, grid, height, colour)
     _put(paint_trees(grid, town.trees, textures), height, colour, normal)
