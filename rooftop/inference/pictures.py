@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
