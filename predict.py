@@ -26,6 +26,7 @@ def main(cfg: DictConfig) -> None:
         folder=run_folder(),
         single=len(sources) == 1,
         categories=tuple(run.card.categories),
+        targets=tuple(run.card.targets),
         threshold=run.card.threshold if cfg.threshold is None else cfg.threshold,
         shaping=Shaping(**cfg.polygons),
         tiling=Tiling(cfg.window, cfg.overlap, cfg.batch),

@@ -69,13 +69,13 @@ def make_data(cfg: DictConfig) -> RoofDataModule:
 
 def make_task(cfg: DictConfig, data: RoofDataModule) -> RooftopTask:
     """The network with all that trains it."""
-    asked, classes = cfg.model.get("in_channels"), len(data.categories)
+    asked = cfg.model.get("in_channels")
     if asked not in (None, data.channels):
         raise ConfigError(
             f"model.in_channels={asked}, but pictures have {data.channels} bands; set it to null, or name as many by "
             "data.bands."
         )
-    network = build(cfg.model, "model", in_channels=data.channels, classes=classes)
+    network = build(cfg.model, "model", in_channels=data.channels, classes=data.classes)
     if cfg.channels_last:
         network = network.to(memory_format=torch.channels_last)
     if cfg.compile:
@@ -83,7 +83,7 @@ def make_task(cfg: DictConfig, data: RoofDataModule) -> RooftopTask:
     return RooftopTask(
         network,
         build(cfg.loss, "loss"),
-        partial(PixelScores, classes),
+        partial(PixelScores, len(data.categories)),
         optimizer=build(cfg.optimizer, "optimizer"),
         schedule=build(cfg.scheduler, "scheduler"),
         threshold=cfg.threshold,
@@ -111,9 +111,10 @@ def make_card(cfg: DictConfig, task: RooftopTask, data: RoofDataModule) -> Card:
     network: Any = OmegaConf.to_container(cfg.model, resolve=True)
     sizes = {split: len(data.dataset(split)) for split in ("train", "val", data.test_split)}
     return Card(
-        network={**network, "in_channels": data.channels, "classes": len(data.categories)},
+        network={**network, "in_channels": data.channels, "classes": data.classes},
         preparation=data.preparation.plain(),
         categories=list(data.categories),
+        targets=list(data.targets),
         threshold=cfg.threshold,
         gsd=cfg.data.gsd,
         gsd_range=list(cfg.data.window.gsd) if cfg.data.window else None,

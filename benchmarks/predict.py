@@ -41,6 +41,7 @@ from rooftop.inference.scene import Forward, Tiling, predict_scene
 from rooftop.models import UNet
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.ground import Ground
+from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.cog import Sheet, write_raster
@@ -98,7 +99,9 @@ def memory(side: int, tiling: Tiling) -> None:
 def outlines(scene: Scene, canvas: Canvas, folder: Path) -> int:
     """Roofs, GeoJSON, mask and probability of a predicted scene."""
     ground = Ground(scene.georeference, 0.3)
-    roofs = Spool(folder / "r", find_roofs(canvas.read, canvas.shape, threshold=0.5, shaping=SHAPING, ground=ground))
+    roofs = Spool(
+        folder / "r", find_roofs(Layers(canvas.read, canvas.shape), threshold=0.5, shaping=SHAPING, ground=ground)
+    )
     write_geojson(folder / "r.geojson", roofs, ground=ground, categories=["roof"])
     size = scene.height, scene.width
     write_raster(folder / "m.png", Sheet(*size, None, ("mask",)), lambda window: at_least(canvas.read(window), 0.5))

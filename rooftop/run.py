@@ -35,6 +35,7 @@ class Card:
         network: `_target_` with its arguments, plain containers.
         preparation: mean and std per channel (of [0, 1]), size (height, width) or None.
         categories: names of the K categories.
+        targets: names of the T targets, roof first; channel t K + k of the network is target t of category k.
         threshold: probability from which on a pixel is called roof.
         gsd: ground sampling distance of the training pictures in metres per pixel, or None if unknown.
         gsd_range: lowest and highest that training pictures were scaled to, or None if they were not.
@@ -52,6 +53,7 @@ class Card:
     threshold: float
     gsd: float | None = None
     gsd_range: list[float] | None = None
+    targets: list[str] = field(default_factory=lambda: ["roof"])
     data: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))

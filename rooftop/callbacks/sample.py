@@ -25,11 +25,12 @@ class Shown(NamedTuple):
 @torch.no_grad()
 def show(task: LightningModule, dataset: RoofDataset, count: int) -> Iterator[Shown]:
     """Yield `count` pictures spread evenly over the split, with the present prediction."""
+    categories = len(dataset.source.categories)
     for i in np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)):
         sample = dataset[int(i)]
-        truth = sample["mask"].max(axis=0)
+        truth = sample["mask"][:categories].max(axis=0)
         logits = task(dataset.normalised(sample).to(task.device)).float()
         logits = F.interpolate(logits, size=truth.shape, mode="bilinear", align_corners=False)
-        probability = logits.sigmoid()[0].amax(0).cpu().numpy()
+        probability = logits.sigmoid()[0, :categories].amax(0).cpu().numpy()
         picture = dataset.source.picture(int(dataset.picks[i]))
         yield Shown(dataset.names[i].rpartition(".")[0], as_rgb(picture), truth, probability)

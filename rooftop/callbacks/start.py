@@ -66,6 +66,6 @@ class RunStart(Callback):
             network.load_state_dict(self.run.network.state_dict())
         except RuntimeError as error:
             raise ConfigError(
-                f"callbacks.start.run={self.run.folder} has another network; choose model= and data.categories "
-                f"so that they give that of its card: {self.run.card.network}."
+                f"callbacks.start.run={self.run.folder} has another network; choose model=, data.categories and "
+                f"data.targets so that they give that of its card: {self.run.card.network}."
             ) from error

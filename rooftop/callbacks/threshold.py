@@ -37,9 +37,9 @@ def _histogram(trainer: Trainer, task: RooftopTask) -> Histogram:
         batch = trainer.strategy.batch_to_device(batch)
         with trainer.precision_plugin.forward_context():
             logits = task.logits(batch)
-        probability = logits.float().sigmoid()
+        probability, mask = (part[:, : len(data.categories)] for part in (logits.float().sigmoid(), batch["mask"]))
         valid = batch["valid"].unsqueeze(1).expand(probability.shape)
-        found += histogram(*(part.flatten(0, 2).cpu().numpy() for part in (probability, batch["mask"], valid)))
+        found += histogram(*(part.flatten(0, 2).cpu().numpy() for part in (probability, mask, valid)))
     return found
 
 

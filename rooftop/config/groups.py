@@ -53,6 +53,7 @@ class DataConfig:
     size: list[int] | None
     window: WindowConfig | None
     draws: int | None
+    targets: list[str]
     gaps: bool
     batch_size: int
     workers: int

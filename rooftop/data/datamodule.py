@@ -80,8 +80,18 @@ class RoofDataModule(LightningDataModule):
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """Names of the K categories, the channels of masks and logits."""
+        """Names of the K categories."""
         return self.dataset("train").source.categories
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the T targets, roof first; channel t K + k of masks and logits is target t of category k."""
+        return self._places.drawing.targets
+
+    @property
+    def classes(self) -> int:
+        """Number of channels of masks and logits: T K."""
+        return len(self.targets) * len(self.categories)
 
     @property
     def test_split(self) -> str:

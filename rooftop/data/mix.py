@@ -62,10 +62,10 @@ class MixedSource:
         return source.picture(at)
 
     def truth(self, i: int) -> Truth:
-        """Mask uint8 (1, H, W) and valid bool (H, W)."""
+        """Mask uint8 (T, H, W), one channel a target, and valid bool (H, W)."""
         source, at = self._at[i]
         mask, valid = source.truth(at)
-        return mask.max(axis=0, keepdims=True), valid
+        return mask.reshape(-1, len(source.categories), *valid.shape).max(axis=1), valid
 
 
 def take(source: Source, rule: Mapping[str, Any], name: str) -> Part:

@@ -1,7 +1,9 @@
 """Where a data set lies: from its configuration to opened sources, cut by place where no validation split is given."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import numpy as np
 from rooftop.coco import open_index
 from rooftop.data.layout import check_layout
 from rooftop.data.mix import MixedSource, take
-from rooftop.data.sources import CocoSource, MaskSource, Source
+from rooftop.data.sources import CocoSource, Drawing, MaskSource, Source
 from rooftop.data.splits import split_by_place
-from rooftop.errors import ConfigError
+from rooftop.errors import ConfigError, DataError
 from rooftop.raster.reading import PlainReading, Reading
+from rooftop.raster.targets import ROOF, TARGETS
 
 log = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
@@ -32,7 +35,7 @@ class Places:
     categories: list[int | str] | None
     masks: Path | None
     cache: Path
-    gaps: bool
+    drawing: Drawing
     reading: Reading
 
 
@@ -47,7 +50,7 @@ def read_places(config: dict[str, Any], reading: Reading | None = None) -> Place
         categories=config["categories"],
         masks=Path(config["masks"]) if config["masks"] else None,
         cache=Path(config["cache"]),
-        gaps=config["gaps"],
+        drawing=Drawing(_targets(config["targets"]), gaps=config["gaps"]),
         reading=reading or PlainReading(),
     )
 
@@ -64,7 +67,8 @@ def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarra
     if places.splits[where] is None:
         known = ", ".join(key for key in SPLITS if places.splits[key])
         raise ConfigError(f"the data set {name} has no {split} split; choose one of {known}.")
-    source = open_source(places, where, gaps=places.gaps and split == "train")
+    drawing = places.drawing if split == "train" else replace(places.drawing, gaps=False)
+    source = open_source(places, where, drawing)
     if not cut:
         return source, np.arange(len(source.names))
     train, val = split_by_place(source.names, places.val_share, places.place)
@@ -78,12 +82,10 @@ def open_mix(places: Places, mix: dict[str, dict[str, Any]]) -> MixedSource:
         DataError: folders or files are missing, or a part is empty.
     """
     check_layout(places.root, {name: {key: rule[key] for key in PATHS} for name, rule in mix.items()})
-    return MixedSource(
-        {name: take(_open_part(places, rule, gaps=places.gaps), rule, name) for name, rule in mix.items()}
-    )
+    return MixedSource({name: take(_open_part(places, rule, places.drawing), rule, name) for name, rule in mix.items()})
 
 
-def open_source(places: Places, split: str, *, gaps: bool = False) -> Source:
+def open_source(places: Places, split: str, drawing: Drawing) -> Source:
     """Open the pictures and truth that the configuration names for a split.
 
     Raises:
@@ -92,15 +94,31 @@ def open_source(places: Places, split: str, *, gaps: bool = False) -> Source:
     part = places.splits[split]
     assert part is not None
     check_layout(places.root, {key: value for key, value in places.splits.items() if value})
-    return _open_part(places, part, places.masks / split if places.masks else None, gaps=gaps)
+    return _open_part(places, part, drawing, places.masks / split if places.masks else None)
 
 
-def _open_part(places: Places, part: dict[str, Any], masks: Path | None = None, *, gaps: bool) -> Source:
+def _open_part(places: Places, part: dict[str, Any], drawing: Drawing, masks: Path | None = None) -> Source:
     images = places.root / str(part["images"])
     if part["masks"]:
+        if drawing.targets != (ROOF,):
+            raise DataError(
+                f"{places.root / part['masks']}: mask pictures do not tell one roof from the next, which "
+                f"data.targets={list(drawing.targets)} needs; give annotations, or data.targets=[{ROOF}]."
+            )
         return MaskSource(images, places.root / part["masks"], reading=places.reading)
     index = open_index(places.root / str(part["annotations"]), cache=places.cache)
     if len(index.rejected):
         listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
         log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
-    return CocoSource(images, index, places.categories, masks, gaps=gaps, reading=places.reading)
+    return CocoSource(images, index, places.categories, masks, drawing=drawing, reading=places.reading)
+
+
+def _targets(names: Sequence[str]) -> tuple[str, ...]:
+    """Check what is to be learned: the roof first, then what is known, nothing twice."""
+    for name in names:
+        if name not in TARGETS:
+            near = get_close_matches(name, TARGETS, 1, 0)[0]
+            raise ConfigError(f"data.targets: there is no target {name}: did you mean {near}?")
+    if [*names][:1] != [ROOF] or len(set(names)) < len(names):
+        raise ConfigError(f"data.targets={[*names]}: name {ROOF} first and nothing twice.")
+    return tuple(names)

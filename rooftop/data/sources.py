@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +13,9 @@ from rooftop.coco import Index, picture_path, unpaired
 from rooftop.errors import DataError
 from rooftop.raster.gaps import gaps
 from rooftop.raster.picture import list_pictures, read_mask
+from rooftop.raster.rasterise import number
 from rooftop.raster.reading import PlainReading, Reading
+from rooftop.raster.targets import ROOF, TARGETS
 
 log = logging.getLogger(__name__)
 Truth = tuple[NDArray[np.uint8], NDArray[np.bool_]]
@@ -44,6 +47,22 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What becomes of outlines.
+
+    Attributes:
+        targets: T names of `rooftop.raster.targets`, roof first; each has a channel for each category.
+        gaps: take a pixel away between touching roofs, so that a network learns to keep them apart.
+    """
+
+    targets: tuple[str, ...] = (ROOF,)
+    gaps: bool = False
+
+
+ONLY_ROOFS = Drawing()
+
+
 class CocoSource:
     """Pictures listed by a COCO json; masks rasterised on the fly, or taken from a folder that `make_masks.py` filled.
 
@@ -52,7 +71,7 @@ class CocoSource:
         index: the annotations.
         categories: ids or names; None takes all of the json.
         masks: folder of `<stem>.png`, or None.
-        gaps: take a pixel away between touching roofs, so that a network learns to keep them apart.
+        drawing: what becomes a channel of the truth.
         reading: how picture files are read.
 
     Raises:
@@ -66,10 +85,10 @@ class CocoSource:
         categories: list[int | str] | None = None,
         masks: Path | None = None,
         *,
-        gaps: bool = False,
+        drawing: Drawing = ONLY_ROOFS,
         reading: Reading | None = None,
     ) -> None:
-        self.images, self.index, self.masks, self.gaps = images, index, masks, gaps
+        self.images, self.index, self.masks, self.drawing = images, index, masks, drawing
         self._reading = reading or PlainReading()
         self.names: Sequence[str] = index.names  # in the mapped file, which workers share
         self.sizes = index.sizes
@@ -97,13 +116,18 @@ class CocoSource:
         return pixels
 
     def truth(self, i: int) -> Truth:
-        """Mask uint8 (K, H, W) and valid bool (H, W): False on `iscrowd` areas and where the picture has no data."""
+        """Mask uint8 (T K, H, W), roof first, and valid bool (H, W): False on `iscrowd` areas and without data."""
         mask, valid = self._whole_truth(i)
         valid = _with_data(valid, self._reading, self.path(i))
-        if self.gaps:
-            roofs = [item for item in self.index.objects(i) if not item.is_crowd and item.category_id in self._ids]
-            mask = mask * ~gaps(roofs, *mask.shape[1:])
-        return mask, valid
+        if self.drawing == ONLY_ROOFS:
+            return mask, valid
+        size = mask.shape[1:]
+        roofs = [item for item in self.index.objects(i) if not item.is_crowd and item.category_id in self._ids]
+        if self.drawing.gaps:
+            mask = mask * ~gaps(roofs, *size)
+        extra = [name for name in self.drawing.targets if name != ROOF]
+        kinds = [number([roof for roof in roofs if roof.category_id == kind], *size) for kind in self._ids if extra]
+        return np.stack([*mask, *(TARGETS[name](kind) for name in extra for kind in kinds)]), valid
 
     def _whole_truth(self, i: int) -> Truth:
         if self.masks is None:

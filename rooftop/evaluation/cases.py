@@ -93,6 +93,7 @@ class RunCases:
     def __init__(self, predictor: Predictor, dataset: RoofDataset, cut: Cut, *, forward: Forward | None = None) -> None:
         self.source, self.picks = dataset.source, dataset.picks
         self.forward, self.cut = forward or predictor.forward, cut
+        self.targets = predictor.run.card.targets
         known, asked = predictor.run.card.categories, dataset.source.categories
         if len(known) != len(asked):
             raise DataError(
@@ -108,9 +109,10 @@ class RunCases:
     def __getitem__(self, i: int) -> Case:
         at = int(self.picks[i])
         mask, valid = self.source.truth(at)
-        probability = self.forward(self.source.picture(at)[None])[0]
+        said = self.forward(self.source.picture(at)[None])[0]
+        found = shaped(said, self.targets, threshold=self.cut.threshold, shaping=self.cut.shaping, gsd=self.cut.gsd)
+        probability = said[: len(self.categories)]
         prediction = (probability >= self.cut.threshold).astype(np.uint8)
-        found = shaped(probability, threshold=self.cut.threshold, shaping=self.cut.shaping, gsd=self.cut.gsd)
         name, number = self.source.names[at], self._picture_id(at)
         return Case(name, number, mask, valid, prediction, probability, self._truth(at, mask), found)
 

@@ -14,11 +14,11 @@ from shapely import Polygon
 from rooftop.coco import CocoObject, ReadResult
 from rooftop.metrics.objects import Found, Rle, Truth, mask_areas
 from rooftop.polygons.ground import Ground
+from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import decode, encode, rasterise, ring_runs
 from rooftop.raster.steps import stored
-from rooftop.raster.windows import Window
 
 Floats = NDArray[np.float64]
 
@@ -64,11 +64,14 @@ def patches(mask: NDArray[np.uint8]) -> Roofs:
     return Roofs(rles, mask_areas(rles), np.zeros(number, dtype=bool), np.ones(number), polygonise(mask))
 
 
-def shaped(probability: NDArray[np.float32], *, threshold: float, shaping: Shaping, gsd: float | None) -> list[Roofs]:
+def shaped(
+    probability: NDArray[np.float32], targets: Sequence[str], *, threshold: float, shaping: Shaping, gsd: float | None
+) -> list[Roofs]:
     """Find roofs as `predict.py` delivers them: apart, simple, square; their mean probability is their score.
 
     Args:
-        probability: float32 (K, H, W).
+        probability: float32 (T K, H, W).
+        targets: names of the T targets, as on the run's card.
         threshold: from which on a pixel is called roof.
         shaping: how probabilities become polygons.
         gsd: metres per pixel, or None if unknown.
@@ -77,19 +80,13 @@ def shaped(probability: NDArray[np.float32], *, threshold: float, shaping: Shapi
         Roofs of each of the K categories.
     """
     values = stored(probability, np.ones(probability.shape[1:], dtype=bool))
-    categories, height, width = probability.shape
-    polygons: list[list[Polygon]] = [[] for _ in range(categories)]
-    scores: list[list[float]] = [[] for _ in range(categories)]
-
-    def read(window: Window) -> NDArray[np.uint8]:
-        rows, columns = window.slices
-        return values[:, rows, columns]
-
-    ground = Ground(None, gsd)
-    for roof in find_roofs(read, values.shape, threshold=threshold, shaping=shaping, ground=ground):
+    layers = Layers.of(values, targets)
+    polygons: list[list[Polygon]] = [[] for _ in range(layers.categories)]
+    scores: list[list[float]] = [[] for _ in range(layers.categories)]
+    for roof in find_roofs(layers, threshold=threshold, shaping=shaping, ground=Ground(None, gsd)):
         polygons[roof.category].append(roof.polygon)
         scores[roof.category].append(roof.confidence)
-    return [_drawn(*pair, height, width) for pair in zip(polygons, scores, strict=True)]
+    return [_drawn(*pair, *values.shape[1:]) for pair in zip(polygons, scores, strict=True)]
 
 
 def detected(results: Sequence[ReadResult]) -> Roofs:

@@ -15,6 +15,7 @@ from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
 from rooftop.inference.answers import VIEWS, asked, scale_factor, windowed
 from rooftop.polygons.roofs import Shaping
+from rooftop.raster.targets import ROOF
 from rooftop.run import Run, load
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
 
 def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
     run = load(folder)
-    dataset = RoofDataModule({**data, **_preparation(run, data["bands"])}).dataset(choice.split)
+    dataset = RoofDataModule({**data, **_preparation(run, data["bands"]), "targets": [ROOF]}).dataset(choice.split)
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
     factor = scale_factor(data["gsd"], run.card.gsd) if choice.rescale and not run.card.preparation["size"] else None
     cut = Cut(threshold, choice.shaping, data["gsd"])

@@ -23,6 +23,7 @@ class Job:
         folder: where results go.
         single: one source, whose files need no name of their own.
         categories: names of what the run finds.
+        targets: names of what it answers for each of them, roof first.
         threshold: probability from which on a pixel is roof.
         shaping: how probabilities become polygons.
         tiling: how scenes are cut.
@@ -38,6 +39,7 @@ class Job:
     folder: Path
     single: bool
     categories: tuple[str, ...]
+    targets: tuple[str, ...]
     threshold: float
     shaping: Shaping
     tiling: Tiling

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
@@ -12,12 +11,12 @@ from rooftop.inference.sources import Source
 from rooftop.inference.vectors import write_outlines
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
+from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.picture import write_mask, write_png
 from rooftop.raster.steps import at_least, stored
-from rooftop.raster.windows import Window
 
 
 def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
@@ -32,15 +31,10 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
     forward = job.asked(predictor, scene=False, gsd=job.gsd)
     values = stored(forward(picture[None])[0], valid)
     picture = as_rgb(picture)
-    mask = at_least(values, job.threshold).max(axis=0)
+    layers = Layers.of(values, job.targets)
+    mask = at_least(values[: layers.categories], job.threshold).max(axis=0)
     ground = Ground(None, job.gsd or predictor.run.card.gsd)
-
-    def read(window: Window) -> NDArray[np.uint8]:
-        rows, columns = window.slices
-        return values[:, rows, columns]
-
-    shape = (values.shape[0], *mask.shape)
-    found = find_roofs(read, shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
+    found = find_roofs(layers, threshold=job.threshold, shaping=job.shaping, ground=ground)
     roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
     write_mask(job.path("masks.png", source.stem), mask)
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))

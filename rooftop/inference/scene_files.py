@@ -15,6 +15,7 @@ from rooftop.inference.sources import Source
 from rooftop.inference.vectors import drawn, write_outlines
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
+from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.bands import as_rgb
@@ -54,9 +55,9 @@ class Predicted:
 
 def write_scene(predicted: Predicted) -> Done:
     """Write every file of a scene that is predicted."""
-    scene, canvas, source = predicted.scene, predicted.canvas, predicted.source
-    ground, job = predicted.ground, predicted.job
-    found = find_roofs(canvas.read, canvas.shape, threshold=job.threshold, shaping=job.shaping, ground=ground)
+    scene, source, ground, job = predicted.scene, predicted.source, predicted.ground, predicted.job
+    layers = Layers(predicted.canvas.read, predicted.canvas.shape, job.targets)
+    found = find_roofs(layers, threshold=job.threshold, shaping=job.shaping, ground=ground)
     roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
     picture, valid = scene.preview(_PREVIEW)
     _warn_of_scale(source, picture[valid])
@@ -64,7 +65,7 @@ def write_scene(predicted: Predicted) -> Done:
     mask = drawn(roofs, picture.shape[1] / scene.width, picture.shape[:2])
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
     write_outlines(job, source.stem, roofs, scene=(scene.height, scene.width, ground, picture))
-    pixels = _write_rasters(scene, canvas, source, job=job)
+    pixels = _write_rasters(scene, layers, source, job=job)
     row = _row(source, scene, ground=ground, pixels=pixels, roofs=roofs)
     row["scaled_by"] = predicted.scaled and round(predicted.scaled, 3)
     row.update({"megapixels_per_second": predicted.speed, "peak_memory_mb": _peak()})
@@ -82,12 +83,15 @@ def _warn_of_scale(source: Source, pixels: NDArray[np.uint8]) -> None:
         )
 
 
-def _write_rasters(scene: Scene, canvas: Canvas, source: Source, *, job: Job) -> tuple[int, int]:
-    """Mask and probability; the number of pixels that are roof and of those that have data."""
+def _write_rasters(scene: Scene, layers: Layers, source: Source, *, job: Job) -> tuple[int, int]:
+    """Mask and probability of roof; the number of pixels that are roof and of those that have data."""
     count = [0, 0]
 
+    def probability(window: Window) -> NDArray[np.uint8]:
+        return layers.read(window)[: layers.categories]
+
     def mask(window: Window) -> NDArray[np.uint8]:
-        values = canvas.read(window)
+        values = probability(window)
         roof = at_least(values, job.threshold).max(axis=0, keepdims=True)
         count[0] += int(np.count_nonzero(roof))
         count[1] += int(np.count_nonzero(values[0] != NODATA))
@@ -98,7 +102,7 @@ def _write_rasters(scene: Scene, canvas: Canvas, source: Source, *, job: Job) ->
     write_raster(job.path("masks.png", source.stem), Sheet(*size, None, ("mask",)), mask)
     if job.probability:
         sheet = Sheet(*size, scene.georeference, job.categories, nodata=NODATA, scale=STEP)
-        write_raster(job.path("probability.tif", source.stem), sheet, canvas.read)
+        write_raster(job.path("probability.tif", source.stem), sheet, probability)
     return count[0], count[1]
 
 

@@ -75,7 +75,9 @@ def _opened(predictor: Predictor, source: Source, job: Job) -> AbstractContextMa
 
 def _canvas(scene: Scene, folder: Path | None, job: Job) -> Canvas:
     assert folder is not None  # the first process has one to share
-    return Canvas(folder, (len(job.categories), scene.height, scene.width), job.tiling.ends(scene.height))
+    return Canvas(
+        folder, (len(job.targets) * len(job.categories), scene.height, scene.width), job.tiling.ends(scene.height)
+    )
 
 
 def _fill(canvas: Canvas, forward: Forward, about: tuple[Scene, str], *, job: Job, ranks: Ranks) -> float:

@@ -13,7 +13,7 @@ class PixelScores(Metric):
     """Counts of hits and misses for K categories, and the mean loss over pictures.
 
     Args:
-        classes: K.
+        classes: K; channels beyond these are other targets than the roof, which are learned and not scored.
     """
 
     full_state_update = False
@@ -26,6 +26,7 @@ class PixelScores(Metric):
 
     def __init__(self, classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.classes = classes
         for name in ("tp", "fp", "fn", "tn"):
             self.add_state(name, torch.zeros(classes, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("loss", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
@@ -35,13 +36,13 @@ class PixelScores(Metric):
         """Add a batch.
 
         Args:
-            prediction: bool (B, K, H, W).
-            mask: 0 and 1, (B, K, H, W).
+            prediction: bool (B, C, H, W), the K categories first.
+            mask: 0 and 1, (B, C, H, W).
             valid: bool (B, H, W); a picture without a valid pixel does not count.
             losses: float (B,), one a picture.
         """
         seen = valid.unsqueeze(1)
-        truth = mask.bool()
+        prediction, truth = prediction[:, : self.classes], mask[:, : self.classes].bool()
         over = (0, 2, 3)
         self.tp += (prediction & truth & seen).sum(over)
         self.fp += (prediction & ~truth & seen).sum(over)

@@ -6,6 +6,7 @@ how the scene was cut, nor on how many processes do the tasks.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import shapely
@@ -15,20 +16,20 @@ from shapely import Polygon
 
 from rooftop.polygons.components import components
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.separate import separate
+from rooftop.polygons.layers import Layers, Said, Values
+from rooftop.polygons.separate import separate, separate_middles
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.spread import in_order
 from rooftop.polygons.square import squared
 from rooftop.raster.polygonise import polygonise_labels
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.steps import STEP, at_least
+from rooftop.raster.targets import ROOF
 from rooftop.raster.windows import Window, tiles
 
 _LARGEST = 4096  # pixels: what is longer or wider is no building, and is not taken apart
+Read = Callable[[Window], Said]
 _SURER = (0.3, 0.6, 0.8, 0.9)  # shares of the way from the threshold to certainty
-Values = NDArray[np.uint8]
-Read = Callable[[Window], Values]
-"""Stored probabilities (`rooftop.raster.steps`) in a window: uint8 (K, h, w)."""
 
 
 @dataclass(frozen=True)
@@ -73,32 +74,30 @@ class Roof:
     orientation: float
 
 
-def find_roofs(
-    read: Read, shape: tuple[int, int, int], *, threshold: float, shaping: Shaping, ground: Ground
-) -> Iterator[Roof]:
+def find_roofs(layers: Layers, *, threshold: float, shaping: Shaping, ground: Ground) -> Iterator[Roof]:
     """Roofs, category by category, in the order in which a scene read from top to bottom completes them.
 
     Args:
-        read: stored probabilities by window.
-        shape: (K, height, width): categories, and the size of the scene in pixels.
+        layers: what the network says, by window.
         threshold: probability from which on a pixel is roof.
         shaping: how they become polygons.
         ground: what a pixel is on the ground.
     """
-    for category in range(shape[0]):
+    for category in range(layers.categories):
+        said = layers.category(category)
 
-        def values(window: Window, band: int = category) -> Values:
-            found: Values = read(window)[band]
-            return found
-
-        def roofs(component: Polygon, category: int = category, read: Read = values) -> list[Roof]:
+        def roofs(component: Polygon, category: int = category, read: Read = said) -> list[Roof]:
             outlines = _outlines(component, read, threshold, shaping)
             return [_measured(polygon, (category, mean), shaping, ground) for polygon, mean in outlines]
 
-        found = components(*shape[1:], lambda window: at_least(values(window), threshold))
+        found = components(*layers.shape[1:], partial(_mask, said, threshold))
         large = (component for component in found if ground.roughly(component.area) >= shaping.min_area)
         for some in in_order(roofs, large):
             yield from (roof for roof in some if roof.area >= shaping.min_area)
+
+
+def _mask(read: Read, threshold: float, window: Window) -> Values:
+    return at_least(read(window)[ROOF], threshold)
 
 
 def _outlines(component: Polygon, read: Read, threshold: float, shaping: Shaping) -> Iterator[tuple[Polygon, float]]:
@@ -107,19 +106,29 @@ def _outlines(component: Polygon, read: Read, threshold: float, shaping: Shaping
     if max(right - left, bottom - top) > _LARGEST:
         yield from zip(_shaped([component], shaping), [_mean(component, read)], strict=True)
         return
-    values = read(Window(left, top, right - left, bottom - top))
+    said = read(Window(left, top, right - left, bottom - top))
     mask = rasterise([_moved(component, -left, -top)], bottom - top, right - left)
-    labels = mask.astype(np.int32) if shaping.separate is None else _apart(mask, values, threshold, shaping.separate)
+    labels = mask.astype(np.int32) if shaping.separate is None else _apart(mask, said, threshold, shaping.separate)
     names, polygons = zip(*polygonise_labels(labels), strict=True)
-    means = ndimage.mean(values, labels, names) * STEP
+    means = ndimage.mean(said[ROOF], labels, names) * STEP
     for polygon, mean in zip(_shaped(polygons, shaping), means, strict=True):
         yield _moved(polygon, left, top), float(mean)
 
 
-def _apart(mask: Values, values: Values, threshold: float, ratio: float) -> NDArray[np.int32]:
-    """Labels of the roofs of one component, by its mask and by what is surer within it."""
-    surer = [at_least(values, threshold + share * (1 - threshold)) & mask for share in _SURER]
+def _apart(mask: Values, said: Said, threshold: float, ratio: float) -> NDArray[np.int32]:
+    """Labels of the roofs of one component, by their middles where the network has learned of them."""
+    if (middle := _middle(said)) is not None:
+        return separate_middles(mask, middle, ratio=ratio)
+    surer = [at_least(said[ROOF], threshold + share * (1 - threshold)) & mask for share in _SURER]
     return separate(mask, ratio=ratio, surer=surer)
+
+
+def _middle(said: Said) -> NDArray[np.float32] | None:
+    """How surely a pixel lies in the middle of a roof, in [0, 1]; None where no target says."""
+    share = {name: np.multiply(values, STEP, dtype=np.float32) for name, values in said.items()}
+    if "edge" in share:
+        share.setdefault("core", share[ROOF] * (1 - share["edge"]))
+    return share.get("core")
 
 
 def _shaped(polygons: Sequence[Polygon], shaping: Shaping) -> Sequence[Polygon]:
@@ -145,7 +154,7 @@ def _mean(component: Polygon, read: Read) -> float:
         part = shapely.intersection(component, shapely.box(x, y, x + tile.width, y + tile.height))
         pieces = [piece for piece in shapely.get_parts(part) if isinstance(piece, Polygon)]
         mask = rasterise([_moved(piece, -x, -y) for piece in pieces], tile.height, tile.width)
-        total += int(read(Window(x, y, tile.width, tile.height))[mask > 0].sum())
+        total += int(read(Window(x, y, tile.width, tile.height))[ROOF][mask > 0].sum())
     return STEP * total / float(component.area)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from rooftop.raster.rasterise import Outline, rasterise
+from rooftop.raster.rasterise import Outline, number
 
 
 def gaps(shapes: Iterable[Outline | Polygon], height: int, width: int) -> NDArray[np.bool_]:
@@ -23,9 +23,7 @@ def gaps(shapes: Iterable[Outline | Polygon], height: int, width: int) -> NDArra
     Returns:
         bool (H, W).
     """
-    roof = np.zeros((height, width), np.int32)
-    for number, shape in enumerate(shapes, start=1):
-        roof[rasterise([shape], height, width) > 0] = number
+    roof = number(shapes, height, width)
     seam = np.zeros((height, width), bool)
     for here, there in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
         seam[here] |= (roof[here] != roof[there]) & (roof[here] > 0) & (roof[there] > 0)

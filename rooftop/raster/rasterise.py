@@ -48,13 +48,31 @@ def rasterise(shapes: Iterable[Outline | Polygon], height: int, width: int) -> N
     rings: list[NDArray[np.float64]] = []
     runs: list[Run] = []
     for shape in shapes:
-        if isinstance(shape, Polygon):
-            runs += _polygon_runs(shape, height, width)
-        elif shape.rle is not None:
-            runs.append(shape.rle)
+        if isinstance(shape, Polygon) or shape.rle is not None:
+            runs += _runs(shape, height, width)
         else:
             rings += shape.rings or ()
     return decode(ring_runs(rings, height, width) + runs, height, width)
+
+
+def number(shapes: Iterable[Outline | Polygon], height: int, width: int) -> NDArray[np.int32]:
+    """Draw each shape with its number.
+
+    Args:
+        shapes: one for each object, as for `rasterise`.
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
+
+    Returns:
+        int32 (H, W), C order, 0 = background, 1 ... N = which shape; a later one lies over an earlier one.
+    """
+    numbers = np.zeros((height, width), np.int32)
+    for n, shape in enumerate(shapes, start=1):
+        run = coco.merge(_runs(shape, height, width))
+        x, y, wide, high = coco.toBbox(run).astype(int).tolist()
+        place = slice(y, y + high), slice(x, x + wide)  # most of a picture is not this shape
+        np.copyto(numbers[place], n, where=coco.decode(run)[place] > 0)
+    return numbers
 
 
 def ring_runs(rings: Sequence[NDArray[np.float64]], height: int, width: int) -> list[Run]:
@@ -82,6 +100,13 @@ def encode(mask: NDArray[np.uint8]) -> Run:
     """Compress a mask (H, W), 0 or 1, into run lengths; the exact inverse of `decode`."""
     run: Run = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return run
+
+
+def _runs(shape: Outline | Polygon, height: int, width: int) -> list[Run]:
+    """Run lengths whose union is the shape; none for an empty one."""
+    if isinstance(shape, Polygon):
+        return _polygon_runs(shape, height, width)
+    return [shape.rle] if shape.rle is not None else ring_runs(shape.rings or (), height, width)
 
 
 def _polygon_runs(polygon: Polygon, height: int, width: int) -> list[Run]:

@@ -9,7 +9,8 @@ from rooftop.errors import ConfigError, DataError
 from rooftop.raster.picture import write_mask
 
 SPLITS = {"train": {"images": "images", "annotations": None, "masks": "masks"}, "val": None, "test": None}
-OPEN = {"name": "made", "mix": None, "val_share": 0.2, "place": None, "categories": None, "masks": None, "gaps": False}
+SOURCE = {"name": "made", "mix": None, "val_share": 0.2, "place": None, "categories": None, "masks": None}
+OPEN = {**SOURCE, "targets": ["roof"], "gaps": False}
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ def config(root, **changes):
         "mix": None,
         "window": None,
         "draws": None,
+        "targets": ["roof"],
         "gaps": False,
         "batch_size": 2,
         "workers": 0,

@@ -61,7 +61,7 @@ def test_patches_touch_at_corners_only():
 
 def found(probability, **changes):
     shaping = {"separate": None, "tolerance": 0.0, "angle": None, "shift": 0.0, "min_area": 0.0, "min_hole": 0.0}
-    return shaped(probability, threshold=0.5, shaping=Shaping(**(shaping | changes)), gsd=None)
+    return shaped(probability, ["roof"], threshold=0.5, shaping=Shaping(**(shaping | changes)), gsd=None)
 
 
 def test_found_roofs_score_by_their_mean_probability():

@@ -22,7 +22,14 @@ class Counted:
 
 
 def job(**changes):
-    plain = {"single": True, "categories": ("roof",), "threshold": 0.5, "probability": False, "bands": None}
+    plain = {
+        "single": True,
+        "categories": ("roof",),
+        "targets": ("roof",),
+        "threshold": 0.5,
+        "probability": False,
+        "bands": None,
+    }
     shaping = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=0.0, min_hole=0.0)
     rest = {"folder": Path(), "unfinished": Path(), "shaping": shaping, "tiling": Tiling(64, 16, 1)}
     return Job(**{**plain, **rest, "views": None, "gsd": None, "rescale": True, **changes})

@@ -43,3 +43,10 @@ def test_empty_against_empty_is_1_and_a_picture_that_is_not_valid_does_not_count
     result = metric.compute()
     assert result["iou"] == result["f1"] == 1
     assert result["loss"] == 3.0
+
+
+def test_targets_beyond_the_categories_are_not_scored():
+    prediction, mask, valid, losses = batches()
+    more = PixelScores(2)
+    more.update(torch.cat([prediction, ~prediction], 1), torch.cat([mask, mask], 1), valid, losses)
+    assert more.compute() == measured(5)

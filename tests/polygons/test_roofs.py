@@ -4,6 +4,7 @@ from shapely import box
 
 import rooftop.polygons.roofs as module
 from rooftop.polygons.ground import Ground
+from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.steps import NODATA
@@ -13,13 +14,9 @@ EXACT = Shaping(separate=None, tolerance=0, angle=None, shift=2, min_area=0, min
 DEFAULT = Shaping(separate=0.85, tolerance=1, angle=20, shift=2, min_area=10, min_hole=3)
 
 
-def roofs_of(values, shaping=EXACT, threshold=0.5, ground=PIXELS):
-    bands = values.reshape(-1, *values.shape[-2:])
-
-    def read(window):
-        return bands[(slice(None), *window.slices)]
-
-    return [*find_roofs(read, bands.shape, threshold=threshold, shaping=shaping, ground=ground)]
+def roofs_of(values, shaping=EXACT, threshold=0.5, ground=PIXELS, targets=("roof",)):
+    layers = Layers.of(values.reshape(-1, *values.shape[-2:]), targets)
+    return [*find_roofs(layers, threshold=threshold, shaping=shaping, ground=ground)]
 
 
 @pytest.fixture
