@@ -21,102 +21,24 @@ import argparse
 import logging
 import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
 from functools import partial
 
 import pytorch_lightning as pl
 import torch
 from other_unets import DEPTH, WIDTH, Milesial, at_equal_parameters, monai_basic, monai_unet, ours, parameters
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, RichProgressBar
+from plain_loop import CLIP, DAMPING, DECAY, RATE, Plain, make_loss
+from pytorch_lightning.callbacks import LearningRateMonitor, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
+from turns import BUSY, Same, Turns, clock, synchronise
 
 from rooftop.callbacks import Average
-from rooftop.losses import BCE, Dice, WeightedSum
 from rooftop.metrics.counts import PixelScores
 from rooftop.schedules import one_cycle
 from rooftop.task import RooftopTask
-
-DECAY, CLIP, RATE = 0.99, 1.0, 0.003
-
-
-def make_loss() -> nn.Module:
-    """The default loss."""
-    return WeightedSum(terms={"bce": BCE(), "dice": Dice()}, weights={"bce": 1.0, "dice": 1.0})
-
-
-class Plain:
-    """The plain loop: what a person would write without any framework."""
-
-    def __init__(
-        self, network: nn.Module, batch: dict, *, last: bool = True, fused: bool = False, compiled: bool = False
-    ) -> None:
-        device = batch["image"].device
-        form = torch.channels_last if last else torch.contiguous_format
-        self.network = network.to(device, memory_format=form).train()
-        self.mean = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(DECAY), use_buffers=True)
-        self.step = torch.compile(self.network) if compiled else self.network
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=0.01, fused=fused or None)
-        self.schedule = one_cycle(self.optimizer, 100_000, rise=0.3)["scheduler"]
-        self.batch, self.form, self.loss = batch, form, make_loss()
-
-    def run(self, steps: int) -> None:
-        """Some steps."""
-        kind = self.batch["image"].device.type
-        for _ in range(steps):
-            image = self.batch["image"].contiguous(memory_format=self.form)
-            with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
-                logits = self.step(image)
-            loss = self.loss(logits.float(), self.batch["mask"], self.batch["valid"])
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-            self.optimizer.step()
-            self.schedule.step()
-            self.mean.update_parameters(self.network)
-
-
-class Same(Dataset):
-    """The same batch again and again."""
-
-    def __init__(self, batch: dict, length: int) -> None:
-        self.batch, self.length = batch, length
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> dict:
-        return self.batch
-
-
-class Turns(Callback):
-    """Between the steps of the Trainer, let the others have their turn."""
-
-    def __init__(self, steps: int, between: Callable[[float], None]) -> None:
-        self.steps, self.between = steps, between
-        self.start = 0.0
-
-    def on_train_start(self, trainer, module) -> None:
-        """Start the clock."""
-        self.start = time.perf_counter()
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
-        """Stop it after the last step of a turn, until the others are done: all between two steps counts."""
-        if (index + 1) % self.steps == 0:
-            synchronise()
-            self.between(time.perf_counter() - self.start)
-            self.start = time.perf_counter()
-
-
-def synchronise() -> None:
-    """Wait for the GPU, if there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def make_trainer(turns: Turns, device: str, folder: str) -> pl.Trainer:
@@ -177,17 +99,17 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, list[float]], dict[s
         found["ours"].append(seconds)
         for name, loop in loops.items():
             synchronise()
-            start = time.perf_counter()
+            start = clock()
             loop.run(options.steps)
             synchronise()
-            found[name].append(time.perf_counter() - start)
+            found[name].append(clock() - start)
 
     network = ours().to(memory_format=torch.channels_last)
     task = RooftopTask(
         network,
         make_loss(),
         partial(PixelScores, 1),
-        optimizer=partial(torch.optim.AdamW, lr=RATE, weight_decay=0.01),
+        optimizer=partial(torch.optim.AdamW, lr=RATE, weight_decay=DAMPING),
         schedule=partial(one_cycle, rise=0.3),
         threshold=0.5,
         seed=0,
@@ -220,10 +142,10 @@ def share_of_peak(rate: float, options: argparse.Namespace) -> None:
     times = []
     for _ in range(20):
         synchronise()
-        start = time.perf_counter()
+        start = clock()
         a @ a
         synchronise()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     peak = 2 * 8192**3 / statistics.median(times)
     print(
         f"{rate * counter.get_total_flops() / peak:.1%} of {peak / 1e12:.0f} TFLOP/s, the card's own on bfloat16 matmul"
@@ -239,6 +161,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=128, help="px")
     parser.add_argument("--steps", type=int, default=3, help="of one turn")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(BUSY, action="store_true", help="count CPU time; with OMP_NUM_THREADS=1, on a machine in use")
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile too; its first step takes a minute or two"
     )

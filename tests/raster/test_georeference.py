@@ -52,3 +52,10 @@ def test_areas_across_the_antimeridian_are_small():
 def test_names():
     assert place(Affine.identity(), "EPSG:32645").name == "EPSG:32645"
     assert "unknown" in place(Affine.identity(), "+proj=tmerc +lat_0=3 +lon_0=85.1 +datum=WGS84").name
+
+
+def test_north_up_begins_at_its_corner_and_goes_down():
+    found = Georeference.north_up(32645, (400_000.0, 3_060_000.0), 0.3)
+    assert found.name == "EPSG:32645"
+    assert np.allclose(found.to_map(np.array([(0.0, 0.0), (10.0, 20.0)])), [(400_000, 3_060_000), (400_003, 3_059_994)])
+    assert found.metres_per_pixel(100, 60) == pytest.approx(0.3, rel=1e-3)

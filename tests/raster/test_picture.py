@@ -4,7 +4,7 @@ from PIL import Image
 
 from rooftop.errors import DataError
 from rooftop.raster import picture as module
-from rooftop.raster.picture import list_pictures, read_mask, read_picture, read_size, write_mask
+from rooftop.raster.picture import list_pictures, read_mask, read_picture, read_size, write_jpeg, write_mask
 
 
 @pytest.fixture
@@ -77,3 +77,11 @@ def test_folder_without_pictures_is_named(tmp_path):
         list_pictures(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         list_pictures(tmp_path / "nowhere")
+
+
+def test_a_jpeg_keeps_its_picture_and_quality_its_worth(tmp_path):
+    smooth = np.add.outer(np.arange(48), np.arange(80)).astype(np.uint8)[..., None].repeat(3, axis=2)
+    for quality in (30, 95):
+        write_jpeg(tmp_path / f"{quality}.jpg", smooth, quality=quality)
+    assert np.abs(read_picture(tmp_path / "95.jpg").astype(int) - smooth).max() < 6
+    assert (tmp_path / "30.jpg").stat().st_size < (tmp_path / "95.jpg").stat().st_size
