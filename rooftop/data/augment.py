@@ -132,7 +132,8 @@ class Augment:
         masks = [np.ascontiguousarray(channel) for channel in (*mask, valid.astype(np.uint8))]
         result = self._chain(image=np.ascontiguousarray(picture), masks=masks)
         *masks, seen = result["masks"]
-        return result["image"], np.stack(masks), seen.astype(bool)
+        image: Array = result["image"].reshape(*result["image"].shape[:2], -1)  # OpenCV drops the axis of a single band
+        return image, np.stack(masks), seen.astype(bool)
 
 
 class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
