@@ -81,13 +81,24 @@ def _mirrored(truth: NDArray[Any]) -> NDArray[Any]:
     return cv2.flip(lines, 1).reshape(truth.shape).view(truth.dtype)  # type: ignore[no-any-return]
 
 
+def _rotated(picture: Array, times: int) -> Array:
+    """A picture (H, W, C) after so many quarter turns against the clock; OpenCV drops the axis of a single band."""
+    if not times:
+        return picture
+    turned: Array = cv2.rotate(picture, 3 - times)
+    return turned.reshape(*turned.shape[:2], -1)
+
+
 # of picture (H, W, C) and truth (..., H, W), with the number of quarter turns; albumentations takes 0.2 ms for it
 _Turn = Callable[[NDArray[Any], int], NDArray[Any]]
 _TURNS: dict[type, tuple[_Turn, _Turn]] = {
-    albumentations.HorizontalFlip: (lambda picture, _: cv2.flip(picture, 1), lambda truth, _: _mirrored(truth)),
+    albumentations.HorizontalFlip: (
+        lambda picture, _: cv2.flip(picture, 1).reshape(picture.shape),
+        lambda truth, _: _mirrored(truth),
+    ),
     albumentations.VerticalFlip: (lambda picture, _: picture[::-1], lambda truth, _: truth[..., ::-1, :]),
     albumentations.RandomRotate90: (
-        lambda picture, times: cv2.rotate(picture, 3 - times) if times else picture,
+        _rotated,
         lambda truth, times: np.rot90(truth, times, (-2, -1)),
     ),
 }
