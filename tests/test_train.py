@@ -220,3 +220,12 @@ def test_a_sweep_over_two_processes_each(tiny, tmp_path, fast):
     rows = table(tmp_path / "sweep" / "sweep.csv")
     assert [row["status"] for row in rows] == ["done", "done"]
     assert not (tmp_path / "outputs" / "train").exists()
+
+
+def test_without_logger_the_table_of_epochs_remains(run_script, tiny, tmp_path, fast):
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "logger=none", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'a'}")
+    )
+    assert code == 0, text
+    assert (tmp_path / "a" / "metrics.csv").is_file()
+    assert not [*(tmp_path / "a").glob("events*")]
