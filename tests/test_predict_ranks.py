@@ -110,6 +110,7 @@ def test_two_processes_go_on_where_one_stopped_and_give_equal_files(predict, sta
     assert not [*(tmp_path / "outputs" / ".unfinished").iterdir()]
 
 
+@pytest.mark.slow
 def test_one_process_goes_on_where_two_were_killed_and_gives_equal_files(predict, start, town, tmp_path):
     slower = "tta=flips"
     assert predict(town, slower, out="one")[0] == 0
@@ -126,6 +127,7 @@ def test_one_process_goes_on_where_two_were_killed_and_gives_equal_files(predict
     assert [name for name in one if one[name] != two.get(name)] == []
 
 
+@pytest.mark.slow
 def test_two_processes_share_out_a_folder(predict, start, town, tiny, tmp_path):
     folder = tmp_path / "mixed"
     folder.mkdir()
@@ -144,6 +146,7 @@ def test_two_processes_share_out_a_folder(predict, start, town, tiny, tmp_path):
     assert set(one) == set(two)
 
 
+@pytest.mark.slow
 def test_a_scene_that_one_process_cannot_read_ends_both_in_one_sentence(start, town, tmp_path):
     with town.open("r+b") as file:
         file.truncate(town.stat().st_size // 2)
