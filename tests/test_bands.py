@@ -123,6 +123,7 @@ def test_pixels_without_data_are_not_judged(banded, tmp_path):
     assert not picture[:10, :20].any()
 
 
+@pytest.mark.slow
 def test_other_bands_of_another_file(train, run_script, banded, tmp_path):
     """A file with the bands in another order is predicted alike, once it is said where they are."""
     assert train("data.bands=[4,2,1]")[0] == 0
@@ -194,6 +195,7 @@ def test_a_file_that_lacks_a_band_is_named(train, banded):
     assert f"{odd.name}: bands=[1, 2, 3, 4] must be among its bands 1 to 3" in text
 
 
+@pytest.mark.slow
 def test_floats_with_gaps_and_a_band_of_one_value(train, banded, tmp_path):
     for path in (banded / "images").rglob("*.tif"):
         with rasterio.open(path) as file:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 import rasterio
 from PIL import Image
 
@@ -32,6 +33,7 @@ def test_pictures_and_annotations_that_can_be_checked_and_trained_on(run_script,
     assert code == 0, text
 
 
+@pytest.mark.slow
 def test_a_second_run_goes_on_and_gives_the_same(run_script, tmp_path):
     def files(folder):
         return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.jp*g")}

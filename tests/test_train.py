@@ -164,6 +164,7 @@ def test_sweep_ends_with_one_table_and_a_failed_job_stops_no_other(run_script, t
     assert "sweep.csv" in text
 
 
+@pytest.mark.slow
 def test_a_sweep_started_again_runs_only_what_is_missing(run_script, tiny, tmp_path, fast):
     common = ("train", "-m", *fast, f"data.root={tiny}", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}/sweep")
     assert run_script(*common, "loss=bce,dice")[0] == 0
@@ -197,6 +198,7 @@ def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.slow
 def test_two_processes_give_one_folder_and_the_single_process_score(tiny, tmp_path, fast):
     common = [*fast, f"data.root={tiny}", "trainer.max_epochs=1", "data.batch_size=2"]
     done = python("train.py", *common, "trainer.devices=2", "trainer.strategy=ddp", cwd=tmp_path)

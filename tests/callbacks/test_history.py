@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from rooftop.task import RooftopTask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 3])  # in the first epoch, in the second
 def test_ctrl_c_says_how_to_go_on_and_the_result_is_the_same(run_script, tiny, tmp_path, fast, monkeypatch, step):
     common = ("train", *fast, f"data.root={tiny}", "trainer.max_epochs=2", "data.batch_size=4")
