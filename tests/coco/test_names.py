@@ -40,3 +40,8 @@ def test_a_folder_that_is_a_link_itself_is_fine(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "images").symlink_to("real")
     assert picture_path(tmp_path / "images", "a.jpg") == tmp_path / "images" / "a.jpg"
+
+
+def test_a_name_too_long_for_any_file_is_only_a_file_that_is_not_there(tmp_path):
+    assert not (folder := tmp_path / "pictures").exists()
+    assert picture_path(folder, "1" * 300).parent == folder
