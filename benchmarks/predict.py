@@ -4,6 +4,7 @@
     python benchmarks/predict.py memory --side 40000
     python benchmarks/predict.py speed                  # against the forward pass alone, and against MONAI
     python benchmarks/predict.py speed --device cuda --side 8192 --rounds 3
+    python benchmarks/predict.py rest --side 6144 --window 2048 --batch 4   # all but the network
 
 memory: a generated GeoTIFF (three bands, tiled, a roof every 512 px) goes the whole way - windows, blending,
 probability and mask on disk, roofs, GeoJSON - with a stand-in network that reads the red band.
@@ -14,6 +15,8 @@ way from the GeoTIFF to stored probabilities with each engine; MONAI's `sliding_
 `pip install --no-deps monai`) gets the picture in memory and keeps its result there, with Gaussian weights, channels
 last and the same overlap in pixels. Freed memory is kept for all ways, as `Predictor` has it, or with --hand-back for
 none, as MONAI's users have it.
+rest: the same way from GeoTIFF to stored probabilities with answers that lie ready: what reading, blending and storing
+take of each thread, and so how fast a network could be before they hold it up.
 Seams: the largest and mean difference to one pass over the whole picture, where one fits.
 """
 
@@ -36,6 +39,7 @@ from rasterio.windows import Window as GdalWindow
 from rooftop.data.prepare import Preparation
 from rooftop.export import onnx_logits
 from rooftop.inference import Predictor, predictor
+from rooftop.inference import scene as scene_way
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.scene import Forward, Tiling, predict_scene
 from rooftop.models import UNet
@@ -155,6 +159,45 @@ def speed(side: int, tiling: Tiling, device: str, rounds: int) -> None:
         report(times, results, forwards["torch"], picture)
 
 
+def rest(side: int, tiling: Tiling, rounds: int) -> None:
+    """Reading, blending and storing of one scene, without a network."""
+    answers: dict[tuple[int, ...], np.ndarray] = {}
+    used: dict[str, float] = {}
+
+    def ready(pictures: np.ndarray) -> np.ndarray:
+        shape = len(pictures), 1, *pictures.shape[1:3]
+        if shape not in answers:
+            answers[shape] = np.random.default_rng(0).random(shape, dtype=np.float32)
+        return answers[shape]
+
+    def timed(name: str, call: Callable) -> Callable:
+        def run(*arguments):
+            start = time.thread_time()
+            try:
+                return call(*arguments)
+            finally:
+                used[name] = used.get(name, 0.0) + time.thread_time() - start
+
+        return run
+
+    scene_way._read, scene_way._Store.add = timed("read", scene_way._read), timed("store", scene_way._Store.add)
+    predictor.keep_freed_memory()
+    megapixels, table = side * side / 1e6, []
+    with tempfile.TemporaryDirectory() as name:
+        generate(Path(name) / "scene.tif", side, side, noise=True)
+        for round_ in range(rounds + 1):  # the first warms up
+            used.clear()
+            start = time.thread_time()
+            with open_scene(str(Path(name) / "scene.tif")) as scene:
+                canvas = Canvas(Path(name) / f"c{round_}", (1, side, side), tiling.ends(side))
+                predict_scene(scene, ready, canvas, tiling=tiling, progress=lambda pixels: None)
+            table.append([used["read"], used["store"], time.thread_time() - start])
+    medians = [statistics.median(column) * 1e3 / megapixels for column in zip(*table[1:], strict=True)]
+    print("| thread | processor ms a Mpx | Mpx/s it can do |\n|---|---|---|")
+    for name, spent in zip(("reading", "blending and storing", "the network's, but for it"), medians, strict=True):
+        print(f"| {name} | {spent:.2f} | {1e3 / spent:.0f} |")
+
+
 def forward_only(forward: Forward, picture: np.ndarray, tiling: Tiling) -> None:
     """The network alone on the batches that our windows make."""
     windows = windows_of(*picture.shape[:2], tiling)
@@ -202,7 +245,7 @@ def report(times: dict, results: dict, forward: Forward, picture: np.ndarray) ->
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["memory", "speed"])
+    parser.add_argument("what", choices=["memory", "speed", "rest"])
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--window", type=int, default=1024)
     parser.add_argument("--overlap", type=int, default=96)
@@ -216,6 +259,8 @@ def main() -> None:
     tiling = Tiling(options.window, options.overlap, options.batch)
     if options.what == "memory":
         memory(options.side, tiling)
+    elif options.what == "rest":
+        rest(options.side, tiling, options.rounds)
     else:
         speed(options.side, tiling, options.device, options.rounds)
 

@@ -47,7 +47,7 @@ class Predictor:
             self.network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; choose cpu or auto.") from error
-        if self.own and self.device.type == "cpu":
+        if self.own:
             keep_freed_memory()
 
     def preparation_of(self, bands: Sequence[int] | None) -> Preparation:

@@ -104,9 +104,12 @@ class Scene:
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         picture, finite = self._conversion(values) if self._conversion else (values, True)
         valid = known & finite
-        black = np.where(valid, picture, np.uint8(0))
-        shape = (*valid.shape, self.channels)
-        return np.ascontiguousarray(np.broadcast_to(np.moveaxis(black, 0, -1), shape)), valid
+        seen = np.empty((*valid.shape, self.channels), np.uint8)
+        for channel in range(self.channels):  # band by band: a copy across all three takes seven times as long
+            seen[..., channel] = picture[min(channel, len(picture) - 1)]
+        if not valid.all():
+            seen[~valid] = 0
+        return seen, valid
 
 
 @contextmanager
@@ -158,7 +161,7 @@ def open_bands(path: str, bands: Sequence[int] | None = None, stretch: Stretch |
 def _opened(path: str) -> Iterator[DatasetReader]:
     # a server is not asked for files beside the picture; a folder is: .tfw, .msk and .ovr count
     beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if "://" in path else {}
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE, **beside):
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS="ALL_CPUS", **beside):  # blocks unpack side by side
         try:
             with unplaced():
                 dataset = rasterio.open(path)

@@ -12,8 +12,11 @@ NODATA = 255  # stored where nobody knows
 
 def stored(probability: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Probability float32 (K, h, w) in [0, 1] to stored values uint8 (K, h, w); valid bool (h, w)."""
-    steps = np.floor(probability.astype(np.float64) * round(1 / STEP))
-    return np.where(valid, steps, NODATA).astype(np.uint8)
+    values = np.empty(probability.shape, np.uint8)
+    np.multiply(probability, float(round(1 / STEP)), out=values, dtype=np.float64, casting="unsafe")  # in one pass
+    if not valid.all():
+        np.copyto(values, NODATA, where=~valid)
+    return values
 
 
 def at_least(values: NDArray[np.uint8], threshold: float) -> NDArray[np.uint8]:
