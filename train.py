@@ -21,6 +21,7 @@ from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints,
 from rooftop.config import build, flat, run_folder, script
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
+from rooftop.memory import keep_freed_memory
 from rooftop.metrics.counts import PixelScores
 from rooftop.run import Card, read_checkpoint
 from rooftop.task import RooftopTask
@@ -30,6 +31,7 @@ from rooftop.task import RooftopTask
 def main(cfg: DictConfig) -> float:
     """Fit, test the best weights, write the run folder; returns the monitored score for sweepers."""
     warnings.filterwarnings("ignore", module="pytorch_lightning")  # its notes on its own parts are not ours to mend
+    keep_freed_memory()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     folder, data = run_folder(), make_data(cfg)
     task = make_task(cfg, data)

@@ -4,6 +4,7 @@ from rooftop.callbacks.average import Average
 from rooftop.callbacks.board import Board
 from rooftop.callbacks.checkpoint import WholeCheckpoints
 from rooftop.callbacks.finish import WriteRun
+from rooftop.callbacks.freeze import Freeze
 from rooftop.callbacks.history import History
 from rooftop.callbacks.start import ImageNetStart, RunStart
 from rooftop.callbacks.threshold import ChooseThreshold
@@ -12,6 +13,7 @@ __all__ = [
     "Average",
     "Board",
     "ChooseThreshold",
+    "Freeze",
     "History",
     "ImageNetStart",
     "RunStart",

@@ -13,7 +13,7 @@ from PIL import Image
 from rooftop.data.resize import Box, resize
 
 Array = NDArray[np.uint8]
-SHARPER = 0.65  # a picture is magnified to this share of its own sampling distance at most
+SHARPER = 0.55  # a picture is magnified to this share of its own sampling distance at most
 BEYOND = 1.6  # a window is this many times as long as the picture's shorter side at most; the rest is mirrored
 
 

@@ -103,6 +103,12 @@ class EfficientNetLite(nn.Module):
                 levels.append(x)
         return levels
 
+    def upper(self, levels: int) -> list[nn.Module]:
+        """The modules of so many levels, from the top."""
+        if levels == 0:
+            return []
+        return [self._conv_stem, self._bn0, *self._blocks[: self._ends[levels - 1] + 1]]
+
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)

@@ -28,6 +28,16 @@ def test_training_goes_on_from_the_weights_of_a_run(start, trained, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in same)
 
 
+def test_a_further_target_starts_from_random_weights_and_the_roof_from_the_run(start, trained, tmp_path):
+    code, text = start("data.targets=[roof,core]", "optimizer.lr=0", "callbacks.average=null", "scheduler=none")
+    assert code == 0, text
+    before, after = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path / "more"))
+    grown = {name for name in before if before[name].shape != after[name].shape}
+    assert grown == {"head.weight", "head.bias"}
+    assert all(torch.equal(before[name], after[name][:1]) for name in grown)
+    assert after["head.weight"][1:].abs().sum() > 0
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
