@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from rooftop.coco import open_index
+from rooftop.data.coco_source import CocoSource
 from rooftop.data.layout import check_layout
+from rooftop.data.mask_source import MaskSource
 from rooftop.data.mix import MixedSource, take
-from rooftop.data.sources import CocoSource, Drawing, MaskSource, Source
+from rooftop.data.sources import Drawing, Source
 from rooftop.data.splits import split_by_place
 from rooftop.errors import ConfigError, DataError
 from rooftop.raster.reading import PlainReading, Reading

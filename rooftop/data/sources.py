@@ -1,6 +1,5 @@
-"""Where pictures and truth come from: a COCO json, or a folder of mask pictures; paired by name, never by position."""
+"""Where pictures and truth come from; paired by name, never by position."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco import Index, picture_path, unpaired
-from rooftop.errors import DataError
-from rooftop.raster.gaps import gaps
-from rooftop.raster.picture import list_pictures, read_mask
-from rooftop.raster.rasterise import number
-from rooftop.raster.reading import PlainReading, Reading
-from rooftop.raster.targets import ROOF, TARGETS
+from rooftop.raster.reading import Reading
+from rooftop.raster.targets import ROOF
 
-log = logging.getLogger(__name__)
 Truth = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
@@ -63,144 +56,13 @@ class Drawing:
 ONLY_ROOFS = Drawing()
 
 
-class CocoSource:
-    """Pictures listed by a COCO json; masks rasterised on the fly, or taken from a folder that `make_masks.py` filled.
-
-    Args:
-        images: folder of the pictures.
-        index: the annotations.
-        categories: ids or names; None takes all of the json.
-        masks: folder of `<stem>.png`, or None.
-        drawing: what becomes a channel of the truth.
-        reading: how picture files are read.
-
-    Raises:
-        DataError: unknown category, entries without file, several categories with masks on disk.
-    """
-
-    def __init__(
-        self,
-        images: Path,
-        index: Index,
-        categories: list[int | str] | None = None,
-        masks: Path | None = None,
-        *,
-        drawing: Drawing = ONLY_ROOFS,
-        reading: Reading | None = None,
-    ) -> None:
-        self.images, self.index, self.masks, self.drawing = images, index, masks, drawing
-        self._reading = reading or PlainReading()
-        self.names: Sequence[str] = index.names  # in the mapped file, which workers share
-        self.sizes = index.sizes
-        self._ids = index.category_ids(categories)
-        by_id = {category.id: category.name for category in index.categories}
-        self.categories = tuple(by_id[i] for i in self._ids)
-        if masks is not None and len(self._ids) > 1:
-            raise DataError(f"data.masks={masks} holds one category; choose one by data.categories=[NAME].")
-        _check_files(images, self.names)
-
-    def path(self, i: int) -> Path:
-        """The file of the picture."""
-        return picture_path(self.images, self.names[i])
-
-    def picture(self, i: int) -> NDArray[np.uint8]:
-        """The raw picture, uint8 (H, W, C); DataError if its size is not what the json says."""
-        path = self.path(i)
-        pixels = self._reading.picture(path)
-        if pixels.shape[:2] != tuple(self.sizes[i]):
-            height, width = self.sizes[i]
-            raise DataError(
-                f"{path}: {pixels.shape[1]} x {pixels.shape[0]} px, but the annotations say {width} x {height}; "
-                "correct the entry or replace the picture."
-            )
-        return pixels
-
-    def truth(self, i: int) -> Truth:
-        """Mask uint8 (T K, H, W), roof first, and valid bool (H, W): False on `iscrowd` areas and without data."""
-        mask, valid = self._whole_truth(i)
-        valid = _with_data(valid, self._reading, self.path(i))
-        if self.drawing == ONLY_ROOFS:
-            return mask, valid
-        size = mask.shape[1:]
-        roofs = [item for item in self.index.objects(i) if not item.is_crowd and item.category_id in self._ids]
-        if self.drawing.gaps:
-            mask = mask * ~gaps(roofs, *size)
-        extra = [name for name in self.drawing.targets if name != ROOF]
-        kinds = [number([roof for roof in roofs if roof.category_id == kind], *size) for kind in self._ids if extra]
-        return np.stack([*mask, *(TARGETS[name](kind) for name in extra for kind in kinds)]), valid
-
-    def _whole_truth(self, i: int) -> Truth:
-        if self.masks is None:
-            return self.index.truth(i, self._ids)
-        mask = read_mask(self.masks / f"{Path(self.names[i]).stem}.png")
-        if mask.shape != tuple(self.sizes[i]):
-            raise DataError(f"{self.masks / Path(self.names[i]).stem}.png: not the size of its picture; make it again.")
-        if any(item.is_crowd for item in self.index.objects(i)):
-            return mask[None], self.index.truth(i, self._ids)[1]
-        return mask[None], np.ones(mask.shape, dtype=bool)
-
-
-class MaskSource:
-    """A folder of pictures beside a folder of mask pictures with the same stems.
-
-    Args:
-        images: folder of the pictures.
-        masks: folder of the masks.
-        reading: how picture files are read.
-
-    Raises:
-        DataError: a picture without mask.
-    """
-
-    def __init__(self, images: Path, masks: Path, *, reading: Reading | None = None) -> None:
-        self._reading = reading or PlainReading()
-        self.categories: tuple[str, ...] = ("roof",)
-        self.paths = list_pictures(images)
-        self.names: Sequence[str] = [path.name for path in self.paths]
-        by_stem = {path.stem: path for path in list_pictures(masks)}
-        alone = [path.name for path in self.paths if path.stem not in by_stem]
-        if alone:
-            raise DataError(f"{masks}: no mask for {_some(alone)}; add the masks or remove the pictures.")
-        self.masks = [by_stem[path.stem] for path in self.paths]
-        idle = sorted(set(by_stem) - {path.stem for path in self.paths})
-        if idle:
-            log.warning("%s: %d masks without picture are left out: %s", masks, len(idle), _some(idle))
-        self.sizes = np.array([self._reading.size(path) for path in self.paths], dtype=np.int32)
-
-    def path(self, i: int) -> Path:
-        """The file of the picture."""
-        return self.paths[i]
-
-    def picture(self, i: int) -> NDArray[np.uint8]:
-        """The raw picture, uint8 (H, W, C)."""
-        return self._reading.picture(self.paths[i])
-
-    def truth(self, i: int) -> Truth:
-        """Mask uint8 (1, H, W) and valid bool (H, W), False where the picture has no data."""
-        mask = read_mask(self.masks[i])
-        if mask.shape != tuple(self.sizes[i]):
-            height, width = self.sizes[i]
-            raise DataError(
-                f"{self.masks[i]}: {mask.shape[1]} x {mask.shape[0]} px, but its picture has {width} x {height}; "
-                "make the mask again."
-            )
-        return mask[None], _with_data(np.ones(mask.shape, dtype=bool), self._reading, self.paths[i])
-
-
-def _with_data(valid: NDArray[np.bool_], reading: Reading, path: Path) -> NDArray[np.bool_]:
-    """Where there is something to judge, and data to judge it by."""
+def with_data(valid: NDArray[np.bool_], reading: Reading, path: Path) -> NDArray[np.bool_]:
+    """Where there is something to judge, and data to judge it by: bool (H, W)."""
     seen = reading.valid(path)
     return valid if seen is None or seen.shape != valid.shape else valid & seen  # the picture tells of a wrong size
 
 
-def _check_files(images: Path, names: Sequence[str]) -> None:
-    found = unpaired(images, names)
-    if found.missing:
-        raise DataError(f"{images}: no file for {_some(found.missing)}; add the pictures or remove the entries.")
-    if found.extra:
-        log.warning("%s: %d pictures have no entry and are left out: %s", images, len(found.extra), _some(found.extra))
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

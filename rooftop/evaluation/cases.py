@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.coco import Index, Results, picture_path
+from rooftop.data.coco_source import CocoSource
 from rooftop.data.dataset import RoofDataset
-from rooftop.data.sources import CocoSource
 from rooftop.errors import DataError
 from rooftop.evaluation.roofs import Roofs, annotated, detected, patches, shaped
 from rooftop.inference.predictor import Predictor

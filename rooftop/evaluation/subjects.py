@@ -95,7 +95,7 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     run = load(folder)
     dataset = RoofDataModule({**data, **_preparation(run, data["bands"]), "targets": [ROOF]}).dataset(choice.split)
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
-    factor = scale_factor(data["gsd"], run.card.gsd) if choice.rescale and not run.card.preparation["size"] else None
+    factor = scale_factor(data["gsd"], run.card) if choice.rescale else None
     cut = Cut(threshold, choice.shaping, data["gsd"])
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
     record |= {"tta": choice.views, "scaled_by": factor, "polygons": asdict(choice.shaping)}

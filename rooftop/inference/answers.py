@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rooftop.inference.blend import Blender
 from rooftop.inference.scene import Forward
 from rooftop.raster.windows import Span, Window, spans
+from rooftop.run import Card
 
 Array = NDArray[np.generic]
 _ALIKE = 0.1  # share by which ground sampling distances may differ
@@ -21,15 +22,16 @@ VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
 """Quarter turns, then mirror or not: `flips` keeps height and width, `d4` are all eight symmetries of a square."""
 
 
-def scale_factor(gsd: float | None, learned: float | None) -> float | None:
-    """By how much pictures of `gsd` metres per pixel are scaled for a network that learned at `learned`.
+def scale_factor(gsd: float | None, card: Card) -> float | None:
+    """By how much pictures of `gsd` metres per pixel are scaled for the network of a run.
 
     Returns:
-        None where one of them is unknown, or where they differ by a tenth or less, which no roof minds.
+        None where the distance of either is unknown, where they differ by a tenth or less, which no roof minds, and
+        for a run that brings every picture to a size of its own.
     """
-    if not gsd or not learned or abs(gsd / learned - 1) <= _ALIKE:
+    if card.preparation["size"] is not None or not gsd or not card.gsd or abs(gsd / card.gsd - 1) <= _ALIKE:
         return None
-    return gsd / learned
+    return gsd / card.gsd
 
 
 def asked(forward: Forward, *, factor: float | None, views: str | None) -> Forward:

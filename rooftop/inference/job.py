@@ -69,7 +69,7 @@ class Job:
 
     def factor(self, predictor: Predictor, gsd: float | None) -> float | None:
         """By how much sources of `gsd` metres per pixel are scaled; None = not at all."""
-        return scale_factor(gsd, predictor.run.card.gsd) if self.rescale else None
+        return scale_factor(gsd, predictor.run.card) if self.rescale else None
 
     def path(self, kind: str, stem: str) -> Path:
         """`roofs.geojson` for the one source, `roofs/<stem>.geojson` for one of several; masks always by stem."""

@@ -1,13 +1,13 @@
 """A picture from file to finished files: read as a whole, predicted in one pass."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sources import Source
+from rooftop.inference.summary import rounded, summary_row
 from rooftop.inference.vectors import write_outlines
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
@@ -41,20 +41,6 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
     about = (*mask.shape, ground, picture)
     write_outlines(job, source.stem, roofs, scene=about)
     pixels = int(mask.sum()), int(valid.sum())
-    return Done(_row(source, mask.shape, ground=ground, pixels=pixels, roofs=roofs), roofs, picture, mask)
-
-
-def _row(
-    source: Source, size: tuple[int, ...], *, ground: Ground, pixels: tuple[int, int], roofs: Spool
-) -> dict[str, Any]:
-    return {
-        "picture": source.path,
-        "height": size[0],
-        "width": size[1],
-        "metres_per_pixel": ground.gsd,
-        "roofs": len(roofs),
-        f"roof_{ground.unit}2": round(sum(roof.area for roof in roofs), 1),
-        "roof_pixels": pixels[0],
-        "valid_pixels": pixels[1],
-        "roof_share": pixels[0] / max(pixels[1], 1),
-    }
+    row = summary_row(source, mask.shape, ground=ground, pixels=pixels, roofs=roofs)
+    row |= {"scaled_by": rounded(job.factor(predictor, job.gsd))}
+    return Done(row, roofs, picture, mask)

@@ -4,7 +4,6 @@ import logging
 import resource
 import sys
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
 from rooftop.inference.sources import Source
+from rooftop.inference.summary import rounded, summary_row
 from rooftop.inference.vectors import drawn, write_outlines
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
@@ -66,9 +66,10 @@ def write_scene(predicted: Predicted) -> Done:
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
     write_outlines(job, source.stem, roofs, scene=(scene.height, scene.width, ground, picture))
     pixels = _write_rasters(scene, layers, source, job=job)
-    row = _row(source, scene, ground=ground, pixels=pixels, roofs=roofs)
-    row["scaled_by"] = predicted.scaled and round(predicted.scaled, 3)
-    row.update({"megapixels_per_second": predicted.speed, "peak_memory_mb": _peak()})
+    place = scene.georeference
+    row = summary_row(source, (scene.height, scene.width), ground=ground, pixels=pixels, roofs=roofs)
+    row |= {"reference_system": place.name if place else None, "scaled_by": rounded(predicted.scaled)}
+    row |= {"megapixels_per_second": predicted.speed, "peak_memory_mb": _peak()}
     return Done(row, roofs, picture, mask)
 
 
@@ -104,22 +105,6 @@ def _write_rasters(scene: Scene, layers: Layers, source: Source, *, job: Job) ->
         sheet = Sheet(*size, scene.georeference, job.categories, nodata=NODATA, scale=STEP)
         write_raster(job.path("probability.tif", source.stem), sheet, probability)
     return count[0], count[1]
-
-
-def _row(source: Source, scene: Scene, *, ground: Ground, pixels: tuple[int, int], roofs: Spool) -> dict[str, Any]:
-    place = scene.georeference
-    return {
-        "picture": source.path,
-        "height": scene.height,
-        "width": scene.width,
-        "reference_system": place.name if place else None,
-        "metres_per_pixel": ground.gsd,
-        "roofs": len(roofs),
-        f"roof_{ground.unit}2": round(sum(roof.area for roof in roofs), 1),
-        "roof_pixels": pixels[0],
-        "valid_pixels": pixels[1],
-        "roof_share": pixels[0] / max(pixels[1], 1),
-    }
 
 
 def _peak() -> int:

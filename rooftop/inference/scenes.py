@@ -98,11 +98,11 @@ def _fill(canvas: Canvas, forward: Forward, about: tuple[Scene, str], *, job: Jo
 def _fitting(predictor: Predictor, ground: Ground, job: Job, *, say: Say) -> Job:
     """The job as the run allows it; says what a person should know of it."""
     card, size = predictor.run.card, predictor.preparation.size
-    factor = scale_factor(ground.gsd, card.gsd)
+    factor = scale_factor(ground.gsd, card)
     if size is not None:
         say(logging.WARNING, "the run resizes what it sees to %d x %d px: windows get that size", *size)
         tiling = Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch)
-        return replace(job, tiling=tiling, rescale=False)
+        return replace(job, tiling=tiling)
     if factor is None or ground.gsd is None:
         return job
     known = "the scene has %.2f m a pixel, the run learned at %.2f m: "

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from rooftop.coco import Result, open_index, read_results, write_results
+from rooftop.data.coco_source import CocoSource
 from rooftop.data.dataset import RoofDataset
 from rooftop.data.prepare import Preparation
-from rooftop.data.sources import CocoSource
 from rooftop.evaluation import Cut, FileCases
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import encode

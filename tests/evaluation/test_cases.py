@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rooftop.data.dataset import RoofDataset
-from rooftop.data.sources import MaskSource
+from rooftop.data.mask_source import MaskSource
 from rooftop.errors import DataError
 from rooftop.evaluation import FileCases, RunCases
 from rooftop.raster.picture import write_mask, write_png

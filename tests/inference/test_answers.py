@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 
 from rooftop.inference.answers import asked, averaged, rescaled, scale_factor, windowed
+from rooftop.run import Card
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 24, 40, 3), dtype=np.uint8)
+
+
+def card(gsd, size=None):
+    return Card({}, {"size": size}, ["roof"], threshold=0.5, gsd=gsd)
 
 
 @pytest.mark.parametrize("views", ["flips", "d4"])
@@ -55,7 +60,11 @@ def test_asked_without_wishes_is_the_network_itself(per_pixel):
     [(0.5, 0.25, 2.0), (0.07, 0.28, 0.25), (0.32, 0.3, None), (None, 0.3, None), (0.3, None, None)],
 )
 def test_pictures_are_scaled_only_where_both_distances_are_known_and_differ(gsd, learned, factor):
-    assert scale_factor(gsd, learned) == pytest.approx(factor)
+    assert scale_factor(gsd, card(learned)) == pytest.approx(factor)
+
+
+def test_a_run_that_resizes_what_it_sees_is_not_scaled_as_well():
+    assert scale_factor(0.5, card(0.25, size=[128, 128])) is None
 
 
 def test_large_pictures_are_answered_window_by_window_and_seamless(per_pixel):

@@ -14,7 +14,7 @@ class Counted:
     """Stands for a predictor that learned at 0.25 m; notes the sizes it is shown."""
 
     def __init__(self):
-        self.run, self.seen = SimpleNamespace(card=SimpleNamespace(gsd=0.25)), []
+        self.run, self.seen = SimpleNamespace(card=SimpleNamespace(gsd=0.25, preparation={"size": None})), []
 
     def forward(self, pictures):
         self.seen.append(pictures.shape[1:3])
