@@ -168,6 +168,7 @@ def test_a_scene_that_one_process_cannot_read_ends_both_in_one_sentence(start, t
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu: choose cpu, gpu or auto"),
         ("trainer.max_epochs=3", "unknown configuration key trainer.max_epochs"),
         ("device=cpu", "did you mean trainer.devices"),
+        ("trainer=gpu", "trainer holds several settings; set one of them: trainer.accelerator, trainer.devices"),
     ],
 )
 def test_wrong_settings_are_one_sentence_before_a_process_starts(predict, town, override, said):
