@@ -1,10 +1,10 @@
 """Which threshold do trained weights want, and what do they score? Makes a folder to ship out of a run.
 
-    python benchmarks/ship.py RUN DATA_ROOT [FOLDER]
+    python benchmarks/ship.py RUN [FOLDER]      after benchmarks/open_data.py
 
-The threshold is the lowest whose mean IoU over the sources the weights were trained on (at most 12 pictures of each, in
-their own size) is within a tenth of a point of the best: on ground never seen probabilities are lower. The test ground
-has no say. Weights are written at 16 bit.
+The threshold is the lowest whose mean IoU over the sources the weights were trained on (at most 12 pictures of each,
+scaled as predict.py scales them) is within a tenth of a point of the best: on ground never seen probabilities are
+lower. The test ground has no say. Weights are written at 16 bit.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from rooftop.data import RoofDataModule
 from rooftop.inference import Predictor
+from rooftop.inference.answers import asked, scale_factor
 from rooftop.metrics.pixel import Counts, count, scores
 from rooftop.raster.steps import STEP
 from rooftop.run import load, save
@@ -28,16 +29,18 @@ MOST = 12  # pictures a source
 PLATEAU = 0.001  # of IoU, by which thresholds may differ that count as equally good
 
 
-def main(run_folder, root, folder="pretrained/rooftop-unet"):
+def main(run_folder, folder="pretrained/rooftop-unet"):
     run = load(run_folder)
     predictor = Predictor(run)
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        data = OmegaConf.to_container(compose("train", ["data=open", f"data.root={root}"]).data, resolve=True)
+        data = OmegaConf.to_container(compose("train", ["data=open"]).data, resolve=True)
     module = RoofDataModule(data)
     threshold = best_threshold(predictor, module)
-    test = module.dataset("test")
-    total = sum((counted(predictor, test.source, i, threshold) for i in range(len(test))), Counts(0, 0, 0, 0))
+    test, total, gsd = module.dataset("test"), Counts(0, 0, 0, 0), data["mix"]["banepa"]["gsd"]
+    for i in range(len(test)):
+        total = total + count(roof(predictor, test.source.picture(i), gsd) >= threshold, *test.source.truth(i))
     measured = {"pixel": scores(total), "split": "test", "pictures": len(test), "threshold": threshold}
+    measured |= {"scaled_by": round(scale_factor(gsd, run.card), 3)}
     card = dataclasses.replace(run.card, threshold=threshold, scores=measured)
     save(Path(folder), run.network.half(), card)
     print("test", {name: round(value, 4) for name, value in scores(total).items()}, "->", folder)
@@ -52,7 +55,7 @@ def best_threshold(predictor, module):
         picks = [all_of_them[k] for k in np.unique(np.linspace(0, len(all_of_them) - 1, MOST).astype(int))]
         sums = [Counts(0, 0, 0, 0)] * len(THRESHOLDS)
         for i in picks:
-            probability, (mask, valid) = predictor.probability(source.picture(i)), source.truth(i)
+            probability, (mask, valid) = roof(predictor, source.picture(i), source.gsds[i]), source.truth(i)
             sums = [one + count(probability >= t, mask, valid) for one, t in zip(sums, THRESHOLDS, strict=True)]
         table.append([scores(one)["iou"] for one in sums])
         print(f"{part:18}", " ".join(f"{value:.3f}" for value in table[-1]), flush=True)
@@ -62,8 +65,9 @@ def best_threshold(predictor, module):
     return round(round(float(lowest) / STEP) * STEP, 6)  # a step of stored probabilities
 
 
-def counted(predictor, source, i, threshold):
-    return count(predictor.probability(source.picture(i)) >= threshold, *source.truth(i))
+def roof(predictor, picture, gsd):
+    """Probability of roof, float32 (1, H, W), of a picture of so many metres per pixel."""
+    return asked(predictor.forward, factor=scale_factor(gsd, predictor.run.card), views=None)(picture[None])[0][:1]
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ class RunStart(Callback):
     """Puts the weights of a finished run into the network before the first step, to be trained on (fine-tuning).
 
     Args:
-        run: a run folder, whose network and preparation have to be those of this training. It may have learned fewer
-            targets: the others start from random weights.
+        run: a run folder, whose network and preparation have to be those of this training. It may have learned more
+            targets, which are dropped, or fewer: the others start from random weights.
 
     Raises:
         RunError: no such run, or a damaged one.
@@ -67,23 +67,29 @@ class RunStart(Callback):
             )
         network: Any = pl_module.network
         try:
-            network.load_state_dict(self._grown(network.state_dict(), data.targets))
+            network.load_state_dict(self._fitted(network.state_dict(), data.targets))
         except RuntimeError as error:
             raise ConfigError(
                 f"callbacks.start.run={self.run.folder} has another network; choose model=, data.categories and "
                 f"data.targets so that they give that of its card: {self.run.card.network}."
             ) from error
 
-    def _grown(self, here: dict[str, Tensor], targets: Sequence[str]) -> dict[str, Tensor]:
-        """Weights of the run; what makes logits gets the further targets' channels from the network as it is."""
+    def _fitted(self, here: dict[str, Tensor], targets: Sequence[str]) -> dict[str, Tensor]:
+        """Weights of the run; what makes logits has the channels of the targets that are learned here.
+
+        Those that the run did not learn come from the network as it is.
+        """
         weights: dict[str, Tensor] = self.run.network.state_dict()
-        known = self.run.card.targets
-        if list(targets[: len(known)]) != known or len(targets) == len(known):
+        known, kinds = self.run.card.targets, len(self.run.card.categories)
+        shared = min(len(known), len(targets))
+        if known[:shared] != list(targets[:shared]) or len(known) == len(targets):
             return weights
-        learned = len(known) * len(self.run.card.categories)
-        longer = len(targets) * len(self.run.card.categories)
         for name, weight in weights.items():
-            mine = here.get(name)
-            if mine is not None and weight.shape[:1] == (learned,) and mine.shape == (longer, *weight.shape[1:]):
-                weights[name] = torch.cat([weight.to(mine), mine[learned:]])
+            mine, rest = here.get(name), weight.shape[1:]
+            if mine is None or (weight.shape, mine.shape) != (
+                (len(known) * kinds, *rest),
+                (len(targets) * kinds, *rest),
+            ):
+                continue
+            weights[name] = torch.cat([weight[: shared * kinds].to(mine), mine[shared * kinds :]])
         return weights
