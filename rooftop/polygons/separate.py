@@ -94,8 +94,11 @@ def _roofs(basins: Basins, height: NDArray[np.float64], ratio: float) -> Basins:
         return name
 
     for one, other, pass_height in _passes(basins, height):
-        low, high = sorted((root(one), root(other)), key=lambda name: (summits[name], -name))
-        if low != high and pass_height > ratio * summits[low]:
+        ends = root(one), root(other)
+        if ends[0] == ends[1]:  # as nearly all are after the first few
+            continue
+        low, high = sorted(ends, key=lambda name: (summits[name], -name))
+        if pass_height > ratio * summits[low]:
             parent[low] = high
     return _climbed(parent)
 

@@ -20,7 +20,7 @@ from rooftop.raster.georeference import Georeference
 from rooftop.raster.windows import Window
 
 _WHOLE = 2048 * 2048  # pixels that a network may see in one pass
-_CACHE = 64  # megabytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
+_CACHE = 64 << 20  # bytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
 
 
 @dataclass(frozen=True)

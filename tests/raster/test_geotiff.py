@@ -193,3 +193,8 @@ def test_a_file_cut_short_is_named(geotiff, rgb):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(SourceError, match=r"scene\.tif: cannot be read"):
         read(str(path))
+
+
+def test_decoded_blocks_are_kept_for_the_window_beside(geotiff, rgb):
+    with open_scene(geotiff(rgb)):
+        assert 16e6 < rasterio.env.get_gdal_config("GDAL_CACHEMAX") < 256e6  # bytes: a row of blocks, and no more
