@@ -20,6 +20,7 @@ from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
 
 _LAYER = "roofs"
+_FORM = {"VERSION": "1.2"}  # later ones make the GDAL of a QGIS that is some years old warn at each look
 _DATE = "2000-01-01T00:00:00.000Z"  # of the contents; no clock, so that equal roofs give equal files
 _CHUNK = 10_000  # roofs that are held at a time
 _KINDS = {"category": object}  # all other columns are numbers
@@ -80,6 +81,7 @@ def _append(path: Path, roofs: list[Roof], meaning: tuple[Ground, Sequence[str]]
         geometry_type="Polygon",
         crs=ground.georeference.crs,
         append=append,
+        dataset_options=None if append else _FORM,
     )
 
 

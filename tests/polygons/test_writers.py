@@ -116,6 +116,7 @@ def test_geopackage_carries_its_style(tmp_path, roofs, utm):
             "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles"
         )
         (kind,) = database.execute("SELECT data_type FROM gpkg_contents WHERE table_name = 'layer_styles'").fetchone()
+        assert database.execute("PRAGMA user_version").fetchone() == (10200,)
     assert (layer, geometry, default, kind) == ("roofs", "geom", 1, "attributes")
     assert ElementTree.fromstring(style.split("\n", 1)[1]).tag == "qgis"
 
