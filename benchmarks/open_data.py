@@ -108,7 +108,7 @@ def from_masks(folder, start, touching):
 
 
 def roofs_of(mask, touching, numbers):
-    labels = separate(mask, ratio=NECK) if touching else ndimage.label(mask)[0]
+    labels = separate(mask, ratio=NECK) if touching else ndimage.label(mask, np.ones((3, 3)))[0]
     for label in range(1, labels.max() + 1):
         roof = (labels == label).astype(np.uint8)
         yield CocoObject(next(numbers), ROOF.id, False, float(roof.sum()), None, encode(roof))
@@ -132,10 +132,12 @@ def finer(folder, index):
 def cut(rings, numbers):
     """The parts of footprints that lie in a fine tile."""
     inside = [shapely.intersection(shapely.make_valid(Polygon(ring)), FRAME) for ring in rings]
-    for part in (part for one in inside for part in shapely.get_parts(one)):
-        if part.geom_type == "Polygon" and part.area:
+    for part in shapely.get_parts(shapely.get_parts(inside)):  # twice: a collection may hold several polygons as one
+        if part.geom_type == "Polygon":
             ring = shapely.get_coordinates(part.exterior)[:-1]
-            yield measured(CocoObject(next(numbers), ROOF.id, False, 0.0, [ring], None), FINE, FINE)
+            roof = measured(CocoObject(next(numbers), ROOF.id, False, 0.0, [ring], None), FINE, FINE)
+            if roof.area:  # else a sliver at the tile's edge that covers no pixel
+                yield roof
 
 
 def tile_of(name):

@@ -1,6 +1,6 @@
 """Which threshold do trained weights want, and what do they score? Makes a folder to ship out of a run.
 
-    python benchmarks/ship.py RUN [FOLDER]      after benchmarks/open_data.py
+    python benchmarks/ship.py RUN [FOLDER]      after benchmarks/open_data.py DIR
 
 The threshold is the lowest whose mean IoU over the sources the weights were trained on (at most 12 pictures of each,
 scaled as predict.py scales them) is within a tenth of a point of the best: on ground never seen probabilities are
@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from rooftop.data import RoofDataModule
 from rooftop.inference import Predictor
 from rooftop.inference.answers import asked, scale_factor
+from rooftop.inference.summary import scaled_by
 from rooftop.metrics.pixel import Counts, count, scores
 from rooftop.raster.steps import STEP
 from rooftop.run import load, save
@@ -40,7 +41,7 @@ def main(run_folder, folder="pretrained/rooftop-unet"):
     for i in range(len(test)):
         total = total + count(roof(predictor, test.source.picture(i), gsd) >= threshold, *test.source.truth(i))
     measured = {"pixel": scores(total), "split": "test", "pictures": len(test), "threshold": threshold}
-    measured |= {"scaled_by": round(scale_factor(gsd, run.card), 3)}
+    measured |= {"scaled_by": scaled_by(scale_factor(gsd, run.card))}
     card = dataclasses.replace(run.card, threshold=threshold, scores=measured)
     save(Path(folder), run.network.half(), card)
     print("test", {name: round(value, 4) for name, value in scores(total).items()}, "->", folder)

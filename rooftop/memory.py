@@ -9,9 +9,11 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of mallopt(3)
 def keep_freed_memory() -> None:
     """Let this process keep large blocks that it frees, instead of handing each back to the system.
 
-    A network asks for and frees hundreds of megabytes a layer. glibc maps each such block anew, and the kernel clears
-    it page by page, which took a third to half of a forward pass (benchmarks/results_predict.md). The largest memory
-    grows by an eighth or so, by gaps between blocks. Where the C library is another one, nothing changes.
+    A network on a CPU asks for and frees hundreds of megabytes a layer, windows on their way to a GPU tens. glibc maps
+    each such block anew, and the kernel clears it page by page, which took a third to half of a forward pass and a
+    quarter of a training step (benchmarks/results_predict.md, results_train.md). The largest memory grows by a sixth or
+    so, by gaps between blocks. Processes that are forked off later do as this one. Where the C library is another one,
+    nothing changes.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt

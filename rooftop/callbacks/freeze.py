@@ -43,7 +43,7 @@ class Freeze(Callback):
         for module in self._frozen:
             module.requires_grad_(False)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hold the statistics of batch norm, which the Trainer sets moving at the start of each epoch."""
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Hold the statistics of batch norm; the Trainer comes back to this after each validation."""
         for module in self._frozen:
             module.eval()

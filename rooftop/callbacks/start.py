@@ -78,18 +78,21 @@ class RunStart(Callback):
         """Weights of the run; what makes logits has the channels of the targets that are learned here.
 
         Those that the run did not learn come from the network as it is.
+
+        Raises:
+            ConfigError: neither list of targets begins with the other.
         """
         weights: dict[str, Tensor] = self.run.network.state_dict()
         known, kinds = self.run.card.targets, len(self.run.card.categories)
         shared = min(len(known), len(targets))
-        if known[:shared] != list(targets[:shared]) or len(known) == len(targets):
-            return weights
+        if known[:shared] != list(targets[:shared]):
+            raise ConfigError(
+                f"callbacks.start.run={self.run.folder} has learned {known}, not {list(targets)}; set data.targets so "
+                "that one of the two begins with the other."
+            )
         for name, weight in weights.items():
             mine, rest = here.get(name), weight.shape[1:]
-            if mine is None or (weight.shape, mine.shape) != (
-                (len(known) * kinds, *rest),
-                (len(targets) * kinds, *rest),
-            ):
-                continue
-            weights[name] = torch.cat([weight[: shared * kinds].to(mine), mine[shared * kinds :]])
+            sizes = (len(known) * kinds, *rest), (len(targets) * kinds, *rest)
+            if mine is not None and (weight.shape, mine.shape) == sizes:
+                weights[name] = torch.cat([weight[: shared * kinds].to(mine), mine[shared * kinds :]])
         return weights

@@ -148,7 +148,8 @@ def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
         return str(error).splitlines()[0]
     known = keys_of(_compose(root, others))
     if inside := [name for name in known if name.rpartition(".")[0] == key]:
-        return f"{key} holds several settings; set one of them: {', '.join(inside)}; or replace all: '++{key}={{...}}'"
+        some = "'++" + key + "={NAME: VALUE, ...}'"
+        return f"{key} holds several settings; set one of them: {', '.join(inside)}; or several at once: {some}"
     if "is not in struct" not in text and "No match" not in text:
         return f"{key}: {str(error.__cause__ or error).splitlines()[0]}"
     return unknown_key(key, known)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.coco import Index, picture_path, unpaired
-from rooftop.data.sources import ONLY_ROOFS, Drawing, Truth, some, with_data
+from rooftop.data.sources import ONLY_ROOFS, Drawing, Truth, first_names, with_data
 from rooftop.errors import DataError
 from rooftop.raster.gaps import gaps
 from rooftop.raster.picture import read_mask
@@ -84,7 +84,7 @@ class CocoSource:
             mask = mask * ~gaps(numbered)
         extra = [name for name in self.drawing.targets if name != ROOF]
         by_kind = [[roof for roof in roofs if roof.category_id == kind] for kind in self._ids if extra]
-        kinds = [numbered] if len(by_kind) == 1 else [number(some_roofs, *size) for some_roofs in by_kind]
+        kinds = [numbered] if len(by_kind) == 1 else [number(of_kind, *size) for of_kind in by_kind]
         return np.stack([*mask, *(TARGETS[name](kind) for name in extra for kind in kinds)]), valid
 
     def _whole_truth(self, i: int) -> Truth:
@@ -101,6 +101,8 @@ class CocoSource:
 def _check_files(images: Path, names: Sequence[str]) -> None:
     found = unpaired(images, names)
     if found.missing:
-        raise DataError(f"{images}: no file for {some(found.missing)}; add the pictures or remove the entries.")
+        raise DataError(f"{images}: no file for {first_names(found.missing)}; add the pictures or remove the entries.")
     if found.extra:
-        log.warning("%s: %d pictures have no entry and are left out: %s", images, len(found.extra), some(found.extra))
+        log.warning(
+            "%s: %d pictures have no entry and are left out: %s", images, len(found.extra), first_names(found.extra)
+        )

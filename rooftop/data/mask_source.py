@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.data.sources import Truth, some, with_data
+from rooftop.data.sources import Truth, first_names, with_data
 from rooftop.errors import DataError
 from rooftop.raster.picture import list_pictures, read_mask
 from rooftop.raster.reading import PlainReading, Reading
@@ -35,11 +35,11 @@ class MaskSource:
         by_stem = {path.stem: path for path in list_pictures(masks)}
         alone = [path.name for path in self.paths if path.stem not in by_stem]
         if alone:
-            raise DataError(f"{masks}: no mask for {some(alone)}; add the masks or remove the pictures.")
+            raise DataError(f"{masks}: no mask for {first_names(alone)}; add the masks or remove the pictures.")
         self.masks = [by_stem[path.stem] for path in self.paths]
         idle = sorted(set(by_stem) - {path.stem for path in self.paths})
         if idle:
-            log.warning("%s: %d masks without picture are left out: %s", masks, len(idle), some(idle))
+            log.warning("%s: %d masks without picture are left out: %s", masks, len(idle), first_names(idle))
         self.sizes = np.array([self._reading.size(path) for path in self.paths], dtype=np.int32)
 
     def path(self, i: int) -> Path:

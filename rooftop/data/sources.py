@@ -36,7 +36,7 @@ class Source(Protocol):
         ...
 
     def truth(self, i: int) -> Truth:
-        """Mask uint8 (K, H, W) of 0 and 1, and valid bool (H, W)."""
+        """Mask uint8 (T K, H, W) of 0 and 1, roof first, and valid bool (H, W)."""
         ...
 
 
@@ -62,7 +62,7 @@ def with_data(valid: NDArray[np.bool_], reading: Reading, path: Path) -> NDArray
     return valid if seen is None or seen.shape != valid.shape else valid & seen  # the picture tells of a wrong size
 
 
-def some(names: Sequence[str], most: int = 5) -> str:
+def first_names(names: Sequence[str], most: int = 5) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -7,7 +7,7 @@ import numpy as np
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sources import Source
-from rooftop.inference.summary import rounded, summary_row
+from rooftop.inference.summary import scaled_by, summary_row
 from rooftop.inference.vectors import write_outlines
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
@@ -42,5 +42,5 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
     write_outlines(job, source.stem, roofs, scene=about)
     pixels = int(mask.sum()), int(valid.sum())
     row = summary_row(source, mask.shape, ground=ground, pixels=pixels, roofs=roofs)
-    row |= {"scaled_by": rounded(job.factor(predictor, job.gsd))}
+    row |= {"scaled_by": scaled_by(job.factor(predictor, job.gsd))}
     return Done(row, roofs, picture, mask)

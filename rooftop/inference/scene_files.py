@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
 from rooftop.inference.sources import Source
-from rooftop.inference.summary import rounded, summary_row
+from rooftop.inference.summary import scaled_by, summary_row
 from rooftop.inference.vectors import drawn, write_outlines
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
@@ -68,7 +68,7 @@ def write_scene(predicted: Predicted) -> Done:
     pixels = _write_rasters(scene, layers, source, job=job)
     place = scene.georeference
     row = summary_row(source, (scene.height, scene.width), ground=ground, pixels=pixels, roofs=roofs)
-    row |= {"reference_system": place.name if place else None, "scaled_by": rounded(predicted.scaled)}
+    row |= {"reference_system": place.name if place else None, "scaled_by": scaled_by(predicted.scaled)}
     row |= {"megapixels_per_second": predicted.speed, "peak_memory_mb": _peak()}
     return Done(row, roofs, picture, mask)
 

@@ -33,6 +33,6 @@ def summary_row(
     }
 
 
-def rounded(factor: float | None) -> float | None:
-    """By how much the network saw a source larger; None = as it is."""
+def scaled_by(factor: float | None) -> float | None:
+    """By how much the network saw a source larger, to three digits; None = as it is."""
     return factor and round(factor, 3)

@@ -1,5 +1,6 @@
 """Rasters of any size, read by window, with their place on the map."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,7 +107,7 @@ class Scene:
         valid = known & finite
         seen = np.empty((*valid.shape, self.channels), np.uint8)
         for channel in range(self.channels):  # band by band: a copy across all three takes seven times as long
-            seen[..., channel] = picture[min(channel, len(picture) - 1)]
+            seen[..., channel] = picture[channel if len(picture) > 1 else 0]
         if not valid.all():
             seen[~valid] = 0
         return seen, valid
@@ -161,7 +162,8 @@ def open_bands(path: str, bands: Sequence[int] | None = None, stretch: Stretch |
 def _opened(path: str) -> Iterator[DatasetReader]:
     # a server is not asked for files beside the picture; a folder is: .tfw, .msk and .ovr count
     beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if "://" in path else {}
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS="ALL_CPUS", **beside):  # blocks unpack side by side
+    threads = os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")  # that unpack blocks side by side
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=threads, **beside):
         try:
             with unplaced():
                 dataset = rasterio.open(path)

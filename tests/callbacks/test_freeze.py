@@ -26,7 +26,7 @@ def test_frozen_levels_keep_weights_and_statistics_and_the_others_learn(train, t
     begin = "++callbacks.start={_target_: rooftop.callbacks.RunStart, run: %s}"
     assert train("first", "callbacks.start=null")[0] == 0
     freeze = "+callbacks.freeze={_target_: rooftop.callbacks.Freeze, levels: 2}"
-    code, text = train("second", begin % (tmp_path / "first"), freeze)
+    code, text = train("second", begin % (tmp_path / "first"), freeze, "trainer.max_epochs=2")
     assert code == 0, text
     before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("first", "second"))
     moved = {name for name, weight in before.items() if not weight.equal(after[name])}

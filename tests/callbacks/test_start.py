@@ -38,6 +38,14 @@ def test_a_further_target_starts_from_random_weights_and_the_roof_from_the_run(s
     assert after["head.weight"][1:].abs().sum() > 0
 
 
+def test_other_targets_than_the_run_learned_are_one_sentence(start, trained, tmp_path):
+    assert start("data.targets=[roof,core]")[0] == 0
+    more = (tmp_path / "more").rename(tmp_path / "further")
+    code, text = start(f"callbacks.start.run={more}", "data.targets=[roof,edge]")
+    assert code == 2
+    assert "has learned ['roof', 'core'], not ['roof', 'edge']" in text
+
+
 def test_a_target_that_is_not_learned_here_is_dropped(start, run_script, trained, tmp_path):
     kept = ("optimizer.lr=0", "callbacks.average=null", "scheduler=none")
     assert start("data.targets=[roof,core]", *kept)[0] == 0
