@@ -1,6 +1,9 @@
 """Which threshold do trained weights want, and what do they score? Makes a folder to ship out of a run.
 
-    python benchmarks/ship.py RUN [FOLDER]      after benchmarks/open_data.py DIR
+    python benchmarks/ship.py RUN [START]      after benchmarks/open_data.py DIR
+
+START is a run whose weights RUN began with: what ships lies halfway between the two, which keeps more of what START
+knows of other places than RUN does (Wortsman et al. 2022, arXiv 2109.01903); targets that only RUN learned are RUN's.
 
 The threshold is the lowest whose mean IoU over the sources the weights were trained on (at most 12 pictures of each,
 scaled as predict.py scales them) is within a tenth of a point of the best: on ground never seen probabilities are
@@ -25,13 +28,16 @@ from rooftop.raster.steps import STEP
 from rooftop.run import load, save
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+SHIPPED = Path(__file__).resolve().parents[1] / "pretrained/rooftop-unet"
 THRESHOLDS = np.arange(0.2, 0.61, 0.05).round(2)
 MOST = 12  # pictures a source
 PLATEAU = 0.001  # of IoU, by which thresholds may differ that count as equally good
 
 
-def main(run_folder, folder="pretrained/rooftop-unet"):
+def main(run_folder, start=None):
     run = load(run_folder)
+    if start:
+        halfway(run.network, load(start).network)
     predictor = Predictor(run)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         data = OmegaConf.to_container(compose("train", ["data=open"]).data, resolve=True)
@@ -43,8 +49,18 @@ def main(run_folder, folder="pretrained/rooftop-unet"):
     measured = {"pixel": scores(total), "split": "test", "pictures": len(test), "threshold": threshold}
     measured |= {"scaled_by": scaled_by(scale_factor(gsd, run.card))}
     card = dataclasses.replace(run.card, threshold=threshold, scores=measured)
-    save(Path(folder), run.network.half(), card)
-    print("test", {name: round(value, 4) for name, value in scores(total).items()}, "->", folder)
+    save(SHIPPED, run.network.half(), card)
+    print("test", {name: round(value, 4) for name, value in scores(total).items()}, "->", SHIPPED)
+
+
+def halfway(network, start):
+    """Move the weights of a network half the way back to where they began."""
+    began, state = start.state_dict(), network.state_dict()
+    for name, weight in state.items():
+        if weight.is_floating_point():
+            shared = weight[: len(began[name])] if weight.ndim else weight
+            shared.lerp_(began[name], 0.5)
+    network.load_state_dict(state)
 
 
 def best_threshold(predictor, module):

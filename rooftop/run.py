@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from rooftop.config import build
@@ -74,8 +75,8 @@ class Run:
 def save(folder: Path, network: nn.Module, card: Card) -> None:
     """Write weights and card, each whole or not at all; the card comes last, so that a card means a complete run."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with whole(folder / WEIGHTS) as part:
-        save_file(state, part, metadata={"format": "pt"})
+    with whole(folder / WEIGHTS) as part:  # save_file would make it readable for its owner alone
+        part.write_bytes(to_bytes(state, metadata={"format": "pt"}))
     write_json(folder / CARD, dataclasses.asdict(card))
 
 

@@ -139,3 +139,8 @@ def test_16_bit_weights_load_as_32_bit(run):
     save_file({k: v.half() if v.is_floating_point() else v for k, v in load_file(path).items()}, path)
     loaded = load(run[0])
     assert {p.dtype for p in loaded.network.parameters()} == {torch.float32}
+
+
+def test_all_files_of_a_run_are_as_readable_as_the_card(run):
+    folder, _, _ = run
+    assert {path.stat().st_mode for path in folder.iterdir()} == {(folder / "card.json").stat().st_mode}

@@ -19,7 +19,7 @@ from rooftop.raster.windows import Window, tiles
 
 _BLOCK = 512  # pixels, side of the blocks in the file
 _FORMATS: dict[str, dict[str, str]] = {
-    ".tif": {"driver": "COG", "compress": "deflate", "level": "1", "num_threads": "all_cpus", "resampling": "average"},
+    ".tif": {"driver": "COG", "compress": "deflate", "level": "1", "resampling": "average"},
     ".png": {"driver": "PNG", "zlevel": "1"},
 }
 
@@ -57,7 +57,8 @@ def write_raster(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
         RooftopError: the disk is full or the folder cannot be written to.
     """
     try:
-        with unplaced(), whole(path) as part:
+        # one thread: several are no faster on two cores, and what waits for them would grow with the scene
+        with unplaced(), rasterio.Env(GDAL_NUM_THREADS="1"), whole(path) as part:
             plain = part.with_suffix(".plain.tif")
             try:
                 _write_plain(plain, sheet, read)
