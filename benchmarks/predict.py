@@ -159,7 +159,7 @@ def speed(side: int, tiling: Tiling, device: str, rounds: int) -> None:
         report(times, results, forwards["torch"], picture)
 
 
-def rest(side: int, tiling: Tiling, rounds: int) -> None:
+def rest(side: int, tiling: Tiling, rounds: int, cores: str) -> None:
     """Reading, blending and storing of one scene, without a network."""
     answers: dict[tuple[int, ...], np.ndarray] = {}
     used: dict[str, float] = {}
@@ -188,7 +188,7 @@ def rest(side: int, tiling: Tiling, rounds: int) -> None:
         for round_ in range(rounds + 1):  # the first warms up
             used.clear()
             start = time.thread_time()
-            with open_scene(str(Path(name) / "scene.tif")) as scene:
+            with open_scene(str(Path(name) / "scene.tif"), cores=cores) as scene:
                 canvas = Canvas(Path(name) / f"c{round_}", (1, side, side), tiling.ends(side))
                 predict_scene(scene, ready, canvas, tiling=tiling, progress=lambda pixels: None)
             table.append([used["read"], used["store"], time.thread_time() - start])
@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cores", default="ALL_CPUS", help="that unpack blocks in `rest`: 1 shows all of that work")
     parser.add_argument("--hand-back", action="store_true", help="freed memory goes back, as in other programs")
     options = parser.parse_args()
     if options.hand_back:
@@ -260,7 +261,7 @@ def main() -> None:
     if options.what == "memory":
         memory(options.side, tiling)
     elif options.what == "rest":
-        rest(options.side, tiling, options.rounds)
+        rest(options.side, tiling, options.rounds, options.cores)
     else:
         speed(options.side, tiling, options.device, options.rounds)
 

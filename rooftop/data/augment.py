@@ -27,9 +27,8 @@ Array = NDArray[np.uint8]
 
 
 def one_thread(worker: int) -> None:
-    """Start of a loader process: OpenCV, which albumentations calls, and GDAL would use all cores in each of them."""
+    """Start of a loader process: OpenCV, which albumentations calls, would use all cores in each of them."""
     cv2.setNumThreads(0)
-    os.environ["GDAL_NUM_THREADS"] = "1"
 
 
 def check_operations(operations: Mapping[str, Any], channels: int) -> None:

@@ -23,7 +23,7 @@ from rooftop.inference.sources import Source
 from rooftop.inference.waiting import own_folder
 from rooftop.polygons.ground import Ground
 from rooftop.raster.bands import Stretch
-from rooftop.raster.geotiff import Scene, open_bands, open_scene
+from rooftop.raster.geotiff import ALL_CORES, Scene, open_bands, open_scene
 
 log = logging.getLogger(__name__)
 Say = Callable[..., None]
@@ -69,8 +69,8 @@ def _opened(predictor: Predictor, source: Source, job: Job) -> AbstractContextMa
     """The bands that the run looks at, as its card says, or red, green and blue."""
     preparation = predictor.preparation_of(job.bands)
     if preparation.bands and preparation.scale:
-        return open_bands(source.path, preparation.bands, Stretch.of(preparation.scale))
-    return open_scene(source.path, bands=job.bands)
+        return open_bands(source.path, preparation.bands, Stretch.of(preparation.scale), cores=ALL_CORES)
+    return open_scene(source.path, bands=job.bands, cores=ALL_CORES)
 
 
 def _canvas(scene: Scene, folder: Path | None, job: Job) -> Canvas:

@@ -1,6 +1,5 @@
 """Rasters of any size, read by window, with their place on the map."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from rooftop.raster.windows import Window
 
 _WHOLE = 2048 * 2048  # pixels that a network may see in one pass
 _CACHE = 64 << 20  # bytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
+ONE_CORE, ALL_CORES = "1", "ALL_CPUS"  # in GDAL's words
 
 
 @dataclass(frozen=True)
@@ -122,17 +122,19 @@ def unplaced() -> Iterator[None]:
 
 
 @contextmanager
-def open_scene(path: str, *, bands: Sequence[int] | None = None) -> Iterator[Scene]:
+def open_scene(path: str, *, bands: Sequence[int] | None = None, cores: str = ONE_CORE) -> Iterator[Scene]:
     """Open a raster to look at it as a picture in RGB, by window; memory does not grow with its size.
 
     Args:
         path: anything that GDAL reads: GeoTIFF, VRT, png, jpg, `https://...` (a cloud-optimised GeoTIFF).
         bands: numbers (from 1) of one or three bands; None = red, green and blue as the file marks them.
+        cores: ONE_CORE, or ALL_CORES to unpack blocks side by side: only where no process that is forked off later
+            reads rasters so, too, since it would wait for threads that it has not inherited.
 
     Raises:
         SourceError: missing, corrupt, or of a kind that is no picture; the sentence says what to do.
     """
-    with _opened(path) as dataset:
+    with _opened(path, cores) as dataset:
         chosen = choose_bands(dataset, bands, path)
         try:
             conversion = choose_conversion(dataset, chosen, path)
@@ -142,28 +144,30 @@ def open_scene(path: str, *, bands: Sequence[int] | None = None) -> Iterator[Sce
 
 
 @contextmanager
-def open_bands(path: str, bands: Sequence[int] | None = None, stretch: Stretch | None = None) -> Iterator[Scene]:
+def open_bands(
+    path: str, bands: Sequence[int] | None = None, stretch: Stretch | None = None, *, cores: str = ONE_CORE
+) -> Iterator[Scene]:
     """Open a raster to read just these bands, by window.
 
     Args:
         path: as for `open_scene`.
         bands: numbers (from 1) of any number of bands; None = all.
         stretch: how their values become 0-255; None: values are read as they are.
+        cores: as for `open_scene`.
 
     Raises:
         SourceError: missing, corrupt, or without one of the bands.
     """
-    with _opened(path) as dataset:
+    with _opened(path, cores) as dataset:
         chosen = check_bands(dataset, bands, path)
         yield Scene(path, dataset.height, dataset.width, _place(dataset), len(chosen), dataset, chosen, stretch)
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[DatasetReader]:
+def _opened(path: str, cores: str) -> Iterator[DatasetReader]:
     # a server is not asked for files beside the picture; a folder is: .tfw, .msk and .ovr count
     beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if "://" in path else {}
-    threads = os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")  # that unpack blocks side by side
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=threads, **beside):
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=cores, **beside):
         try:
             with unplaced():
                 dataset = rasterio.open(path)
