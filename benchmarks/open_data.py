@@ -133,7 +133,7 @@ def cut(rings, numbers):
     """The parts of footprints that lie in a fine tile."""
     inside = [shapely.intersection(shapely.make_valid(Polygon(ring)), FRAME) for ring in rings]
     for part in shapely.get_parts(shapely.get_parts(inside)):  # twice: a collection may hold several polygons as one
-        if part.geom_type == "Polygon":
+        if part.geom_type == "Polygon" and not part.is_empty:
             ring = shapely.get_coordinates(part.exterior)[:-1]
             roof = measured(CocoObject(next(numbers), ROOF.id, False, 0.0, [ring], None), FINE, FINE)
             if roof.area:  # else a sliver at the tile's edge that covers no pixel
