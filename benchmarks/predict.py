@@ -49,7 +49,8 @@ from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.cog import Sheet, write_raster
-from rooftop.raster.geotiff import Scene, open_scene
+from rooftop.raster.geotiff import open_scene
+from rooftop.raster.scene import Scene
 from rooftop.raster.steps import NODATA, STEP, at_least
 from rooftop.raster.windows import Window, spans
 from rooftop.run import Card, Run

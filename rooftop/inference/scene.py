@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rooftop.inference.blend import Blender
 from rooftop.inference.canvas import Canvas
-from rooftop.raster.geotiff import Scene
+from rooftop.raster.scene import Scene
 from rooftop.raster.steps import stored
 from rooftop.raster.windows import Span, Window, spans
 

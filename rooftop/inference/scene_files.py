@@ -20,8 +20,8 @@ from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.cog import Sheet, write_raster
-from rooftop.raster.geotiff import Scene
 from rooftop.raster.picture import write_png
+from rooftop.raster.scene import Scene
 from rooftop.raster.steps import NODATA, STEP, at_least
 from rooftop.raster.windows import Window
 

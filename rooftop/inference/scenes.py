@@ -23,7 +23,8 @@ from rooftop.inference.sources import Source
 from rooftop.inference.waiting import own_folder
 from rooftop.polygons.ground import Ground
 from rooftop.raster.bands import Stretch
-from rooftop.raster.geotiff import ALL_CORES, Scene, open_bands, open_scene
+from rooftop.raster.geotiff import ALL_CORES, open_bands, open_scene
+from rooftop.raster.scene import Scene
 
 log = logging.getLogger(__name__)
 Say = Callable[..., None]

@@ -10,7 +10,8 @@ from rasterio.errors import RasterioError
 
 from rooftop.errors import RooftopError
 from rooftop.files import whole
-from rooftop.raster.geotiff import Scene, unplaced
+from rooftop.raster.geotiff import unplaced
+from rooftop.raster.scene import Scene
 from rooftop.raster.windows import Window
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.raster.geotiff import Scene, open_bands, open_scene
+from rooftop.raster.geotiff import open_bands, open_scene
 from rooftop.raster.picture import write_png
+from rooftop.raster.scene import Scene
 from rooftop.raster.tile import write_tile
 from rooftop.raster.windows import Window
 

@@ -15,9 +15,9 @@ from shapely import Polygon
 from rooftop.coco import Category, CocoObject, Picture, measured, write_annotations
 from rooftop.errors import DataError, SourceError
 from rooftop.polygons.footprints import read_footprints
-from rooftop.raster.geotiff import Scene
 from rooftop.raster.rasterise import encode, rasterise
 from rooftop.raster.resample import resampled
+from rooftop.raster.scene import Scene
 from rooftop.raster.windows import Window
 from rooftop.tiling.grid import split_of, strips, windows
 from rooftop.tiling.raster import open_raster

@@ -1,0 +1,114 @@
+"""An open raster: windows of it as pictures or as values, and where there is data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window as GdalWindow
+
+from rooftop.errors import SourceError
+from rooftop.raster.bands import Conversion, Form
+from rooftop.raster.georeference import Georeference
+from rooftop.raster.windows import Window
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An open raster.
+
+    Attributes:
+        path: as the user named it: a file, a VRT, an https address.
+        height: in pixels.
+        width: in pixels.
+        georeference: None where the file has no coordinate reference system.
+        channels: C, of the pictures that are read.
+    """
+
+    path: str
+    height: int
+    width: int
+    georeference: Georeference | None
+    channels: int
+    _dataset: DatasetReader
+    _bands: list[int]
+    _conversion: Conversion | None
+
+    @property
+    def kinds(self) -> set[np.dtype[np.generic]]:
+        """Number types of the bands that are read."""
+        return {np.dtype(self._dataset.dtypes[band - 1]) for band in self._bands}
+
+    @property
+    def form(self) -> Form:
+        """How the file marks colours and missing data."""
+        return Form.of(self._dataset)
+
+    def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Picture uint8 (h, w, C), of `open_scene` RGB, black where there is no data; valid bool (h, w).
+
+        Raises:
+            SourceError: the file is corrupt there, cut short, or gone.
+        """
+        return self._converted(*self.values(window))
+
+    def values(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """Values as the file has them (C, h, w), and where there is data, bool (h, w); errors as `read`."""
+        if not self._striped:
+            return self._read(window, (window.height, window.width))
+        values, known = self._rows(window.row, window.height)
+        columns = window.slices[1]
+        return values[..., columns], known[:, columns]
+
+    def preview(self, limit: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """The whole scene, thinned out until its longest side is at most `limit` pixels; as `read`."""
+        return self._converted(*self.thinned(limit))
+
+    def thinned(self, limit: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        """The whole scene, every so manieth pixel, until its longest side is at most `limit`; as `values`."""
+        thin = max(1.0, max(self.height, self.width) / limit)
+        shape = (max(1, round(self.height / thin)), max(1, round(self.width / thin)))
+        return self._read(Window(0, 0, self.width, self.height), shape)
+
+    @cached_property
+    def _striped(self) -> bool:
+        """Whether the file holds whole rows, so that each window of a row would decode all of them again."""
+        return all(width == self.width for _, width in self._dataset.block_shapes)
+
+    @cached_property
+    def _rows(self) -> Callable[[int, int], tuple[NDArray[np.generic], NDArray[np.bool_]]]:
+        """Whole rows (first, number); the latest are kept for the next window beside."""
+        return lru_cache(1)(lambda first, count: self._read(Window(0, first, self.width, count), (count, self.width)))
+
+    def _read(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        area = GdalWindow(window.column, window.row, window.width, window.height)
+        try:
+            values = self._dataset.read(self._bands, window=area, out_shape=(len(self._bands), *shape))
+            known = self._dataset.dataset_mask(window=area, out_shape=shape) > 0
+        except RasterioError as error:
+            raise SourceError(unreadable(self.path, error)) from error
+        return values, known
+
+    def _converted(
+        self, values: NDArray[np.generic], known: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        picture, finite = self._conversion(values) if self._conversion else (values, True)
+        valid = known & finite
+        seen = np.empty((*valid.shape, self.channels), np.uint8)
+        for channel in range(self.channels):  # band by band: a copy across all three takes seven times as long
+            seen[..., channel] = picture[channel if len(picture) > 1 else 0]
+        if not valid.all():
+            seen[~valid] = 0
+        return seen, valid
+
+
+def unreadable(path: str, error: Exception) -> str:
+    """Say in one sentence why a raster cannot be read, and what to do."""
+    if "://" not in path and not Path(path).exists():
+        return f"{path}: no such file."
+    reason = str(error.__cause__ or error).splitlines()[0].removeprefix(f"{path}: ").rstrip(".")
+    return f"{path}: cannot be read ({reason}); download or copy it again, and check it with gdalinfo."
