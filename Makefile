@@ -1,4 +1,5 @@
 PYTHON ?= python
+ALL_CORES = --numprocesses auto --maxprocesses 8
 SOURCES = rooftop tests benchmarks $(wildcard *.py)
 
 help:  ## this list
@@ -20,10 +21,10 @@ types:  ## mypy, strict
 imports:  ## imports run one way
 	PYTHONPATH=. lint-imports
 
-test:  ## tests, with the coverage floor of rooftop/
-	$(PYTHON) -m pytest --cov --cov-report=term:skip-covered
+test:  ## tests, on all cores
+	$(PYTHON) -m pytest $(ALL_CORES)
 
-slow:  ## the slow tests too
-	$(PYTHON) -m pytest -m slow
+slow:  ## every test, the slow ones too, with the coverage floor of rooftop/
+	$(PYTHON) -m pytest $(ALL_CORES) -m "slow or not slow" --cov --cov-report=term:skip-covered
 
 .PHONY: help check lint format types imports test slow
