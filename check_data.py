@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
 from rooftop.coco import open_index
-from rooftop.config import counting_bar, run_folder, script
+from rooftop.config import counting_bar, plain, run_folder, script
 from rooftop.data.calibrate import scale_of_readable
 from rooftop.data.layout import check_layout
 from rooftop.data.splits import share_place
@@ -31,7 +31,7 @@ WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into
 @script
 def main(cfg: DictConfig) -> None:
     """Audit the splits, write the reports, and if asked for the cleaned files."""
-    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    data = plain(cfg.data)
     if cfg.apart not in APART:
         raise ConfigError(f"apart={cfg.apart}: choose one of {', '.join(APART)}.")
     data["scale"] = scale_of_readable(data)

@@ -7,50 +7,46 @@ python evaluate.py predictions=FILE annotations=FILE [images=DIR]          whate
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
-from rooftop.config import run_folder, script
-from rooftop.evaluation import (
-    Choice,
-    Settings,
-    Subject,
-    evaluate_split,
-    of_files,
-    of_runs,
-    print_scores,
-    write_comparison,
-    write_per_image,
-    write_report,
-    write_scores,
-)
-from rooftop.polygons.roofs import Shaping
+from rooftop.config import plain, run_folder, script
+
+if TYPE_CHECKING:
+    from rooftop.evaluation import Subject
 
 
 @script
 def main(cfg: DictConfig) -> None:
     """Lay each prediction over the truth, score, write; compare if there are several."""
-    settings = Settings(cfg.max_dets, cfg.bootstrap.rounds, cfg.bootstrap.seed, cfg.as_published, cfg.examples)
+    from rooftop import evaluation  # late: torch takes seconds, which a mistyped key need not wait for
+
+    settings = evaluation.Settings(
+        cfg.max_dets, cfg.bootstrap.rounds, cfg.bootstrap.seed, cfg.as_published, cfg.examples
+    )
     done = {}
     for subject in (subjects := _subjects(cfg)):
         folder = run_folder() / subject.name if len(subjects) > 1 else run_folder()
-        scored = done[subject.name] = evaluate_split(subject.cases, folder, settings, subject.record)
-        write_scores(folder / "scores.json", scored)
-        write_per_image(folder / "per_image.csv", scored.tally)
-        write_report(folder / "report.html", scored, subject.cases)
-        print_scores(scored, folder)
+        scored = done[subject.name] = evaluation.evaluate_split(subject.cases, folder, settings, subject.record)
+        evaluation.write_scores(folder / "scores.json", scored)
+        evaluation.write_per_image(folder / "per_image.csv", scored.tally)
+        evaluation.write_report(folder / "report.html", scored, subject.cases)
+        evaluation.print_scores(scored, folder)
     if len(done) > 1:
-        write_comparison(run_folder(), done)
+        evaluation.write_comparison(run_folder(), done)
 
 
-def _subjects(cfg: DictConfig) -> list[Subject]:
+def _subjects(cfg: DictConfig) -> "list[Subject]":
+    from rooftop import evaluation
+    from rooftop.polygons.roofs import Shaping
+
     if cfg.predictions:
         cache = Path(cfg.data.cache)
-        return of_files(_listed(cfg.predictions), cfg.annotations, images=cfg.images, cache=cache)
-    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    choice = Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device, cfg.tta, cfg.rescale)
-    return of_runs([*_listed(cfg.run), *_listed(cfg.compare)], data, choice)
+        return evaluation.of_files(_listed(cfg.predictions), cfg.annotations, images=cfg.images, cache=cache)
+    data = plain(cfg.data)
+    choice = evaluation.Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device, cfg.tta, cfg.rescale)
+    return evaluation.of_runs([*_listed(cfg.run), *_listed(cfg.compare)], data, choice)
 
 
 def _listed(value: Any) -> list[str]:

@@ -9,10 +9,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rooftop.coco import Index, MaskFolder, MaskReport, open_index, unpaired
-from rooftop.config import counting_bar, run_folder, script
+from rooftop.config import counting_bar, plain, run_folder, script
 from rooftop.data.layout import check_layout, draw, make_layout
 from rooftop.files import write_json
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 @script
 def main(cfg: DictConfig) -> None:
     """Make the masks of each split, then say what was made, what was skipped, and why."""
-    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    data = plain(cfg.data)
     root, splits = Path(data["root"]), {name: data[name] for name in ("train", "val", "test") if data[name]}
     if cfg.init:
         make_layout(root, splits)

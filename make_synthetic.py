@@ -8,9 +8,9 @@ python make_synthetic.py count=0 scene=4096     one GeoTIFF with its roofs as Ge
 import logging
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from rooftop.config import counting_bar, run_folder, script
+from rooftop.config import counting_bar, plain, run_folder, script
 from rooftop.errors import ConfigError
 from rooftop.files import write_json
 from rooftop.towns import Recipe, make_folder, make_scene
@@ -40,7 +40,7 @@ def main(cfg: DictConfig) -> None:
 
 def make_recipe(cfg: DictConfig) -> Recipe:
     """How the pictures look, checked."""
-    shares: Any = OmegaConf.to_container(cfg.shares)
+    shares = plain(cfg.shares)
     shares = {split: share for split, share in shares.items() if share > 0}
     bounds = {"gsd": (0.1, 1.0), "density": (0.0, 1.0), "size": (16, 2048), "seed": (0, 2**31), "count": (0, 2**31)}
     for key, (low, high) in bounds.items():

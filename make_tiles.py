@@ -6,12 +6,11 @@ python make_tiles.py source='area/*.tif' footprints=osm.geojson size=512 gsd=0.3
 
 import logging
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskProgressColumn
 
-from rooftop.config import run_folder, script
+from rooftop.config import plain, run_folder, script
 from rooftop.errors import ConfigError
 from rooftop.files import write_json
 from rooftop.tiling import Tiles, Tiling, find_rasters
@@ -42,7 +41,7 @@ def main(cfg: DictConfig) -> None:
 
 def tiling(cfg: DictConfig) -> Tiling:
     """How to cut, checked."""
-    shares: Any = OmegaConf.to_container(cfg.shares)
+    shares = plain(cfg.shares)
     shares = {split: share for split, share in shares.items() if share > 0}
     if abs(sum(shares.values()) - 1) > 1e-6 or not shares:
         raise ConfigError(f"shares={dict(cfg.shares)} do not sum up to 1; correct them.")

@@ -11,15 +11,17 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from rooftop.config import run_folder, script
-from rooftop.export import onnx_logits
-from rooftop.inference import Job, Machines, Predictor, Tiling, find_sources, predict, started
-from rooftop.polygons.roofs import Shaping
-from rooftop.run import load
 
 
 @script
 def main(cfg: DictConfig) -> None:
     """Find the sources, load the run, predict, write."""
+    # late: torch takes seconds, which a mistyped key need not wait for
+    from rooftop.export import onnx_logits
+    from rooftop.inference import Job, Machines, Predictor, Tiling, find_sources, predict, started
+    from rooftop.polygons.roofs import Shaping
+    from rooftop.run import load
+
     sources = find_sources(cfg.source)
     run = load(cfg.run)
     job = Job(

@@ -6,122 +6,25 @@ python train.py -m model.depth=3,4,5 loss=bce,dice     a sweep, which ends with 
 python train.py resume=outputs/train/...               go on where a run stopped
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from typing import Any
+from omegaconf import DictConfig
 
-import pytorch_lightning as pl
-import torch
-from omegaconf import DictConfig, OmegaConf
-
-from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
-from rooftop.config import build, flat, run_folder, script
-from rooftop.data import RoofDataModule
-from rooftop.errors import ConfigError
-from rooftop.memory import keep_freed_memory
-from rooftop.metrics.counts import PixelScores
-from rooftop.run import Card, read_checkpoint
-from rooftop.task import RooftopTask
+from rooftop.config import run_folder, script
 
 
 @script
 def main(cfg: DictConfig) -> float:
     """Fit, test the best weights, write the run folder; returns the monitored score for sweepers."""
-    warnings.filterwarnings("ignore", module="pytorch_lightning")  # its notes on its own parts are not ours to mend
-    keep_freed_memory()
-    pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    folder, data = run_folder(), make_data(cfg)
-    task = make_task(cfg, data)
-    history = History(folder, monitor=cfg.monitor.name, mode=cfg.monitor.mode)
-    board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
-    finish = WriteRun(folder, make_card(cfg, task, data), history, pictures=cfg.pictures)
-    choose = [ChooseThreshold()] if cfg.choose_threshold else []
-    trainer = make_trainer(cfg, folder, callbacks=[history, board, *choose, finish])
-    last = folder / "checkpoints" / "last.ckpt" if cfg.resume else None
-    if last:
-        read_checkpoint(last)  # refuses code in one sentence, before Lightning opens it
-    with own_process_group():
-        trainer.fit(task, data, ckpt_path=last, weights_only=True)
-        task.load_state_dict(read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"])
-        trainer.test(task, data, verbose=False)
+    from rooftop import training  # late: Lightning takes seconds, which a mistyped key need not wait for
+    from rooftop.callbacks import History
+
+    training.begin(cfg.seed)
+    data = training.make_data(cfg)
+    task = training.make_task(cfg, data)
+    card = training.make_card(cfg, task, data)
+    history = History(run_folder(), monitor=cfg.monitor.name, mode=cfg.monitor.mode)
+    trainer = training.make_trainer(cfg, run_folder(), card=card, history=history)
+    training.fit_and_test(trainer, task, data, resume=bool(cfg.resume))
     return history.best[cfg.monitor.name]
-
-
-@contextmanager
-def own_process_group() -> Iterator[None]:
-    """Take the ranks apart at the end, so that the next job of a sweep joins its own and not the last one's."""
-    try:
-        yield
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-
-
-def make_data(cfg: DictConfig) -> RoofDataModule:
-    """The data module, with all splits opened, so that faults show before anything is built."""
-    config: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    data = RoofDataModule(config, operations=build(cfg.augmentation, "augmentation"), seed=cfg.seed)
-    data.setup("fit")
-    data.setup("test")
-    return data
-
-
-def make_task(cfg: DictConfig, data: RoofDataModule) -> RooftopTask:
-    """The network with all that trains it."""
-    asked = cfg.model.get("in_channels")
-    if asked not in (None, data.channels):
-        raise ConfigError(
-            f"model.in_channels={asked}, but pictures have {data.channels} bands; set it to null, or name as many by "
-            "data.bands."
-        )
-    network = build(cfg.model, "model", in_channels=data.channels, classes=data.classes)
-    if cfg.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-    if cfg.compile:
-        network.compile()
-    return RooftopTask(
-        network,
-        build(cfg.loss, "loss"),
-        partial(PixelScores, len(data.categories)),
-        optimizer=build(cfg.optimizer, "optimizer"),
-        schedule=build(cfg.scheduler, "scheduler"),
-        threshold=cfg.threshold,
-        seed=cfg.seed,
-    )
-
-
-def make_trainer(cfg: DictConfig, folder: Path, *, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """The trainer with callbacks and loggers by name; a name set to null drops out."""
-    named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
-    loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node]
-    return build(  # type: ignore[no-any-return]
-        cfg.trainer,
-        "trainer",
-        default_root_dir=str(folder),
-        callbacks=[*callbacks, *named],  # pictures are drawn before the mean of the weights is swapped back
-        logger=loggers or False,
-        plugins=[WholeCheckpoints()],
-        enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning would add one of its own
-    )
-
-
-def make_card(cfg: DictConfig, task: RooftopTask, data: RoofDataModule) -> Card:
-    """What prediction will need to know."""
-    network: Any = OmegaConf.to_container(cfg.model, resolve=True)
-    sizes = {split: len(data.dataset(split)) for split in ("train", "val", data.test_split)}
-    return Card(
-        network={**network, "in_channels": data.channels, "classes": data.classes},
-        preparation=data.preparation.plain(),
-        categories=list(data.categories),
-        targets=list(data.targets),
-        threshold=cfg.threshold,
-        gsd=cfg.data.gsd,
-        gsd_range=list(cfg.data.window.gsd) if cfg.data.window else None,
-        data={"name": cfg.data.name, "pictures": sizes},
-    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,12 @@ def test_needs_no_torch(name):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+@pytest.mark.parametrize("script", ["train", "predict", "evaluate", "export"])
+def test_a_mistyped_key_does_not_wait_for_torch(script):
+    code = f"import sys, {script}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_layers_hold():
     done = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports())"],

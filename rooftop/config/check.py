@@ -31,10 +31,10 @@ def check(cfg: DictConfig, script: str) -> None:
     if missing:
         raise ConfigError(f"{missing[0]} is not set; give it on the command line: {missing[0]}=VALUE")
     try:
-        plain = OmegaConf.to_container(cfg, resolve=True)
+        settings = plain(cfg)
     except (MissingMandatoryValue, OmegaConfBaseException) as error:
         raise ConfigError(f"{error.full_key!s}: {str(error).splitlines()[0]}") from error
-    for key, node in targets(plain, ""):
+    for key, node in targets(settings, ""):
         check_target(key, node)
 
 
@@ -56,6 +56,11 @@ def keys_of(cfg: DictConfig) -> list[str]:
     return found
 
 
+def plain(node: DictConfig) -> dict[str, Any]:
+    """Settings as plain, resolved containers, which is all that the package itself takes and keeps."""
+    return OmegaConf.to_container(node, resolve=True)  # type: ignore[return-value]
+
+
 def flat(cfg: DictConfig) -> dict[str, Any]:
     """Settings as one level of dotted keys with plain values, for tables."""
     found: dict[str, Any] = {}
@@ -67,5 +72,5 @@ def flat(cfg: DictConfig) -> dict[str, Any]:
         else:
             found[key] = node if isinstance(node, bool | int | float | str) else str(node)
 
-    walk(OmegaConf.to_container(cfg, resolve=True), "")
+    walk(plain(cfg), "")
     return found

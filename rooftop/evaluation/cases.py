@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rooftop.coco import Index, Results, picture_path
 from rooftop.data.coco_source import CocoSource
-from rooftop.data.dataset import RoofDataset
+from rooftop.data.sources import Source
 from rooftop.errors import DataError
 from rooftop.evaluation.roofs import Roofs, annotated, detected, patches, shaped
 from rooftop.inference.predictor import Predictor
@@ -82,7 +82,8 @@ class RunCases:
 
     Args:
         predictor: of the run.
-        dataset: pictures with truth; its own preparation is not used, that of the run's card is.
+        source: pictures with truth.
+        picks: int64, which of them make up the split.
         cut: how probabilities become masks and roofs.
         forward: the network asked otherwise than by one look at the picture as it is.
 
@@ -90,11 +91,19 @@ class RunCases:
         DataError: the truth has another number of categories than the run.
     """
 
-    def __init__(self, predictor: Predictor, dataset: RoofDataset, cut: Cut, *, forward: Forward | None = None) -> None:
-        self.source, self.picks = dataset.source, dataset.picks
+    def __init__(
+        self,
+        predictor: Predictor,
+        source: Source,
+        picks: NDArray[np.int64],
+        cut: Cut,
+        *,
+        forward: Forward | None = None,
+    ) -> None:
+        self.source, self.picks = source, picks
         self.forward, self.cut = forward or predictor.forward, cut
         self.targets = predictor.run.card.targets
-        known, asked = predictor.run.card.categories, dataset.source.categories
+        known, asked = predictor.run.card.categories, source.categories
         if len(known) != len(asked):
             raise DataError(
                 f"the run tells {len(known)} categories ({', '.join(known)}), the data set {len(asked)} "

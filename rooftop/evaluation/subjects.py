@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rooftop.coco import open_index, read_results
-from rooftop.data import RoofDataModule
+from rooftop.data.places import open_split, read_places
+from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError
 from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
@@ -93,7 +94,10 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
 
 def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
     run = load(folder)
-    dataset = RoofDataModule({**data, **_preparation(run, data["bands"]), "targets": [ROOF]}).dataset(choice.split)
+    preparation = _preparation(run, data["bands"])
+    places = read_places({**data, "targets": [ROOF]}, Preparation.of(preparation).reading)
+    source, picks = open_split(places, choice.split, data["name"])
+    log.info("%s: %d pictures", choice.split, len(picks))
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
     factor = scale_factor(data["gsd"], run.card) if choice.rescale else None
     cut = Cut(threshold, choice.shaping, data["gsd"])
@@ -101,7 +105,7 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     record |= {"tta": choice.views, "scaled_by": factor, "polygons": asdict(choice.shaping)}
     predictor = Predictor(run, device=choice.device)
     forward = asked(windowed(predictor.forward), factor=factor, views=choice.views)
-    return Subject(name, RunCases(predictor, dataset, cut, forward=forward), record)
+    return Subject(name, RunCases(predictor, source, picks, cut, forward=forward), record)
 
 
 def _preparation(run: Run, bands: list[int] | None) -> dict[str, Any]:

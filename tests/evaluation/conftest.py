@@ -9,8 +9,6 @@ from PIL import Image
 
 from rooftop.coco import Result, open_index, read_results, write_results
 from rooftop.data.coco_source import CocoSource
-from rooftop.data.dataset import RoofDataset
-from rooftop.data.prepare import Preparation
 from rooftop.evaluation import Cut, FileCases
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import encode
@@ -116,8 +114,6 @@ def cut():
 
 
 @pytest.fixture
-def dataset(split, index):
-    """The split as a data set of one category; the second half of it."""
-    source = CocoSource(split / "images", index, ["house"])
-    preparation = Preparation.of({"mean": [0.5] * 3, "std": [0.2] * 3, "size": None})
-    return RoofDataset(source, np.array([1, 2]), preparation=preparation)
+def half(split, index):
+    """A source of one category, and which two of its three pictures to look at."""
+    return CocoSource(split / "images", index, ["house"]), np.array([1, 2])

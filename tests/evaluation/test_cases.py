@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from rooftop.data.dataset import RoofDataset
 from rooftop.data.mask_source import MaskSource
 from rooftop.errors import DataError
 from rooftop.evaluation import FileCases, RunCases
@@ -30,8 +29,8 @@ def test_categories_can_be_chosen(perfect, index):
     assert cases[1].mask.sum() == 64
 
 
-def test_a_run_is_laid_over_its_split(painter, dataset, cut):
-    cases = RunCases(painter(["roof"]), dataset, cut)
+def test_a_run_is_laid_over_its_split(painter, half, cut):
+    cases = RunCases(painter(["roof"]), *half, cut)
     assert len(cases) == 2
     assert list(cases.categories) == [(1, "house")]
     case = cases[0]
@@ -41,19 +40,18 @@ def test_a_run_is_laid_over_its_split(painter, dataset, cut):
     assert max(case.found[0].scores) == pytest.approx(0.9)
 
 
-def test_a_run_of_other_categories_is_refused(painter, dataset, cut):
+def test_a_run_of_other_categories_is_refused(painter, half, cut):
     with pytest.raises(DataError, match=r"2 categories \(roof, shed\), the data set 1"):
-        RunCases(painter(["roof", "shed"]), dataset, cut)
+        RunCases(painter(["roof", "shed"]), *half, cut)
 
 
-def test_mask_pictures_are_truth_too(painter, dataset, cut, tmp_path):
+def test_mask_pictures_are_truth_too(painter, cut, tmp_path):
     mask = np.zeros((20, 30), dtype=np.uint8)
     mask[2:8, 3:9] = mask[12:18, 3:9] = 1
     write_png(tmp_path / "pictures" / "a.png", np.repeat(mask[..., None] * 255, 3, axis=-1))
     write_mask(tmp_path / "masks" / "a.png", mask)
     source = MaskSource(tmp_path / "pictures", tmp_path / "masks")
-    masks = RoofDataset(source, np.array([0]), preparation=dataset.preparation)
-    case = RunCases(painter(["roof"]), masks, cut)[0]
+    case = RunCases(painter(["roof"]), source, np.array([0]), cut)[0]
     assert (case.picture_id, case.name) == (1, "a.png")
     assert np.array_equal(case.prediction, case.mask)
     assert [len(roofs.rles) for roofs in (*case.truth, *case.found)] == [2, 2]

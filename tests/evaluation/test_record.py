@@ -37,8 +37,8 @@ def test_the_published_variant_stands_beside_the_scores(poor, tmp_path):
     assert read["as_published"]["hisup"]["polis"] != read["polygon"]["polis"]
 
 
-def test_the_best_threshold_is_told_where_there_are_probabilities(painter, dataset, cut, tmp_path):
-    cases = RunCases(painter(["roof"]), dataset, cut)
+def test_the_best_threshold_is_told_where_there_are_probabilities(painter, half, cut, tmp_path):
+    cases = RunCases(painter(["roof"]), *half, cut)
     write_scores(tmp_path / "scores.json", evaluate_split(cases, tmp_path, SETTINGS, {}))
     read = json.loads((tmp_path / "scores.json").read_text())
     assert 0 < read["best_threshold"] < 1

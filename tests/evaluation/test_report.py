@@ -63,8 +63,8 @@ def test_the_report_is_one_file_that_asks_nobody(poor, tmp_path):
     assert asked == []
 
 
-def test_the_report_of_a_run_shows_curves_and_pictures(painter, dataset, cut, tmp_path):
-    cases = RunCases(painter(["roof"]), dataset, cut)
+def test_the_report_of_a_run_shows_curves_and_pictures(painter, half, cut, tmp_path):
+    cases = RunCases(painter(["roof"]), *half, cut)
     _, page = report(cases, tmp_path, {"threshold": 0.5})
     text = " ".join(page.text)
     assert "Reliability" in text

@@ -108,8 +108,8 @@ def test_intervals_hold_the_scores(poor, tmp_path):
     assert low < high
 
 
-def test_probabilities_are_scored_too(painter, dataset, cut, tmp_path):
-    cases = RunCases(painter(["roof"]), dataset, cut)
+def test_probabilities_are_scored_too(painter, half, cut, tmp_path):
+    cases = RunCases(painter(["roof"]), *half, cut)
     done = evaluate_split(cases, tmp_path, Settings(100, 20, 0, None, 1), {})
     assert 0 < done.scores["pixel"]["ap"] < 1
     assert 0 < done.scores["pixel"]["ece"] < 1

@@ -1,0 +1,118 @@
+"""What trains a network, built out of the configuration of `train.py`: data, task, trainer and card."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+import torch
+
+from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
+from rooftop.config import build, flat, plain
+from rooftop.data import RoofDataModule
+from rooftop.errors import ConfigError
+from rooftop.memory import keep_freed_memory
+from rooftop.metrics.counts import PixelScores
+from rooftop.run import Card, read_checkpoint
+from rooftop.task import RooftopTask
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def begin(seed: int) -> None:
+    """Seed everything, and set the process up for hours of training."""
+    warnings.filterwarnings("ignore", module="pytorch_lightning")  # its notes on its own parts are not ours to mend
+    keep_freed_memory()
+    pl.seed_everything(seed, workers=True, verbose=False)
+
+
+def make_data(cfg: "DictConfig") -> RoofDataModule:
+    """The data module, with all splits opened, so that faults show before anything is built."""
+    data = RoofDataModule(plain(cfg.data), operations=build(cfg.augmentation, "augmentation"), seed=cfg.seed)
+    data.setup("fit")
+    data.setup("test")
+    return data
+
+
+def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
+    """The network with all that trains it."""
+    asked = cfg.model.get("in_channels")
+    if asked not in (None, data.channels):
+        raise ConfigError(
+            f"model.in_channels={asked}, but pictures have {data.channels} bands; set it to null, or name as many by "
+            "data.bands."
+        )
+    network = build(cfg.model, "model", in_channels=data.channels, classes=data.classes)
+    if cfg.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    if cfg.compile:
+        network.compile()
+    return RooftopTask(
+        network,
+        build(cfg.loss, "loss"),
+        partial(PixelScores, len(data.categories)),
+        optimizer=build(cfg.optimizer, "optimizer"),
+        schedule=build(cfg.scheduler, "scheduler"),
+        threshold=cfg.threshold,
+        seed=cfg.seed,
+    )
+
+
+def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: History) -> pl.Trainer:
+    """The trainer with callbacks and loggers by name; a name set to null drops out."""
+    board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
+    choose = [ChooseThreshold()] if cfg.choose_threshold else []
+    finish = WriteRun(folder, card, history, pictures=cfg.pictures)
+    named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
+    loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node]
+    return build(  # type: ignore[no-any-return]
+        cfg.trainer,
+        "trainer",
+        default_root_dir=str(folder),
+        # pictures are drawn before the mean of the weights is swapped back
+        callbacks=[history, board, *choose, finish, *named],
+        logger=loggers or False,
+        plugins=[WholeCheckpoints()],
+        enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning would add one of its own
+    )
+
+
+def make_card(cfg: "DictConfig", task: RooftopTask, data: RoofDataModule) -> Card:
+    """What prediction will need to know."""
+    sizes = {split: len(data.dataset(split)) for split in ("train", "val", data.test_split)}
+    return Card(
+        network={**plain(cfg.model), "in_channels": data.channels, "classes": data.classes},
+        preparation=data.preparation.plain(),
+        categories=list(data.categories),
+        targets=list(data.targets),
+        threshold=cfg.threshold,
+        gsd=cfg.data.gsd,
+        gsd_range=list(cfg.data.window.gsd) if cfg.data.window else None,
+        data={"name": cfg.data.name, "pictures": sizes},
+    )
+
+
+def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *, resume: bool) -> None:
+    """Train, from the last checkpoint on if asked, then test the best weights."""
+    folder = Path(trainer.default_root_dir)
+    last = folder / "checkpoints" / "last.ckpt" if resume else None
+    if last:
+        read_checkpoint(last)  # refuses code in one sentence, before Lightning opens it
+    with own_process_group():
+        trainer.fit(task, data, ckpt_path=last, weights_only=True)
+        task.load_state_dict(read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"])
+        trainer.test(task, data, verbose=False)
+
+
+@contextmanager
+def own_process_group() -> Iterator[None]:
+    """Take the ranks apart at the end, so that the next job of a sweep joins its own and not the last one's."""
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
