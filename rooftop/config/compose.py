@@ -9,7 +9,6 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -18,6 +17,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from rooftop.config.axes import first_jobs, values_of, with_direction
 from rooftop.config.build import unknown_key
 from rooftop.config.check import check, keys_of
 from rooftop.config.globs import with_files
@@ -33,6 +33,8 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 
 def compose_for_check(name: str, arguments: list[str]) -> list[str]:
     """Check a command line and return it, with `resume=RUN` replaced by that run's own configuration.
+
+    Of a sweep each value is checked once (the first `axes.MOST` of an axis), the other axes at their first.
 
     Args:
         name: the script, whose root configuration is `conf/<name>.yaml`.
@@ -51,23 +53,24 @@ def compose_for_check(name: str, arguments: list[str]) -> list[str]:
     root = (parsed.config_name or name).removesuffix(".yaml")
     GlobalHydra.instance().clear()
     with initialize_config_dir(folder, version_base="1.3"):
-        first = (_first_of_sweep(override, sweep=parsed.multirun) for override in parsed.overrides)
-        cfg = _compose(root, [override for override in first if override])
-        with _pretended_job(cfg):
-            check(cfg, name)
-    return arguments
+        axes = [values_of(override, sweep=parsed.multirun) for override in parsed.overrides]
+        jobs = [_compose(root, overrides) for overrides in first_jobs([values for values in axes if values])]
+        for cfg in jobs:
+            with _pretended_job(cfg) as job:
+                check(job, name)
+    return with_direction(arguments, parsed.overrides, jobs[0])
 
 
 @contextmanager
-def _pretended_job(cfg: DictConfig) -> Iterator[None]:
-    """Let `${hydra:...}` resolve before there is a job; takes the hydra node off `cfg`."""
-    whole = cfg.copy()
-    with open_dict(cfg), read_write(whole), open_dict(whole):
-        del cfg["hydra"]
+def _pretended_job(cfg: DictConfig) -> Iterator[DictConfig]:
+    """Yield `cfg` without its hydra node, as a job gets it, and let `${hydra:...}` resolve before there is a job."""
+    whole, job = cfg.copy(), cfg.copy()
+    with open_dict(job), read_write(whole), open_dict(whole):
+        del job["hydra"]
         whole.hydra.runtime.output_dir = "outputs"
         HydraConfig.instance().set_config(whole)
     try:
-        yield
+        yield job
     finally:
         HydraConfig.instance().cfg = None
 
@@ -91,26 +94,6 @@ def _resumed(arguments: list[str]) -> list[str]:
         *LOGGING,
         *rest,
     ]
-
-
-def _first_of_sweep(override: str, *, sweep: bool) -> str | None:
-    """A sweep over values is checked with its first value; the jobs check the others."""
-    try:
-        parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(override)
-    except HydraException as error:
-        raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from error
-    if not parsed.is_sweep_override() or parsed.is_delete():
-        return override
-    if not sweep:
-        raise ConfigError(
-            f"{override}: several values are a sweep: add -m; a list is written in [ ], a text in quotes."
-        )
-    if not parsed.is_discrete_sweep():
-        return None  # an interval for an optimising sweeper
-    first = next(iter(parsed.sweep_string_iterator()), None)
-    if first is None:
-        raise ConfigError(f"{override}: nothing has such a name.")
-    return f"{override.split('=', 1)[0]}={first}"
 
 
 def _compose(root: str, overrides: list[str]) -> DictConfig:

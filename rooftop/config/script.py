@@ -85,9 +85,9 @@ def _is_first() -> bool:
 
 def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
     """One job. In a sweep a failed one is recorded, and the others run; alone it ends the script."""
-    check(cfg, name)
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         with _one_sentence():
+            check(cfg, name)
             return function(cfg)
     overrides = list(HydraConfig.get().overrides.task)
     before = _finished(overrides)
@@ -99,6 +99,7 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
     score: float | None = float("nan")
     with _as_single_run(Path(function.__code__.co_filename)):
         try:
+            check(cfg, name)
             score = function(cfg)
             status |= {"status": "done", "score": score}
         except Exception as error:
