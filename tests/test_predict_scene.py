@@ -193,14 +193,17 @@ def test_every_kind_of_raster_is_predicted_or_named(predict, town, tmp_path):
     write("k_five_bands", np.concatenate([values, values[:2]]), photometric="minisblack")
     write("l_complex", values.astype(np.complex64))
     write("m_cut_short", np.random.default_rng(0).integers(0, 255, (3, 300, 300), dtype=np.uint8))
+    write("n_site_grid", values, crs='LOCAL_CS["site grid",UNIT["metre",1]]')
+    write("o_beyond_the_map", values, transform=Affine(0.5, 0, 1e12, 0, -0.5, 1e12))
     (folder / "m_cut_short.tif").write_bytes((folder / "m_cut_short.tif").read_bytes()[:100_000])
     code, text = predict(folder)
     assert code == 0, text
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert [row["picture"].split("/")[-1][0] for row in summary["pictures"]] == list("abcdefghij")
-    assert [item["picture"].split("/")[-1][0] for item in summary["skipped"]] == list("klm")
+    assert [item["picture"].split("/")[-1][0] for item in summary["skipped"]] == list("klmno")
     assert all(item["why"].endswith(".") and "\n" not in item["why"] for item in summary["skipped"])
     rows = {row["picture"].split("/")[-1][0]: row for row in summary["pictures"]}
+    assert "gdal_edit.py -a_srs" in summary["skipped"][3]["why"]
     assert rows["b"]["roofs"] == rows["b"]["valid_pixels"] == 0
     assert rows["g"]["metres_per_pixel"] == pytest.approx(0.52, abs=0.03)
     assert rows["j"]["reference_system"] is None

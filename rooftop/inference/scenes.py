@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rooftop.errors import SourceError
 from rooftop.inference.answers import scale_factor
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
@@ -37,21 +38,22 @@ def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> I
     A stopped prediction of the same task goes on where it stopped, whatever the number of processes then and now.
 
     Raises:
-        SourceError: the raster cannot be read by one of the processes.
+        SourceError: the raster cannot be read by one of the processes, or lies nowhere on the earth.
     """
     with ExitStack() as stack:
         scene = ranks.agree(lambda: stack.enter_context(_opened(predictor, source, job)))
-        ground = Ground(scene.georeference, job.gsd or _gsd(scene))
-        job = _fitting(predictor, ground, job, say=log.log if not ranks.rank else _silent)
+        ground = Ground(scene.georeference, scene.gsd or job.gsd)
+        seen = job.gsd or scene.gsd
+        job = _fitting(predictor, (scene, seen), job, say=log.log if not ranks.rank else _silent)
         key = _key(source, predictor, job)
         own = None if ranks.rank else stack.enter_context(own_folder(job.unfinished, key))
         canvas = _canvas(scene, ranks.share(own), job)
         if own:
             canvas.require_room()
         canvas.todo = np.array_split(ranks.share(canvas.todo), ranks.count)[ranks.rank].tolist()
-        forward = job.asked(predictor, scene=True, gsd=ground.gsd)
+        forward = job.asked(predictor, scene=True, gsd=seen)
         speed = _fill(canvas, forward, (scene, source.stem), job=job, ranks=ranks)
-        yield Predicted(source, scene, canvas, ground, job, job.factor(predictor, ground.gsd), speed)
+        yield Predicted(source, scene, canvas, ground, job, job.factor(predictor, seen), speed)
         if own:
             canvas.remove()
 
@@ -96,22 +98,27 @@ def _fill(canvas: Canvas, forward: Forward, about: tuple[Scene, str], *, job: Jo
     return round((size - before) / 1e6 / max(time.monotonic() - start, 1e-9), 3)
 
 
-def _fitting(predictor: Predictor, ground: Ground, job: Job, *, say: Say) -> Job:
-    """The job as the run allows it; says what a person should know of it."""
-    card, size = predictor.run.card, predictor.preparation.size
-    factor = scale_factor(ground.gsd, card)
+def _fitting(predictor: Predictor, about: tuple[Scene, float | None], job: Job, *, say: Say) -> Job:
+    """The job as the run and a scene of so many metres a pixel allow it; says what a person should know of it."""
+    (scene, gsd), card, size = about, predictor.run.card, predictor.preparation.size
+    factor = scale_factor(gsd, card)
     if size is not None:
         say(logging.WARNING, "the run resizes what it sees to %d x %d px: windows get that size", *size)
         tiling = Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch)
         return replace(job, tiling=tiling)
-    if factor is None or ground.gsd is None:
+    if factor is None or gsd is None:
         return job
+    if job.rescale and round(job.tiling.window / factor) < 1:
+        raise SourceError(
+            f"{scene.path}: {gsd:,.0f} m a pixel are too many for a run that learned at {card.gsd:.2f} m; "
+            "mend its place on the map, or say gsd=METRES."
+        )
     known = "the scene has %.2f m a pixel, the run learned at %.2f m: "
     if job.rescale:
-        say(logging.INFO, known + "scaled by %.2f; rescale=false leaves it as it is", ground.gsd, card.gsd, factor)
+        say(logging.INFO, known + "scaled by %.2f; rescale=false leaves it as it is", gsd, card.gsd, factor)
         return replace(job, tiling=job.tiling.scaled(1 / factor))
-    if card.gsd_range is None or not card.gsd_range[0] <= ground.gsd <= card.gsd_range[1]:
-        say(logging.WARNING, known + "roofs look %.1f times %s", ground.gsd, card.gsd, *_smaller(factor))
+    if card.gsd_range is None or not card.gsd_range[0] <= gsd <= card.gsd_range[1]:
+        say(logging.WARNING, known + "roofs look %.1f times %s", gsd, card.gsd, *_smaller(factor))
     return job
 
 
@@ -121,10 +128,6 @@ def _silent(level: int, message: str, *values: object) -> None:
 
 def _smaller(factor: float) -> tuple[float, str]:
     return (factor, "smaller") if factor > 1 else (1 / factor, "larger")
-
-
-def _gsd(scene: Scene) -> float | None:
-    return scene.georeference.metres_per_pixel(scene.height, scene.width) if scene.georeference else None
 
 
 def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import GeodError, ProjError
 from shapely import Polygon
 
 _GEOD = Geod(ellps="WGS84")
@@ -58,7 +59,21 @@ class Georeference:
         return np.column_stack([longitude, latitude])
 
     def metres_per_pixel(self, height: int, width: int) -> float:
-        """Ground sampling distance in the middle of a raster of that size: mean over both directions."""
+        """Ground sampling distance in the middle of a raster of that size: mean over both directions.
+
+        Raises:
+            ValueError: the raster does not lie on the earth: a site grid, another planet, a corner beyond the map.
+        """
+        try:
+            corners = self.to_lonlat(np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float64))
+            found = self._middle(height, width) if np.isfinite(corners).all() else 0.0
+        except (ProjError, GeodError) as error:
+            raise ValueError(str(error)) from error
+        if not (math.isfinite(found) and found > 0):
+            raise ValueError("not on the earth")
+        return found
+
+    def _middle(self, height: int, width: int) -> float:
         row, column = height / 2, width / 2
         middle = np.array([(column, row), (column + 1, row), (column, row + 1)])
         (lon, lat), *others = self.to_lonlat(middle)
@@ -76,3 +91,10 @@ class Georeference:
         """Degrees clockwise from north in which `end` lies as seen from `start`; pixel frame in."""
         (lon, lat), other = self.to_lonlat(np.array([start, end]))
         return float(_GEOD.inv(lon, lat, *other)[0])
+
+    def metres(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How many metres east and north, rows of (2, 2), a pixel leads right and down, its columns, near a point."""
+        (lon, lat), *others = self.to_lonlat(point + np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]))
+        found = [_GEOD.inv(lon, lat, *other) for other in others]
+        steps = [(far * math.sin(math.radians(turn)), far * math.cos(math.radians(turn))) for turn, _, far in found]
+        return np.array(steps).T

@@ -27,10 +27,10 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
         yield path
         return
     with open_bands(path) as scene:
-        if scene.georeference is None:
+        if scene.georeference is None or scene.gsd is None:
             raise SourceError(f"{path}: has no reference system, so gsd={gsd} means nothing; leave gsd out.")
         affine, crs = scene.georeference.affine, scene.georeference.crs
-        scale = gsd / scene.georeference.metres_per_pixel(scene.height, scene.width)
+        scale = gsd / scene.gsd
         height, width = max(1, round(scene.height / scale)), max(1, round(scene.width / scale))
     grid = affine * Affine.scale(scale)
     method = Resampling.average if scale > 1 else Resampling.cubic

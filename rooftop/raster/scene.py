@@ -38,6 +38,21 @@ class Scene:
     _bands: list[int]
     _conversion: Conversion | None
 
+    @cached_property
+    def gsd(self) -> float | None:
+        """Metres per pixel in the middle; None where the file has no coordinate reference system.
+
+        Raises:
+            SourceError: nothing tells where on the earth its reference system or its corners lie.
+        """
+        try:
+            return self.georeference and self.georeference.metres_per_pixel(self.height, self.width)
+        except ValueError as error:
+            raise SourceError(
+                f"{self.path}: its place on the map has no longitude and latitude; give it the right one, e.g. "
+                "gdal_edit.py -a_srs EPSG:CODE FILE, or none (-a_srs None) and find roofs in pixels."
+            ) from error
+
     @property
     def kinds(self) -> set[np.dtype[np.generic]]:
         """Number types of the bands that are read."""

@@ -1,13 +1,20 @@
+import json
+
 import numpy as np
 import pytest
 import rasterio
 from rasterio import Affine
+from torch import nn
 
+from rooftop.inference import Job, Predictor, find_sources, predict
 from rooftop.inference.canvas import Canvas
+from rooftop.inference.ranks import Ranks
 from rooftop.inference.scene import Tiling, predict_scene
+from rooftop.polygons.roofs import Shaping
 from rooftop.raster.geotiff import open_scene
 from rooftop.raster.steps import STEP
 from rooftop.raster.windows import Window
+from rooftop.run import Card, Run, save
 
 SMALL = Tiling(window=32, overlap=8, batch=3)
 PLACE = {"crs": "EPSG:32645", "transform": Affine(0.3, 0, 4e5, 0, -0.3, 3.06e6)}
@@ -47,6 +54,44 @@ def predicted(tmp_path):
 def picture():
     """Values 1 to 255, uint8 (3, 101, 147)."""
     return np.random.default_rng(0).integers(1, 256, (3, 101, 147), dtype=np.uint8)
+
+
+@pytest.fixture
+def town():
+    """Twelve bright roofs of 10 x 15 px on dark ground, uint8 (3, 80, 110)."""
+    values = np.full((3, 80, 110), 30, np.uint8)
+    for top in range(5, 65, 20):
+        for left in range(5, 90, 25):
+            values[:, top : top + 10, left : left + 15] = 220
+    return values
+
+
+@pytest.fixture
+def bright(tmp_path):
+    """A run of one 1 x 1 convolution to which what is bright is roof, learned at 0.3 m."""
+    network = nn.Conv2d(3, 1, 1)
+    nn.init.constant_(network.weight, 20 / 3)
+    nn.init.constant_(network.bias, -10)
+    card = Card({}, {"mean": [0.0] * 3, "std": [1.0] * 3, "size": None}, ["roof"], threshold=0.5, gsd=0.3)
+    save(tmp_path / "bright", network, card)
+    return Predictor(Run(tmp_path / "bright", card, network.eval()), device="cpu")
+
+
+@pytest.fixture
+def find(tmp_path, bright):
+    """Predict a source with `bright`, as predict.py does; returns the summary."""
+
+    def run(source, out="out", predictor=bright, **settings):
+        sources = find_sources(str(source))
+        shaping = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=10.0, min_hole=0.0)
+        plain = {"views": None, "gsd": None, "rescale": True, "bands": None, "probability": False, "threshold": 0.5}
+        about = {"folder": tmp_path / out, "unfinished": tmp_path / "unfinished", "shaping": shaping}
+        names = {"single": len(sources) == 1, "categories": ("roof",), "targets": ("roof",)}
+        job = Job(**{**plain, **about, **names, "tiling": Tiling(64, 16, 2), **settings})
+        predict(predictor, sources, job, Ranks())
+        return json.loads((tmp_path / out / "summary.json").read_text())
+
+    return run
 
 
 def _per_pixel(pictures):

@@ -31,6 +31,25 @@ def test_degrees_become_metres():
     assert degrees.metres_per_pixel(10, 20) == pytest.approx(math.sqrt(1.108 * 0.987), rel=1e-3)
 
 
+MOON = """PROJCS["moon",GEOGCS["moon",DATUM["moon",SPHEROID["moon",1737400,0]],PRIMEM["Reference_Meridian",0],
+UNIT["degree",0.0174532925199433]],PROJECTION["Equirectangular"],UNIT["metre",1]]"""
+
+
+@pytest.mark.parametrize(
+    ("crs", "affine"),
+    [
+        ('LOCAL_CS["site grid",UNIT["metre",1]]', Affine(0.3, 0, 0, 0, -0.3, 0)),
+        (MOON, Affine(0.3, 0, 0, 0, -0.3, 0)),
+        ("EPSG:32645", Affine(0.3, 0, 1e12, 0, -0.3, 1e12)),
+        ("EPSG:32645", Affine(0, 0, 4e5, 0, 0, 3e6)),
+    ],
+    ids=["site grid", "moon", "beyond the map", "pixels without size"],
+)
+def test_what_lies_nowhere_on_the_earth_has_no_metres(crs, affine):
+    with pytest.raises(ValueError, match=r"."):
+        place(affine, crs).metres_per_pixel(80, 110)
+
+
 def test_measures_on_the_ground_with_a_courtyard():
     utm = place(Affine(0.5, 0, 500_000, 0, -0.5, 3_060_000), "EPSG:32645")
     roof = Polygon(box(0, 0, 40, 20).exterior, [box(10, 5, 20, 15).exterior])

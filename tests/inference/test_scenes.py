@@ -1,0 +1,36 @@
+import pytest
+from rasterio import Affine
+
+from rooftop.errors import SourceError
+
+EARTH = {"crs": "EPSG:4326", "transform": Affine(360 / 110, 0, -180, 0, -180 / 80, 90)}
+
+
+def test_a_scene_with_no_place_on_the_earth_is_listed_and_the_others_predicted(find, raster, town, tmp_path):
+    raster(town, "a.tif")
+    raster(town, "b.tif", crs='LOCAL_CS["site grid",UNIT["metre",1]]')
+    raster(town, "c.tif", transform=Affine(0.3, 0, 1e12, 0, -0.3, 1e12))
+    raster(town, "d.tif", **EARTH)
+    summary = find(tmp_path / "*.tif")
+    assert [row["roofs"] for row in summary["pictures"]] == [12]
+    site, beyond, coarse = (item["why"] for item in summary["skipped"])
+    assert "b.tif: its place on the map has no longitude and latitude; give it the right one, e.g. gdal_edit" in site
+    assert "c.tif: its place on the map" in beyond
+    assert "m a pixel are too many for a run that learned at 0.30 m" in coarse
+
+
+def test_pixels_far_too_large_for_the_run_are_no_reason_where_nothing_is_scaled(find, raster, town):
+    path = raster(town, **EARTH)
+    with pytest.raises(SourceError, match="too many for a run"):
+        find(path)
+    assert find(path, rescale=False)["roofs"] == 12
+
+
+def test_gsd_changes_what_the_network_sees_and_nothing_that_is_measured(find, raster, town):
+    """A roof has 13.5 m2; at the 0.25 m that are claimed it would have 9.4, and be dropped."""
+    path = raster(town)
+    rows = [find(path, gsd=gsd, rescale=rescale)["pictures"][0] for gsd, rescale in ((None, False), (0.25, False))]
+    assert rows[0]["roofs"] == rows[1]["roofs"] == 12
+    assert rows[0]["roof_m2"] == rows[1]["roof_m2"] == pytest.approx(12 * 13.5, rel=5e-3)
+    assert rows[0]["metres_per_pixel"] == rows[1]["metres_per_pixel"] == pytest.approx(0.3, rel=1e-3)
+    assert find(path, gsd=0.6)["pictures"][0]["scaled_by"] == 2
