@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig
 
-from rooftop.config import plain, run_folder, script
+from rooftop.config import data_of_run, run_folder, script
 
 if TYPE_CHECKING:
     from rooftop.evaluation import Subject
@@ -44,9 +44,10 @@ def _subjects(cfg: DictConfig) -> "list[Subject]":
     if cfg.predictions:
         cache = Path(cfg.data.cache)
         return evaluation.of_files(_listed(cfg.predictions), cfg.annotations, images=cfg.images, cache=cache)
-    data = plain(cfg.data)
+    runs = [*_listed(cfg.run), *_listed(cfg.compare)]
+    data = data_of_run(cfg, runs[0]) if runs else {}
     choice = evaluation.Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device, cfg.tta, cfg.rescale)
-    return evaluation.of_runs([*_listed(cfg.run), *_listed(cfg.compare)], data, choice)
+    return evaluation.of_runs(runs, data, choice)
 
 
 def _listed(value: Any) -> list[str]:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import nn
 
-from rooftop.config import build
+from rooftop.config import build_network
 from rooftop.errors import RooftopError, RunError
 from rooftop.files import read_json, whole, write_json
 
@@ -88,7 +88,7 @@ def load(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     card = read_card(folder)
-    network = build(card.network, f"{folder / CARD}: network")
+    network = build_network(card.network, f"{folder / CARD}: network")
     if not isinstance(network, nn.Module):
         raise RunError(f"{folder / CARD}: network._target_={card.network['_target_']} makes no network.")
     try:

@@ -50,6 +50,41 @@ def test_a_run_is_scored_and_its_predictions_score_alike(trained, tiny, run_scri
     assert compared["differences"]["copy"]["pixel"]["iou"]["value"] == 0
 
 
+def test_a_run_is_scored_on_the_data_of_its_training(run_script, tiny, tmp_path, fast, quick):
+    own = ("data=coco", f"data.root={tiny}", "data.train={images: images/train, annotations: annotations/train.json}")
+    run = tmp_path / "own"
+    code, text = run_script("train", *fast, *own, "trainer.max_epochs=1", f"hydra.run.dir={run}")
+    assert code == 0, text
+    (command,) = (line for line in text.splitlines() if "python evaluate.py" in line)
+    code, text = run_script(
+        "evaluate", *command.split()[2:], f"run={run}", f"hydra.run.dir={tmp_path / 'scored'}", *quick
+    )
+    assert code == 0, text
+    scored = json.loads((tmp_path / "scored" / "scores.json").read_text())
+    trained = json.loads((run / "scores.json").read_text())
+    assert (scored["data"], scored["split"], scored["pictures"]) == ("coco", "val", trained["pictures"])
+    assert scored["pixel"]["iou"] == pytest.approx(trained["pixel"]["iou"], abs=1e-6)
+
+
+def test_splits_without_pictures_or_truth_are_one_sentence(run_script, tiny, tmp_path, fast):
+    named = "data.test={images: images/test, annotations: annotations/test.json}"
+    train = "data.train={images: images/train, annotations: annotations/train.json}"
+    own = ("train", *fast, "data=coco", f"data.root={tiny}", train)
+    code, text = run_script(*own, "data.test={images: images/test}")
+    assert (code, "neither annotations nor masks" in text) == (2, True), text
+    whole = json.loads((tiny / "annotations" / "test.json").read_text())
+    (tiny / "annotations" / "test.json").write_text(json.dumps({**whole, "images": [], "annotations": []}))
+    code, text = run_script(*own, named)
+    assert (code, "the test split of the data set coco has no picture" in text) == (2, True), text
+
+
+def test_a_mix_is_not_scored_as_one(trained, tiny, run_script):
+    where = "images: images/train, annotations: annotations/train.json, masks: null"
+    part = "{" + where + ", match: null, skip: [], gsd: 0.5, weight: 1}"
+    code, text = run_script("evaluate", f"run={trained}", f"data.root={tiny}", "split=train", f"+data.mix.a={part}")
+    assert (code, "is a mix" in text) == (2, True), text
+
+
 def _copied(run, tmp_path):
     copy = tmp_path / "copy"
     copy.mkdir()

@@ -72,10 +72,11 @@ def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path) ->
         table.add_column(name, justify="right")
     table.add_row(*(f"{value:.4f}" for value in measured.values()))
     Console().print(table)
+    split = "" if scores["split"] == "test" else f" split={scores['split']}"
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     print(
         f"run folder:  {shown}\n"
         f"next:        python predict.py run={shown} source=PICTURE_OR_FOLDER\n"
-        f"             python evaluate.py run={shown}\n"
+        f"             python evaluate.py run={shown}{split}\n"
         f"             tensorboard --logdir outputs"
     )

@@ -1,7 +1,9 @@
 """`build(node)` turns a `_target_` node into an object; the only caller of `instantiate`.
 
 A `_target_` may come from a card that somebody sent, so it is allow-listed twice: by its path, and by the module in
-which the thing it leads to was defined (`rooftop.run.subprocess.run` has a good path and a bad home).
+which the thing it leads to was defined (`rooftop.run.subprocess.run` has a good path and a bad home). It leads to a class,
+or to a function of ours: `pytorch_lightning.LightningModule.load_from_checkpoint` would run what is pickled in a file.
+A card may name networks only.
 """
 
 import difflib
@@ -17,24 +19,26 @@ from omegaconf import DictConfig, OmegaConf
 from rooftop.errors import ConfigError, RooftopError
 
 ALLOWED = ("rooftop", "torch.nn", "torch.optim", "pytorch_lightning", "albumentations")
+NETWORKS = ("rooftop.models", "torch.nn")  # of a card
+OURS = "rooftop"
 ALLOW_VARIABLE = "ROOFTOP_ALLOW"  # more packages, comma-separated: a person's own networks and losses
 
 
-def allowed_packages() -> tuple[str, ...]:
-    """Packages whose classes and functions a `_target_` may name."""
-    more = os.environ.get(ALLOW_VARIABLE, "")
-    return ALLOWED + tuple(name.strip() for name in more.split(",") if name.strip())
+def trusted_packages() -> tuple[str, ...]:
+    """Further packages whose classes and functions a person lets a `_target_` name."""
+    return tuple(name.strip() for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip())
 
 
-def locate(target: str, key: str) -> Callable[..., Any]:
+def locate(target: str, key: str, packages: tuple[str, ...] = ALLOWED) -> Callable[..., Any]:
     """Return the class or function a `_target_` names.
 
     Raises:
         ConfigError: outside the allow-list, or no such name; the sentence says what to do.
     """
-    if not _inside(target):
+    allowed = (*packages, *trusted_packages())
+    if not _inside(target, allowed):
         raise ConfigError(
-            f"{key}._target_={target} is outside the allowed packages ({', '.join(allowed_packages())}); "
+            f"{key}._target_={target} is outside the allowed packages ({', '.join(allowed)}); "
             f"set {ALLOW_VARIABLE}=package if you trust it."
         )
     try:
@@ -42,13 +46,16 @@ def locate(target: str, key: str) -> Callable[..., Any]:
     except Exception as error:
         raise ConfigError(f"{key}._target_={target} cannot be imported: {_first_line(error)}") from error
     home = getattr(found, "__module__", None) or ""
-    if not callable(found) or not _inside(home):
+    if not callable(found) or not _inside(home, allowed):
         raise ConfigError(f"{key}._target_={target} leads to {home or 'a value'}, outside the allowed packages.")
+    plain_function = inspect.isfunction(found) and "." not in found.__qualname__
+    if not inspect.isclass(found) and not (plain_function and _inside(home, (OURS, *trusted_packages()))):
+        raise ConfigError(f"{key}._target_={target} is no class of the allowed packages; name a class.")
     return found  # type: ignore[no-any-return]
 
 
-def _inside(name: str) -> bool:
-    return any(name == package or name.startswith(package + ".") for package in allowed_packages())
+def _inside(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
 
 
 def targets(node: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -89,6 +96,13 @@ def unknown_key(key: str, known: list[str]) -> str:
     level = sorted(name for name in known if name.rpartition(".")[0] == parent)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(level or sorted(known))}."
     return f"unknown configuration key {key}: {hint}"
+
+
+def build_network(node: Mapping[str, Any], key: str) -> Any:
+    """Instantiate the network of a card: as `build`, but nothing in it may lead to anything else than networks."""
+    for where, target in targets(node, key):
+        locate(str(target["_target_"]), where, NETWORKS)
+    return build(node, key)
 
 
 def build(node: Any, key: str, **arguments: Any) -> Any:

@@ -45,7 +45,7 @@ def read_places(config: dict[str, Any], reading: Reading | None = None) -> Place
     """From the resolved `data` group, with pictures read as 8-bit RGB unless `reading` says otherwise."""
     return Places(
         root=Path(config["root"]),
-        splits={split: config[split] for split in SPLITS},
+        splits={split: _complete(config[split]) for split in SPLITS},
         mix=config["mix"],
         val_share=config["val_share"],
         place=config["place"],
@@ -71,6 +71,9 @@ def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarra
         raise ConfigError(f"the data set {name} has no {split} split; choose one of {known}.")
     drawing = places.drawing if split == "train" else replace(places.drawing, gaps=False)
     source = open_source(places, where, drawing)
+    if not len(source.names):
+        without = "" if where == "train" else f", or do without it by data.{where}=null"
+        raise DataError(f"the {where} split of the data set {name} has no picture; add some{without}.")
     if not cut:
         return source, np.arange(len(source.names))
     train, val = split_by_place(source.names, places.val_share, places.place)
@@ -101,6 +104,8 @@ def open_source(places: Places, split: str, drawing: Drawing) -> Source:
 
 def _open_part(places: Places, part: dict[str, Any], drawing: Drawing, masks: Path | None = None) -> Source:
     images = places.root / str(part["images"])
+    if not part["masks"] and not part["annotations"]:
+        raise DataError(f"{images}: neither annotations nor masks are named for these pictures; give one of them.")
     if part["masks"]:
         if drawing.targets != (ROOF,):
             raise DataError(
@@ -113,6 +118,11 @@ def _open_part(places: Places, part: dict[str, Any], drawing: Drawing, masks: Pa
         listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
         log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
     return CocoSource(images, index, places.categories, masks, drawing=drawing, reading=places.reading)
+
+
+def _complete(part: dict[str, str | None] | None) -> dict[str, str | None] | None:
+    """Every path that a split may name, None where the command line left it out."""
+    return None if part is None else {**dict.fromkeys(PATHS), **part}
 
 
 def _targets(names: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rooftop.coco import open_index, read_results
+from rooftop.data.mix import MixedSource
 from rooftop.data.places import open_split, read_places
 from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError
@@ -97,6 +98,11 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     preparation = _preparation(run, data["bands"])
     places = read_places({**data, "targets": [ROOF]}, Preparation.of(preparation).reading)
     source, picks = open_split(places, choice.split, data["name"])
+    if isinstance(source, MixedSource):
+        raise ConfigError(
+            f"split={choice.split} of the data set {data['name']} is a mix, whose parts have roofs and metres per "
+            "pixel of their own; score one of them: data.mix=null 'data.train={images: ..., annotations: ...}' data.gsd=M"
+        )
     log.info("%s: %d pictures", choice.split, len(picks))
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
     factor = scale_factor(data["gsd"], run.card) if choice.rescale else None

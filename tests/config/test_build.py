@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from rooftop.config import build
+from rooftop.config import build, build_network
 from rooftop.errors import ConfigError
 
 
@@ -30,6 +30,28 @@ def test_builds_nested_targets():
 def test_target_outside_the_allow_list_is_refused_before_it_is_called(target):
     with pytest.raises(ConfigError, match="allowed packages"):
         build({"_target_": "rooftop.losses.WeightedSum", "terms": {"x": {"_target_": target}}, "weights": {}}, "loss")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "pytorch_lightning.LightningModule.load_from_checkpoint",  # would unpickle whatever its path holds
+        "pytorch_lightning.core.saving._load_from_checkpoint",
+        "rooftop.task.RooftopTask.load_from_checkpoint",
+        "torch.nn.Embedding.from_pretrained",
+        "albumentations.load",
+    ],
+)
+def test_methods_and_functions_of_others_are_refused(target):
+    with pytest.raises(ConfigError, match="name a class|outside the allowed packages"):
+        build({"_target_": target}, "model")
+
+
+def test_a_card_names_networks_only(tmp_path):
+    for inner in ("rooftop.files.write_json", "rooftop.callbacks.RunStart", "pytorch_lightning.Trainer"):
+        node = {"_target_": "torch.nn.Sequential", "_args_": [{"_target_": inner}]}
+        with pytest.raises(ConfigError, match="outside the allowed packages"):
+            build_network(node, "card.json: network")
 
 
 def test_own_package_can_be_allowed(monkeypatch):

@@ -1,0 +1,34 @@
+"""What a run recorded of the configuration that it was trained with."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from rooftop.config.check import plain
+
+log = logging.getLogger(__name__)
+
+
+def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
+    """The data set to score a run on, as plain containers: that of its training, unless `data=` names another.
+
+    Single keys (`data.root=...`) count in both cases. A run without a recorded configuration, as those that ship, is
+    scored on what `conf/` says.
+
+    Args:
+        cfg: the configuration of the running job, with a `data` group.
+        run: its run folder.
+    """
+    recorded = Path(run) / ".hydra" / "config.yaml"
+    typed = [item.lstrip("+~").partition("=")[0] for item in HydraConfig.get().overrides.task]
+    if "data" in typed or not recorded.is_file():
+        return plain(cfg.data)
+    own = OmegaConf.create({"data": {**plain(cfg.data), **plain(OmegaConf.load(recorded).data)}})
+    for key in typed:
+        if key.startswith("data."):
+            OmegaConf.update(own, key, OmegaConf.select(cfg, key), merge=False)
+    log.info("data: %s in %s, as in the training of the run", own.data.name, own.data.root)
+    return plain(own.data)
