@@ -39,7 +39,11 @@ def make_data(cfg: "DictConfig") -> RoofDataModule:
 
 
 def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
-    """The network with all that trains it."""
+    """The network with all that trains it.
+
+    Raises:
+        ConfigError: a value that network, loss or optimizer refuse.
+    """
     asked = cfg.model.get("in_channels")
     if asked not in (None, data.channels):
         raise ConfigError(
@@ -51,15 +55,25 @@ def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
         network = network.to(memory_format=torch.channels_last)
     if cfg.compile:
         network.compile()
+    optimizer = build(cfg.optimizer, "optimizer")
+    try:
+        optimizer(network.parameters())  # refuses values here, not after the trainer has set up
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"optimizer ({_numbers(cfg.optimizer)}): {error}") from error
     return RooftopTask(
         network,
         build(cfg.loss, "loss"),
         partial(PixelScores, len(data.categories)),
-        optimizer=build(cfg.optimizer, "optimizer"),
+        optimizer=optimizer,
         schedule=build(cfg.scheduler, "scheduler"),
         threshold=cfg.threshold,
         seed=cfg.seed,
     )
+
+
+def _numbers(node: "DictConfig") -> str:
+    """The settings of a node whose target has refused one of them."""
+    return ", ".join(f"{name}={value}" for name, value in plain(node).items() if not name.startswith("_"))
 
 
 def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: History) -> pl.Trainer:
@@ -97,15 +111,37 @@ def make_card(cfg: "DictConfig", task: RooftopTask, data: RoofDataModule) -> Car
 
 
 def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *, resume: bool) -> None:
-    """Train, from the last checkpoint on if asked, then test the best weights."""
-    folder = Path(trainer.default_root_dir)
-    last = folder / "checkpoints" / "last.ckpt" if resume else None
-    if last:
+    """Train, from the last checkpoint on if asked, then test the best weights.
+
+    Raises:
+        ConfigError: the trainer would keep no weights.
+        RunError: a checkpoint is damaged, or holds code.
+    """
+    checkpoints = Path(trainer.default_root_dir) / "checkpoints"
+    best, last = checkpoints / "best.ckpt", checkpoints / "last.ckpt"
+    check_that_weights_stay(trainer, best)
+    if resume:
         read_checkpoint(last)  # refuses code in one sentence, before Lightning opens it
+    else:
+        for stale in (best, last):  # of an earlier training in this folder, which must not pass for this one's
+            stale.unlink(missing_ok=True)
     with own_process_group():
-        trainer.fit(task, data, ckpt_path=last, weights_only=True)
-        task.load_state_dict(read_checkpoint(folder / "checkpoints" / "best.ckpt")["state_dict"])
+        trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
+        task.load_state_dict(read_checkpoint(best)["state_dict"])
         trainer.test(task, data, verbose=False)
+
+
+def check_that_weights_stay(trainer: pl.Trainer, best: Path) -> None:
+    """Refuse, before any work, a training whose best weights nobody would write down."""
+    written = [Path(each.dirpath or "") / str(each.filename) for each in trainer.checkpoint_callbacks]  # type: ignore[attr-defined]
+    if best.with_suffix("") not in written:
+        raise ConfigError(
+            "callbacks.best=null or under another name would lose the weights; leave callbacks.best as it is."
+        )
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        raise ConfigError(
+            "trainer.fast_dev_run keeps no weights; try trainer.max_epochs=1 +trainer.limit_train_batches=2."
+        )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Checkpoints that appear whole or not at all, so that a full disk leaves the old one."""
+"""Checkpoints that appear whole or not at all, and that may be gone on with in another folder."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,29 @@ from rooftop.files import whole
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes beside and renames. Lightning's own writer truncates the old file before it has written the new one."""
+    """Writes beside and renames. Lightning's own writer truncates the old file before it has written the new one.
+
+    What it reads believes to have been written where it lies now: Lightning forgets the best score of a run whose
+    folder was moved or copied, and would let the next epoch take the place of a better one.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint to a local path."""
         with whole(Path(path)) as part:
             torch.save(checkpoint, part)
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read a checkpoint from a local path."""
+        content = super().load_checkpoint(path, *args, **kwargs)
+        for state in content.get("callbacks", {}).values():
+            before = state.get("dirpath") if isinstance(state, dict) else None
+            if before and Path(before).name == Path(path).parent.name:
+                state |= {key: _moved(value, before, str(Path(path).parent)) for key, value in state.items()}
+        return content
+
+
+def _moved(value: Any, before: str, now: str) -> Any:
+    """Replace the start of each path in the state of a callback."""
+    if isinstance(value, dict):
+        return {_moved(key, before, now): child for key, child in value.items()}
+    return now + value.removeprefix(before) if isinstance(value, str) and value.startswith(before) else value
