@@ -69,8 +69,9 @@ class RooftopTask(LightningModule):
         self._evaluate("test", batch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed dropout by step and rank: what else drew random numbers before does not matter."""
-        torch.manual_seed(self._seed + 1_000_003 * self.global_step + self.global_rank)
+        """Seed dropout by batch and rank: what else drew random numbers before does not matter."""
+        batches = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+        torch.manual_seed(self._seed + 1_000_003 * batches + self.global_rank)
 
     def on_validation_epoch_start(self) -> None:
         """Log the training scores: all batches are in by now, and callbacks at the end of the epoch see them."""

@@ -59,6 +59,14 @@ class TestEveryLoss:
         other[0, :, :, 4:] = 1 - other[0, :, :, 4:]
         torch.testing.assert_close(loss(logits, mask, valid), loss(changed, other, valid))
 
+    def test_a_roof_that_nobody_judged_does_not_touch_its_neighbours(self, loss):
+        logits, mask, valid = example()
+        mask[:], valid[:] = 0, True
+        mask[..., :3], valid[..., 5:] = 1, False
+        other = mask.clone()
+        other[..., 5:] = 1  # two pixels beside a roof that counts
+        torch.testing.assert_close(loss(logits, mask, valid), loss(logits, other, valid))
+
     def test_nothing_valid_is_0_with_a_gradient(self, loss):
         logits, mask, valid = example()
         value = loss(logits, mask, torch.zeros_like(valid))

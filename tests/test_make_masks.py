@@ -27,6 +27,16 @@ def test_a_second_run_goes_on(run_script, tiny, tmp_path):
     assert (report["train"]["made"], report["train"]["kept"]) == (6, 4)
 
 
+def test_masks_of_other_annotations_are_not_trained_on(run_script, tiny, tmp_path, fast):
+    assert run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks")[0] == 0
+    path = tiny / "annotations" / "train.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "annotations": content["annotations"][1:]}))
+    masks = f"data.masks={tmp_path}/masks"
+    code, text = run_script("train", *fast, f"data.root={tiny}", masks, "trainer.max_epochs=1")
+    assert (code, "make them again with make_masks.py" in text) == (2, True), text
+
+
 def test_what_is_skipped_is_said(run_script, tiny, tmp_path):
     path = tiny / "annotations" / "test.json"
     content = json.loads(path.read_text())

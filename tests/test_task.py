@@ -1,4 +1,5 @@
 from functools import partial
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -62,3 +63,14 @@ def test_checkpoint_holds_plain_containers_only(tmp_path, trained):
     content = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
     assert "network.head.weight" in content["state_dict"]
     assert "hyper_parameters" not in content
+
+
+def test_each_batch_of_an_accumulated_step_drops_out_otherwise():
+    task, drawn = make(Reds()), []
+    task._trainer = SimpleNamespace(current_epoch=1, num_training_batches=4, global_step=2, global_rank=0)
+    for place in range(4):
+        task.on_train_batch_start(batch(), place)
+        drawn.append(float(torch.rand(1)))
+    assert len(set(drawn)) == 4
+    task.on_train_batch_start(batch(), 2)
+    assert float(torch.rand(1)) == drawn[2]

@@ -81,18 +81,34 @@ class MaskFolder:
                 progress(done, len(rows))
         return MaskReport(done, len(stems) - len(rows), len(self.index) - len(stems))
 
+    def check(self) -> None:
+        """Make sure that masks made by `make` are those of these annotations; of others, nothing is known.
+
+        Raises:
+            DataError: the annotations or the categories have changed since.
+        """
+        path = self.folder / STAMP
+        if path.is_file() and self._read(path) != self._stamp:
+            raise DataError(
+                f"{self.folder}: these masks were made of other annotations or categories than those of "
+                f"{self.index.source}; make them again with make_masks.py."
+            )
+
+    @property
+    def _stamp(self) -> dict[str, object]:
+        return {"annotations": self.index.path.stem, "categories": list(self.categories)}
+
     def _clear_others(self, stems: Sequence[str]) -> None:
         """Remove masks of other annotations, and say of which the ones to come are."""
-        stamp = {"annotations": self.index.path.stem, "categories": list(self.categories)}
         path = self.folder / STAMP
-        if path.is_file() and self._read(path) == stamp:
+        if path.is_file() and self._read(path) == self._stamp:
             return
         old = {file.stem: file for file in self.folder.glob("*.png")}
         if old and not path.is_file():
             raise DataError(f"{self.folder} holds pictures that are not of this program; choose another folder.")
         for file in old.values():
             file.unlink()
-        write_json(path, stamp)
+        write_json(path, self._stamp)
 
     @staticmethod
     def _read(path: Path) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco import Index, picture_path, unpaired
+from rooftop.coco import Index, MaskFolder, picture_path, unpaired
 from rooftop.data.sources import ONLY_ROOFS, Drawing, Truth, first_names, with_data
 from rooftop.errors import DataError
 from rooftop.raster.gaps import gaps
@@ -31,7 +31,8 @@ class CocoSource:
         reading: how picture files are read.
 
     Raises:
-        DataError: unknown category, entries without file, several categories with masks on disk.
+        DataError: unknown category, entries without file, several categories with masks on disk, or masks
+            of other annotations.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class CocoSource:
         self.categories = tuple(by_id[i] for i in self._ids)
         if masks is not None and len(self._ids) > 1:
             raise DataError(f"data.masks={masks} holds one category; choose one by data.categories=[NAME].")
+        if masks is not None:
+            MaskFolder(index, self._ids, masks).check()
         _check_files(images, self.names)
 
     def path(self, i: int) -> Path:

@@ -16,11 +16,12 @@ from rooftop.evaluation.roofs import Roofs
 from rooftop.metrics.boundary import count_band, count_outlines
 from rooftop.metrics.curve import Histogram, histogram
 from rooftop.metrics.objects import Matched, match, object_counts
-from rooftop.metrics.objects.kinds import KINDS, sort_errors
+from rooftop.metrics.objects.kinds import HALF, KINDS, sort_errors
+from rooftop.metrics.objects.overlap import mask_iou
 from rooftop.metrics.pixel import Counts, count, ratios
 from rooftop.metrics.polygon import count_polygons
 from rooftop.metrics.polygon.published import ffl_angles, hisup_complexity_iou, hisup_polis
-from rooftop.raster.rasterise import decode
+from rooftop.raster.rasterise import decode, encode
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +63,9 @@ def measure(case: Case, *, max_dets: int, as_published: str | None = None) -> Me
         as_published: hisup or ffl counts what that published code counts, too.
     """
     pixel = count(case.prediction, case.mask, case.valid)
-    pairs = [(_judged(found, case.valid), truth) for found, truth in zip(case.found, case.truth, strict=True)]
+    without = _without_data(case)
+    truths = [_unsought(truth, without) for truth in case.truth]
+    pairs = [(_judged(found, case.valid), truth) for found, truth in zip(case.found, truths, strict=True)]
     masks = [match(f.as_found(), t.as_truth(), max_dets=max_dets) for f, t in pairs]
     boundaries = [match(f.as_found(), t.as_truth(), max_dets=max_dets, boundary=True) for f, t in pairs]
     fine, ious = _histogram(case), _drawn_ious(case)
@@ -87,6 +90,29 @@ def _judged(found: Roofs, valid: NDArray[np.bool_]) -> Roofs:
     x, y = shapely.get_coordinates(shapely.point_on_surface(found.polygons)).astype(int).T
     keep = valid[y.clip(0, valid.shape[0] - 1), x.clip(0, valid.shape[1] - 1)]
     return replace(found, polygons=[polygon for polygon, kept in zip(found.polygons, keep, strict=True) if kept])
+
+
+def _without_data(case: Case) -> NDArray[np.bool_]:
+    """Where nobody judges and no crowd was annotated: the picture has no data there; bool (H, W)."""
+    if case.valid.all():
+        return np.zeros(case.valid.shape, dtype=bool)
+    crowds = [rle for roofs in case.truth for rle, crowd in zip(roofs.rles, roofs.crowd, strict=True) if crowd]
+    return np.asarray(~case.valid & (decode(crowds, *case.valid.shape) == 0))
+
+
+def _unsought(truth: Roofs, without: NDArray[np.bool_]) -> Roofs:
+    """Ground without data as a crowd, which takes any number of predictions; so is a roof of which half lies there."""
+    if not without.any():
+        return truth
+    ground = encode(without.astype(np.uint8))
+    share = mask_iou(truth.rles, [ground], np.ones(1, dtype=bool))[:, 0]
+    return replace(
+        _judged(truth, ~without),
+        rles=[*truth.rles, ground],
+        areas=np.append(truth.areas, without.sum()),
+        crowd=np.append(truth.crowd | (share >= HALF), True),
+        scores=np.append(truth.scores, 1.0),
+    )
 
 
 def _hisup(found: Sequence[Polygon], truth: Sequence[Polygon], *, iou: float) -> Floats:

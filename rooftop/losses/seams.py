@@ -25,7 +25,7 @@ def gap_bce(logits: Tensor, mask: Tensor, valid: Tensor, *, reach: int, weight: 
         reach: odd; gaps narrower than this count, in pixels.
         weight: of a pixel in a gap on top of the 1 that every pixel has.
     """
-    truth = mask.to(logits.dtype)
+    truth = (mask * valid.unsqueeze(1)).to(logits.dtype)  # what nobody judged is no roof
     rim = (reach // 2,) * 4  # what lies beyond the window counts as ground
     grown = F.max_pool2d(F.pad(truth, rim), reach, stride=1)
     closed = -F.max_pool2d(F.pad(-grown, rim), reach, stride=1)
@@ -76,10 +76,16 @@ def distance_weights(mask: NDArray[np.uint8], *, w0: float, sigma: float, size: 
 
 
 class GapBCE(nn.Module):
-    """`gap_bce` as a module."""
+    """`gap_bce` as a module.
+
+    Raises:
+        ValueError: an even reach, which has no middle.
+    """
 
     def __init__(self, *, reach: int, weight: float) -> None:
         super().__init__()
+        if reach < 1 or reach % 2 == 0:
+            raise ValueError(f"reach={reach} must be odd, 1 or more")
         self.reach, self.weight = reach, weight
 
     def forward(self, logits: Tensor, mask: Tensor, valid: Tensor) -> Tensor:

