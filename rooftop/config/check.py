@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from rooftop.config.build import check_target, targets, unknown_key
+from rooftop.config.ranges import check_ranges
 from rooftop.config.schema import SCHEMAS
 from rooftop.errors import ConfigError
 
@@ -18,7 +19,8 @@ def check(cfg: DictConfig, script: str) -> None:
         script: which script it belongs to, a key of `SCHEMAS`.
 
     Raises:
-        ConfigError: unknown key (the nearest right one is named), wrong type, missing value, unknown target.
+        ConfigError: unknown key (the nearest right one is named), wrong type, missing value, value outside its range,
+            unknown target.
     """
     schema = OmegaConf.structured(SCHEMAS[script])
     try:
@@ -31,9 +33,10 @@ def check(cfg: DictConfig, script: str) -> None:
     if missing:
         raise ConfigError(f"{missing[0]} is not set; give it on the command line: {missing[0]}=VALUE")
     try:
-        settings = plain(cfg)
+        settings = plain(merged)
     except (MissingMandatoryValue, OmegaConfBaseException) as error:
         raise ConfigError(f"{error.full_key!s}: {str(error).splitlines()[0]}") from error
+    check_ranges(settings)
     for key, node in targets(settings, ""):
         check_target(key, node)
 

@@ -14,7 +14,7 @@ class WeightedSum(nn.Module):
         weights: name -> factor, for each of the terms.
 
     Raises:
-        ValueError: a term without weight, or no term.
+        ValueError: a term without weight, a weight without term, or no term.
     """
 
     def __init__(self, *, terms: Mapping[str, nn.Module | None], weights: Mapping[str, float]) -> None:
@@ -23,6 +23,8 @@ class WeightedSum(nn.Module):
         missing = sorted(set(kept) - set(weights))
         if missing or not kept:
             raise ValueError(f"the weight of {missing[0]} is missing" if missing else "terms is empty")
+        if idle := sorted(set(weights) - set(terms)):
+            raise ValueError(f"weights.{idle[0]} has no term; the terms are {', '.join(terms)}")
         self.terms = nn.ModuleDict(kept)
         self.weights = {name: float(weights[name]) for name in kept}
 

@@ -44,6 +44,8 @@ class UNet(nn.Module):
         super().__init__()
         if not 2 <= depth <= 7:
             raise ValueError(f"depth={depth} is outside 2 to 7")
+        if width < 1:
+            raise ValueError(f"width={width} must be 1 or more")
         rates = [float(dropout)] * depth if isinstance(dropout, int | float) else list(dropout)
         if len(rates) != depth:
             raise ValueError(f"dropout has {len(rates)} values, but depth={depth} levels need one each")

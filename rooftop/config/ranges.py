@@ -1,0 +1,104 @@
+"""Which values a key may have, for what a type cannot say; held before work starts.
+
+A rule takes a value and returns what is wrong with it, nothing if it is right. null is left to the schema.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rooftop.errors import ConfigError
+
+Rule = Callable[[Any], str]
+NAMED = ("augmentation", "callbacks", "logger")  # groups whose members are built one by one
+SCORES = tuple(
+    f"{stage}/{name}" for stage in ("val", "train") for name in ("iou", "f1", "precision", "recall", "accuracy", "loss")
+)
+
+
+def check_ranges(settings: Mapping[str, Any]) -> None:
+    """Hold the values of a configuration against `RANGES`, and the members of the named groups against their form.
+
+    Args:
+        settings: plain, resolved containers; keys that they lack are passed over.
+
+    Raises:
+        ConfigError: a value outside its range, or a member without `_target_`.
+    """
+    for key, rule in RANGES.items():
+        value = _at(settings, key)
+        if value is not None and (wrong := _complaint(rule, value)):
+            raise ConfigError(f"{key}={value}: {wrong}.")
+    for group in NAMED:
+        for name, node in (settings.get(group) or {}).items():
+            if node is not None and not (isinstance(node, Mapping) and "_target_" in node):
+                key = f"{group}.{name}"
+                raise ConfigError(f"{key} has no _target_: add +{key}._target_=CLASS, or take it out by {key}=null.")
+
+
+def _at(settings: Any, key: str) -> Any:
+    for name in key.split("."):
+        settings = settings.get(name) if isinstance(settings, Mapping) else None
+    return settings
+
+
+def _complaint(rule: Rule, value: Any) -> str:
+    try:
+        return rule(value)
+    except TypeError:  # no number where one is needed
+        return "must be a number"
+
+
+def _must(be: str, holds: Callable[[Any], bool]) -> Rule:
+    return lambda value: "" if holds(value) else f"must be {be}"
+
+
+def _at_least(least: int) -> Rule:
+    return _must(f"{least} or more", lambda value: value >= least)
+
+
+def _two(values: Any) -> bool:
+    return len(values) == 2 and all(value > 0 for value in values)
+
+
+def _place(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        return f"is no regular expression: {error}"
+    return "" if groups else "needs a group in ( ) that names the place"
+
+
+def _score(name: str) -> str:
+    if name in SCORES:
+        return ""
+    return f"is no score; the nearest is {difflib.get_close_matches(name, SCORES, n=1, cutoff=0)[0]}"
+
+
+_SHARE = _must("above 0 and below 1", lambda value: 0 < value < 1)
+_ABOVE_0 = _must("above 0", lambda value: value > 0)
+_SIZE = _must("height and width in px, two whole numbers of 1 or more", _two)
+
+RANGES: dict[str, Rule] = {
+    "seed": _at_least(0),
+    "threshold": _SHARE,
+    "pictures": _at_least(0),
+    "data.batch_size": _at_least(1),
+    "data.workers": _at_least(0),
+    "data.draws": _at_least(1),
+    "data.val_share": _SHARE,
+    "data.gsd": _ABOVE_0,
+    "data.size": _SIZE,
+    "data.window.size": _SIZE,
+    "data.window.gsd": _must("two numbers above 0, the lower one first", lambda gsd: _two(gsd) and gsd[0] <= gsd[1]),
+    "data.categories": _must("null or name one category or more", lambda names: len(names) > 0),
+    "data.place": _place,
+    "data.std": _must("above 0 for each band", lambda std: all(value > 0 for value in std)),
+    "optimizer.lr": _at_least(0),
+    "trainer.max_epochs": _at_least(1),
+    "monitor.name": _score,
+    "monitor.mode": _must("min or max", lambda mode: mode in ("min", "max")),
+    "max_dets": _at_least(1),
+    "bootstrap.rounds": _at_least(1),
+}

@@ -1,0 +1,64 @@
+"""A value that no training or scoring can mean ends in one sentence that names the key."""
+
+import pytest
+
+from rooftop.config.compose import compose_for_check
+from rooftop.errors import ConfigError
+
+WRONG = [
+    ("train", "seed=-1", "seed=-1: must be 0 or more."),
+    ("train", "threshold=0", "threshold=0.0: must be above 0 and below 1."),
+    ("train", "pictures=-1", "pictures=-1: must be 0 or more."),
+    ("train", "data.batch_size=0", "data.batch_size=0: must be 1 or more."),
+    ("train", "data.workers=-1", "data.workers=-1: must be 0 or more."),
+    ("train", "data.draws=0", "data.draws=0: must be 1 or more."),
+    ("train", "data.val_share=1", "data.val_share=1.0: must be above 0 and below 1."),
+    ("train", "data.gsd=0", "data.gsd=0.0: must be above 0."),
+    ("train", "data.size=[32]", "data.size=[32]: must be height and width"),
+    ("train", "data.window.size=[0,32]", "data.window.size=[0, 32]: must be height and width"),
+    ("train", "data.window.gsd=[0.5,0.2]", "data.window.gsd=[0.5, 0.2]: must be two numbers above 0, the lower one"),
+    ("train", "data.categories=[]", "data.categories=[]: must be null or name one"),
+    ("train", "data.place='('", "data.place=(: is no regular expression"),
+    ("train", "data.place=abc", "data.place=abc: needs a group"),
+    ("train", "data.std=[0.2,0,0.2]", "data.std=[0.2, 0.0, 0.2]: must be above 0"),
+    ("train", "optimizer.lr=fast", "optimizer.lr=fast: must be a number."),
+    ("train", "trainer.max_epochs=0", "trainer.max_epochs=0: must be 1 or more."),
+    ("train", "monitor.name=val/iuo", "monitor.name=val/iuo: is no score; the nearest is val/iou."),
+    ("train", "monitor.mode=maximum", "monitor.mode=maximum: must be min or max."),
+    ("train", "+augmentation.x={p: 1}", "augmentation.x has no _target_"),
+    ("train", "+callbacks.x=5", "callbacks.x has no _target_"),
+    ("train", "+logger.x={name: a}", "logger.x has no _target_"),
+    ("evaluate", "threshold=1.5", "threshold=1.5: must be above 0 and below 1."),
+    ("evaluate", "max_dets=0", "max_dets=0: must be 1 or more."),
+    ("evaluate", "bootstrap.rounds=0", "bootstrap.rounds=0: must be 1 or more."),
+    ("predict", "threshold=-0.5", "threshold=-0.5: must be above 0 and below 1."),
+]
+
+
+@pytest.mark.parametrize(("script", "override", "said"), WRONG)
+def test_a_value_outside_its_range_names_the_key_and_the_range(script, override, said):
+    with pytest.raises(ConfigError) as caught:
+        compose_for_check(script, ["source=a.png", override] if script == "predict" else [override])
+    assert str(caught.value).startswith(said)
+
+
+def test_null_and_values_at_the_edge_pass():
+    edge = ["data.window=null", "data.draws=null", "data.size=[1,1]", "seed=0", "data.workers=0", "pictures=0"]
+    edge += ["data.place='^(.*)_'", "callbacks.early_stop=null", "data.categories=null", "monitor.name=train/loss"]
+    assert compose_for_check("train", edge) == edge
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["model.width=0"], "model: width=0 must be 1 or more"),
+        (["loss=gap_bce_dice", "loss.terms.bce.reach=4"], "reach=4 must be odd"),
+        (["+loss.weights.foo=3"], "weights.foo has no term; the terms are bce, dice"),
+        (["optimizer.weight_decay=-1"], "optimizer (lr=0.003, weight_decay=-1): Invalid weight_decay value: -1"),
+    ],
+)
+def test_a_value_that_a_part_refuses_ends_in_one_sentence(run_script, tiny, fast, overrides, said):
+    code, text = run_script("train", *fast, f"data.root={tiny}", *overrides)
+    assert code == 2, text
+    assert said in text
+    assert "Traceback" not in text
