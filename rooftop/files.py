@@ -15,13 +15,14 @@ from rooftop.errors import RooftopError
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it onto `path` if the block ends well, else remove it.
 
-    The temporary name keeps the suffix, since writers choose the format by it.
+    The temporary name keeps the suffix, since writers choose the format by it, but nothing else of a name that may be
+    as long as names can be, and hold what some writers take for an address.
 
     Raises:
         RooftopError: no space left on the disk; what stood at `path` before is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    part = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         yield part
         part.replace(path)

@@ -25,6 +25,12 @@ def test_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path):
     assert read_json(path) == {"kept": 1}
 
 
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
+    path = tmp_path / f"{'l' * 250}.json"
+    write_json(path, 1)
+    assert read_json(path) == 1
+
+
 def test_nan_is_refused_since_json_has_none(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"iou": float("nan")})

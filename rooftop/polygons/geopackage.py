@@ -4,8 +4,9 @@ GDAL as rasterio ships it writes no vectors; pyogrio is the only door to those.
 """
 
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -47,14 +48,23 @@ def write_geopackage(path: Path, roofs: Iterable[Roof], *, ground: Ground, categ
         RooftopError: the disk is full or the folder cannot be written to.
     """
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
-    with whole(path) as part:
+    with whole(path) as part, _plainly_named(part) as file:
         try:
             for i, chunk in enumerate(_chunks(roofs)):
-                _append(part, chunk, (ground, categories), append=i > 0)
-            with closing(sqlite3.connect(part)) as database, database:
+                _append(file, chunk, (ground, categories), append=i > 0)
+            with closing(sqlite3.connect(file)) as database, database:
                 _add_style(database)
-        except (pyogrio.errors.DataSourceError, sqlite3.Error) as error:
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, sqlite3.Error) as error:
             raise RooftopError(f"{path}: cannot be written ({error}); is there space left on the disk?") from error
+
+
+@contextmanager
+def _plainly_named(path: Path) -> Iterator[Path]:
+    """The same file by way of a link: in the name of a folder, pyogrio takes ! and ; for parts of an address."""
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "link")
+        link.symlink_to(path.parent.absolute())
+        yield link / path.name
 
 
 def _chunks(roofs: Iterable[Roof]) -> Iterator[list[Roof]]:
