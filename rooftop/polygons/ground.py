@@ -7,7 +7,10 @@ import numpy as np
 import shapely
 from shapely import Polygon
 
+from rooftop.polygons.walls import Points
 from rooftop.raster.georeference import Georeference
+
+_SQUARE = 0.01  # share by which a pixel's sides may differ on the ground: right angles stay so within 0.3 degrees
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,43 @@ class Ground:
             return self.georeference.measure(polygon)
         return self.roughly(polygon.area), polygon.exterior.length * (self.gsd or 1.0)
 
+    def stretch(self, polygon: Polygon) -> Points | None:
+        """What makes the pixels about a polygon square on the ground; None where they are, or the ground is unknown.
+
+        Returns:
+            Symmetric matrix float64 (2, 2) of determinant 1 for points of the pixel frame: areas stay what they are.
+        """
+        if not self.georeference:
+            return None
+        metres = self.georeference.metres(np.reshape(polygon.bounds, (2, 2)).mean(axis=0))
+        if not np.isfinite(metres).all():
+            return None
+        _, (long, short), turn = np.linalg.svd(metres)
+        if long <= (1 + _SQUARE) * short or short <= 0:
+            return None
+        longer = math.sqrt(long / short)
+        matrix: Points = turn.T @ np.diag([longer, 1 / longer]) @ turn
+        return matrix
+
     def orientation(self, polygon: Polygon) -> float:
         """Degrees in [0, 180), clockwise from north (from up, without a place), of a roof's long side."""
-        corners = shapely.get_coordinates(shapely.oriented_envelope(polygon))
-        sides = np.hypot(*(corners[1:3] - corners[:2]).T)
-        start = int(np.argmax(sides))
+        stretch = self.stretch(polygon)
+        if stretch is None:
+            start, end = _long_side(polygon)
+        else:
+            start, end = _long_side(shapely.transform(polygon, lambda corners: corners @ stretch)) @ np.linalg.inv(
+                stretch
+            )
         if self.georeference:
-            return self.georeference.bearing(corners[start], corners[start + 1]) % 180
-        right, down = corners[start + 1] - corners[start]
+            return self.georeference.bearing(start, end) % 180
+        right, down = end - start
         return math.degrees(math.atan2(right, -down)) % 180
+
+
+def _long_side(polygon: Polygon) -> Points:
+    """Both ends, in rows, of the long side of the smallest rectangle around a polygon."""
+    corners = shapely.get_coordinates(shapely.oriented_envelope(polygon))
+    sides = np.hypot(*(corners[1:3] - corners[:2]).T)
+    start = int(np.argmax(sides))
+    side: Points = corners[start : start + 2]
+    return side

@@ -21,6 +21,7 @@ from rooftop.polygons.separate import separate, separate_middles
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.spread import in_order
 from rooftop.polygons.square import squared
+from rooftop.polygons.walls import Points
 from rooftop.raster.polygonise import polygonise_labels
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.steps import STEP, at_least
@@ -87,7 +88,7 @@ def find_roofs(layers: Layers, *, threshold: float, shaping: Shaping, ground: Gr
         said = layers.category(category)
 
         def roofs(component: Polygon, category: int = category, read: Read = said) -> list[Roof]:
-            outlines = _outlines(component, read, threshold, shaping)
+            outlines = _outlines(component, read, threshold, shaping=shaping, stretch=ground.stretch(component))
             return [_measured(polygon, (category, mean), shaping, ground) for polygon, mean in outlines]
 
         found = components(*layers.shape[1:], partial(_mask, said, threshold))
@@ -100,18 +101,20 @@ def _mask(read: Read, threshold: float, window: Window) -> Values:
     return at_least(read(window)[ROOF], threshold)
 
 
-def _outlines(component: Polygon, read: Read, threshold: float, shaping: Shaping) -> Iterator[tuple[Polygon, float]]:
+def _outlines(
+    component: Polygon, read: Read, threshold: float, *, shaping: Shaping, stretch: Points | None
+) -> Iterator[tuple[Polygon, float]]:
     """Polygons of the roofs of one component, with their mean probability."""
     left, top, right, bottom = map(int, component.bounds)
     if max(right - left, bottom - top) > _LARGEST:
-        yield from zip(_shaped([component], shaping), [_mean(component, read)], strict=True)
+        yield from zip(_shaped([component], shaping, stretch), [_mean(component, read)], strict=True)
         return
     said = read(Window(left, top, right - left, bottom - top))
     mask = rasterise([_moved(component, -left, -top)], bottom - top, right - left)
     labels = mask.astype(np.int32) if shaping.separate is None else _apart(mask, said, threshold, shaping.separate)
     names, polygons = zip(*polygonise_labels(labels), strict=True)
     means = ndimage.mean(said[ROOF], labels, names) * STEP
-    for polygon, mean in zip(_shaped(polygons, shaping), means, strict=True):
+    for polygon, mean in zip(_shaped(polygons, shaping, stretch), means, strict=True):
         yield _moved(polygon, left, top), float(mean)
 
 
@@ -131,11 +134,13 @@ def _middle(said: Said) -> NDArray[np.float32] | None:
     return share.get("core")
 
 
-def _shaped(polygons: Sequence[Polygon], shaping: Shaping) -> Sequence[Polygon]:
+def _shaped(polygons: Sequence[Polygon], shaping: Shaping, stretch: Points | None) -> Sequence[Polygon]:
     if not shaping.tolerance:
         return polygons
     walls = simplified(polygons, shaping.tolerance)
-    return (squared(walls, angle=shaping.angle, shift=shaping.shift) if shaping.angle else walls).polygons()
+    if shaping.angle:
+        walls = squared(walls, angle=shaping.angle, shift=shaping.shift, stretch=stretch)
+    return walls.polygons()
 
 
 def _measured(polygon: Polygon, found: tuple[int, float], shaping: Shaping, ground: Ground) -> Roof:

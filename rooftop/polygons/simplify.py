@@ -30,7 +30,7 @@ def simplified(polygons: Sequence[Polygon], tolerance: float) -> Walls:
     stepped = [[_steps(ring) for ring in (polygon.exterior, *polygon.interiors)] for polygon in polygons]
     junctions = _junctions([ring for rings in stepped for ring in rings])
     pieces = [[_pieces(ring, junctions) for ring in rings] for rings in stepped]
-    tolerances = np.full(len(polygons), tolerance)
+    tolerances = np.full(len(polygons), float(tolerance))
     kept = lru_cache(None)(lambda piece, tolerance: _kept(_middles(piece, junctions), tolerance))
     while True:
         found = _with_tolerances(pieces, tolerances, kept)

@@ -14,11 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 
-from rooftop.polygons.walls import Corner, Points, Walls, sides, unsound
+from rooftop.polygons.walls import Corner, Points, Walls, on_grid, sides, unsound
 
 _ALIKE = math.radians(12)  # a roof takes over the direction of a neighbour that is turned by less
-_GRID = 1024  # steps a pixel has: corners are multiples of 1 / 1024, so that moving a roof on the grid is exact
-_STRAIGHT = 2 / _GRID  # pixels, how far a corner on a straight wall may lie beside it
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,7 @@ class _Frame:
 
     def back(self, point: Points) -> tuple[float, float]:
         """A point of this frame in the pixel frame, on the fine grid."""
-        x, y = np.rint(point @ self.turn.T * _GRID) / _GRID
-        return float(x), float(y)
+        return on_grid(point @ self.turn.T)
 
     def axis(self, one: Points, other: Points) -> int | None:
         """The coordinate that a wall between two points of this frame keeps: 1 along, 0 across, None oblique.
@@ -56,17 +53,27 @@ class _Frame:
         return 1 if slope <= angle else 0 if slope >= math.pi / 2 - angle else None
 
 
-def squared(walls: Walls, *, angle: float, shift: float) -> Walls:
+def squared(walls: Walls, *, angle: float, shift: float, stretch: Points | None = None) -> Walls:
     """Make corners right-angled, the largest roof first; neighbours adapt to what is placed already.
 
     Args:
         walls: roofs that touch.
         angle: in degrees: walls that leave the main direction or its right angle by less are laid along it.
         shift: in pixels: corners that would have to move farther stay where they are.
+        stretch: symmetric matrix (2, 2) that makes pixels square on the ground; None = they are.
 
     Returns:
         Other walls; a roof that would become invalid or overlap a neighbour stays as it was.
     """
+    if stretch is None:
+        return _squared(walls, angle=angle, shift=shift)
+    back = np.asarray(np.linalg.inv(stretch), np.float64)
+    result = _squared(walls.stretched(stretch), angle=angle, shift=shift).stretched(back)
+    result.at = {corner: on_grid(np.array(point)) for corner, point in result.at.items()}
+    return walls if unsound(result.polygons()).any() else result
+
+
+def _squared(walls: Walls, *, angle: float, shift: float) -> Walls:
     result, owners = walls.copy(), walls.owners()
     polygons = np.array(walls.polygons())
     bounds = shapely.bounds(polygons)
@@ -86,7 +93,7 @@ def squared(walls: Walls, *, angle: float, shift: float) -> Walls:
         else:
             polygons, bounds[beside] = moved, shapely.bounds(moved[beside])
         directions.update({corner: direction for ring in result.rings[roof] for corner in ring})
-    _drop_straight(result, owners)
+    result.drop_straight(owners)
     return walls if unsound(result.polygons()).any() else result
 
 
@@ -180,15 +187,3 @@ def _coordinate(
     found = [walls.wall(*pair) for pair in line]
     middles = np.array([wall.middle for wall in found]) @ frame.turn
     return float(np.average(middles[:, axis], weights=[wall.length for wall in found]))
-
-
-def _drop_straight(walls: Walls, owners: dict[Corner, list[int]]) -> None:
-    """Drop corners in which nothing turns."""
-    for ring in [ring for rings in walls.rings for ring in rings]:
-        for corner in [*ring]:
-            i = ring.index(corner)
-            a, b, c = (np.array(walls.at[end]) for end in (ring[i - 1], corner, ring[(i + 1) % len(ring)]))
-            (ax, ay), (bx, by) = b - a, c - a
-            straight = abs(ax * by - ay * bx) <= _STRAIGHT * math.hypot(bx, by)
-            if straight and len(ring) > 3 and walls.inner(corner, owners):
-                walls.drop(corner, owners)

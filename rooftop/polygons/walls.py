@@ -1,5 +1,6 @@
 """Neighbouring roofs as one graph of corners and walls, so that a wall that two roofs share is one wall."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from shapely import Polygon
 Corner = tuple[int, int]
 Ring = list[Corner]
 Points = NDArray[np.float64]
+_GRID = 1024  # steps a pixel has: corners are multiples of 1 / 1024, so that moving a roof on the grid is exact
+_STRAIGHT = 2 / _GRID  # pixels, how far a corner on a straight wall may lie beside it
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Wall:
     middle: Points
     direction: float
     length: float
+
+    def stretched(self, matrix: Points) -> "Wall":
+        """The same wall in a frame that `matrix`, symmetric (2, 2), leads to."""
+        along = np.array([math.cos(self.direction), math.sin(self.direction)]) @ matrix
+        return Wall(self.middle @ matrix, math.atan2(along[1], along[0]), self.length * math.hypot(*along))
 
 
 @dataclass
@@ -54,6 +62,14 @@ class Walls:
     def wall(self, one: Corner, other: Corner) -> Wall:
         """The wall between two neighbouring corners."""
         return self.walls[key(one, other)]
+
+    def stretched(self, matrix: Points) -> "Walls":
+        """The same walls in a frame that `matrix`, symmetric (2, 2), leads to."""
+        result = self.copy()
+        result.walls = {ends: wall.stretched(matrix) for ends, wall in self.walls.items()}
+        points = np.reshape([*self.at.values()], (-1, 2)) @ matrix
+        result.at = {corner: (x, y) for corner, (x, y) in zip(self.at, points.tolist(), strict=True)}
+        return result
 
     def copy(self) -> "Walls":
         """Another graph of the same walls, to be changed."""
@@ -84,8 +100,25 @@ class Walls:
             self.walls[key(before, behind)] = longer
             del ring[i]
 
+    def drop_straight(self, owners: dict[Corner, list[int]]) -> None:
+        """Drop inner corners in which nothing turns."""
+        for ring in [ring for rings in self.rings for ring in rings]:
+            for corner in [*ring]:
+                i = ring.index(corner)
+                a, b, c = (np.array(self.at[end]) for end in (ring[i - 1], corner, ring[(i + 1) % len(ring)]))
+                (ax, ay), (bx, by) = b - a, c - a
+                straight = abs(ax * by - ay * bx) <= _STRAIGHT * math.hypot(bx, by)
+                if straight and len(ring) > 3 and self.inner(corner, owners):
+                    self.drop(corner, owners)
+
     def _rings(self, corner: Corner, owners: dict[Corner, list[int]]) -> list[Ring]:
         return [ring for roof in owners[corner] for ring in self.rings[roof] if corner in ring]
+
+
+def on_grid(point: Points) -> tuple[float, float]:
+    """The nearest point of the fine grid of corners."""
+    x, y = np.rint(point * _GRID) / _GRID
+    return float(x), float(y)
 
 
 def sides(ring: Ring) -> list[tuple[Corner, Corner]]:

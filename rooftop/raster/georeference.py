@@ -97,4 +97,5 @@ class Georeference:
         (lon, lat), *others = self.to_lonlat(point + np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]))
         found = [_GEOD.inv(lon, lat, *other) for other in others]
         steps = [(far * math.sin(math.radians(turn)), far * math.cos(math.radians(turn))) for turn, _, far in found]
-        return np.array(steps).T
+        metres: NDArray[np.float64] = np.array(steps).T
+        return metres

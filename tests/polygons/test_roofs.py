@@ -1,12 +1,16 @@
 import numpy as np
 import pytest
-from shapely import box
+from pyproj import CRS, Geod
+from rasterio import Affine
+from shapely import Polygon, box
 
 import rooftop.polygons.roofs as module
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
+from rooftop.raster.georeference import Georeference
 from rooftop.raster.polygonise import polygonise
+from rooftop.raster.rasterise import rasterise
 from rooftop.raster.steps import NODATA
 
 PIXELS = Ground(None, None)
@@ -90,3 +94,44 @@ def test_what_is_too_large_for_a_building_is_measured_tile_by_tile(values, monke
 def test_categories_are_told_apart(values):
     found = roofs_of(np.stack([values, values[::-1]]))
     assert [roof.category for roof in found] == [0, 0, 0, 1, 1, 1]
+
+
+GEOD = Geod(ellps="WGS84")
+DEGREES = 0.3 / 111_320  # a side of a pixel: at 60 degrees north 0.15 m by 0.3 m
+
+
+def house(georeference, azimuth):
+    """A house of 20 m by 12 m at 60 degrees north as float64 corners of the pixel frame, its long side on `azimuth`."""
+    first = 10.0004, 59.9998
+    second = GEOD.fwd(*first, azimuth, 20)[:2]
+    ring = [first, second, GEOD.fwd(*second, azimuth + 90, 12)[:2], GEOD.fwd(*first, azimuth + 90, 12)[:2]]
+    return Polygon([~georeference.affine * corner for corner in ring])
+
+
+def ground_angles(georeference, polygon):
+    """Angles of a roof's corners on the ground, in degrees."""
+    ring = georeference.to_lonlat(np.array(polygon.exterior.coords)[:-1])
+    beside = zip(np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0), strict=True)
+    turns = [GEOD.inv(*at, *a)[0] - GEOD.inv(*at, *b)[0] for at, (a, b) in zip(ring, beside, strict=True)]
+    return [min(turn % 360, -turn % 360) for turn in turns]
+
+
+@pytest.mark.parametrize("turn", [0, 30])
+@pytest.mark.parametrize("azimuth", [0, 10, 45, 130])
+def test_roofs_are_right_angled_on_the_ground_where_pixels_are_not_square(turn, azimuth):
+    north_up = Affine(DEGREES, 0, 10, 0, -DEGREES, 60)
+    georeference = Georeference(north_up * Affine.rotation(-turn, (150, 75)), CRS.from_epsg(4326).to_wkt())
+    values = 200 * rasterise([house(georeference, azimuth)], 400, 500)
+    assert values.sum() > 0.98 * 200 * house(georeference, azimuth).area
+    (roof,) = roofs_of(values, DEFAULT, ground=Ground(georeference, georeference.metres_per_pixel(400, 500)))
+    assert min(abs(roof.orientation - azimuth), 180 - abs(roof.orientation - azimuth)) < 0.5
+    assert ground_angles(georeference, roof.polygon) == pytest.approx([90] * 4, abs=0.5)
+    assert roof.area == pytest.approx(240, rel=0.01)
+
+
+@pytest.mark.parametrize("code", [32632, 3857])
+def test_where_pixels_are_square_the_place_changes_no_outline(code, labelled, row_houses):
+    georeference = Georeference(Affine(0.5, 0, 1_113_000, 0, -0.5, 6_000_000), CRS.from_epsg(code).to_wkt())
+    values = (200 * (labelled(row_houses, 17) > 0)).astype(np.uint8)
+    placed = roofs_of(values, DEFAULT, ground=Ground(georeference, None))
+    assert [roof.polygon.wkb for roof in placed] == [roof.polygon.wkb for roof in roofs_of(values, DEFAULT)]

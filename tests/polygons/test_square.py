@@ -14,15 +14,15 @@ from rooftop.raster.polygonise import polygonise_labels
 labels = hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 3))
 
 
-def outlines(labels):
+def outlines(labels, stretch=None):
     walls = simplified([polygon for _, polygon in polygonise_labels(labels)], 1.0)
-    return walls.polygons(), squared(walls, angle=20, shift=2).polygons()
+    return walls.polygons(), squared(walls, angle=20, shift=2, stretch=stretch).polygons()
 
 
 @settings(max_examples=200, deadline=None)
-@given(labels)
-def test_whatever_is_squared_is_valid_and_does_not_overlap(labels):
-    simple, square = outlines(labels)
+@given(labels, st.sampled_from([None, np.diag([0.7, 1 / 0.7]), np.array([[1.25, 0.75], [0.75, 1.25]])]))
+def test_whatever_is_squared_is_valid_and_does_not_overlap(labels, stretch):
+    simple, square = outlines(labels, stretch)
     assert len(simple) == len(square)
     assert not unsound(square).any()
 
