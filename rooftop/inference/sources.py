@@ -1,15 +1,18 @@
 """What `source=` names: pictures, read as a whole, and scenes, read by window."""
 
 import glob
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rooftop.errors import SourceError
 from rooftop.raster.geotiff import is_scene
 from rooftop.raster.picture import SUFFIXES, list_pictures
+from rooftop.raster.scene import is_address
 
 _ALL = (*SUFFIXES, ".vrt", ".jp2")
-_REMOTE = ("://", "/vsi")
+_PART = re.compile(r"\w+:(?!//)(.*)")  # DRIVER:FILE:PART, as GDAL names the pictures in one file
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,14 @@ class Source:
 
 
 def find_sources(source: str) -> list[Source]:
-    """Pictures and scenes that `source` names: a file, a folder, a glob, an address of a cloud-optimised GeoTIFF.
+    """Pictures and scenes that `source` names.
+
+    That is a file, a folder, a glob, an address of a cloud-optimised GeoTIFF, or a part of a file as GDAL names it.
 
     Raises:
         SourceError: nothing there, or two that would write the same files.
     """
-    names = [source] if any(mark in source for mark in _REMOTE) else [str(path) for path in _files(source)]
-    found = [Source(name, Path(name).stem, _scene(name)) for name in names]
+    found = [Source(name, _stem(name), is_scene(name)) for name in map(str, _files(source))]
     by_stem: dict[str, Source] = {}
     for item in found:
         other = by_stem.setdefault(item.stem, item)
@@ -45,7 +49,7 @@ def find_sources(source: str) -> list[Source]:
     return found
 
 
-def _files(source: str) -> list[Path]:
+def _files(source: str) -> Sequence[Path | str]:
     path = Path(source)
     if path.is_dir():
         return list_pictures(path, _ALL)
@@ -53,10 +57,13 @@ def _files(source: str) -> list[Path]:
         return [path]
     found = [Path(name) for name in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207 (absolute patterns too)
     found = [name for name in found if name.suffix.lower() in _ALL]
+    if not found and is_address(source):
+        return [source]
     if not found:
         raise SourceError(f"source={source}: no such picture, folder or pattern.")
     return found
 
 
-def _scene(name: str) -> bool:
-    return any(mark in name for mark in _REMOTE) or is_scene(name)
+def _stem(name: str) -> str:
+    part = _PART.match(name) if is_address(name) else None
+    return re.sub(r"\W+", "-", Path(part[1]).name).strip("-") if part else Path(name).stem

@@ -11,7 +11,7 @@ from rasterio.io import DatasetReader
 from rooftop.errors import SourceError
 from rooftop.raster.bands import Stretch, check_bands, choose_bands, choose_conversion
 from rooftop.raster.georeference import Georeference
-from rooftop.raster.scene import Scene, unreadable
+from rooftop.raster.scene import Scene, is_address, unreadable
 
 _WHOLE = 2048 * 2048  # pixels that a network may see in one pass
 _CACHE = 64 << 20  # bytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
@@ -71,7 +71,7 @@ def open_bands(
 @contextmanager
 def _opened(path: str, cores: str) -> Iterator[DatasetReader]:
     # a server is not asked for files beside the picture; a folder is: .tfw, .msk and .ovr count
-    beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if "://" in path else {}
+    beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if is_address(path) and "://" in path else {}
     with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=cores, **beside):
         try:
             with unplaced():
@@ -91,8 +91,11 @@ def _place(dataset: DatasetReader) -> Georeference | None:
 def is_scene(path: str) -> bool:
     """Whether a file is to be read by window: it is large, georeferenced, of more than 8 bits, or a collection.
 
-    A file that cannot be opened is none; whoever reads it as a picture says what is wrong with it.
+    A file that cannot be opened is none; whoever reads it as a picture says what is wrong with it. What is no file here
+    but an address is one, and not opened yet.
     """
+    if is_address(path):
+        return True
     try:
         with unplaced(), rasterio.open(path) as dataset:
             many = dataset.height * dataset.width > _WHOLE

@@ -1,5 +1,6 @@
 """An open raster: windows of it as pictures or as values, and where there is data."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -15,6 +16,8 @@ from rooftop.errors import SourceError
 from rooftop.raster.bands import Conversion, Form
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.windows import Window
+
+_ADDRESS = re.compile(r"/vsi|\w[\w+.-]*://|\w{2,}:")  # GDAL's own file systems, a scheme, DRIVER:FILE:PART
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,14 @@ class Scene:
         return seen, valid
 
 
+def is_address(path: str) -> bool:
+    """Whether a name is none of a file here, but one that GDAL understands: an address, or a part of a file."""
+    return _ADDRESS.match(path) is not None and not Path(path).exists()
+
+
 def unreadable(path: str, error: Exception) -> str:
     """Say in one sentence why a raster cannot be read, and what to do."""
-    if "://" not in path and not Path(path).exists():
+    if not is_address(path) and not Path(path).exists():
         return f"{path}: no such file."
     reason = str(error.__cause__ or error).splitlines()[0].removeprefix(f"{path}: ").rstrip(".")
     return f"{path}: cannot be read ({reason}); download or copy it again, and check it with gdalinfo."

@@ -2,10 +2,13 @@ import shutil
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from rooftop.errors import DataError, SourceError
 from rooftop.inference.sources import find_sources
+
+PLACE = {"crs": "EPSG:32645", "transform": rasterio.Affine(0.3, 0, 4e5, 0, -0.3, 3.06e6)}
 
 
 @pytest.fixture
@@ -44,6 +47,30 @@ def test_a_glob_a_file_and_an_address(folder):
     assert [source.path for source in find_sources(f"{folder}/photo.jpg")] == [f"{folder}/photo.jpg"]
     (remote,) = find_sources("https://example.org/a/city.tif")
     assert (remote.stem, remote.scene) == ("city", True)
+
+
+def test_a_path_that_looks_like_an_address_is_a_path(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "vsi_town")
+    assert [source.scene for source in find_sources(f"{tmp_path}/vsi_town")] == [True, False, False]
+    assert len(find_sources(f"{tmp_path}/vsi_town/p*.*")) == 2
+    shutil.copy(folder / "photo.jpg", tmp_path / "at:noon.jpg")
+    monkeypatch.chdir(tmp_path)
+    for source in ("at:noon.jpg", "at:*.jpg"):
+        assert [(found.stem, found.scene) for found in find_sources(source)] == [("at:noon", False)]
+
+
+def test_a_part_of_a_file_is_predicted_as_gdal_names_it(find, town, tmp_path):
+    path = tmp_path / "two.gpkg"
+    profile = {"driver": "GPKG", "count": 3, "height": 80, "width": 110, "dtype": "uint8", **PLACE}
+    for table in ("t1", "t2"):
+        with rasterio.open(path, "w", raster_table=table, append_subdataset="YES", **profile) as dataset:
+            dataset.write(town)
+    with pytest.raises(SourceError, match=r"two\.gpkg: holds no picture of its own; name one of its parts: .*:t1"):
+        find(path)
+    assert find(f"GPKG:{path}:t1")["roofs"] == 12
+    assert (tmp_path / "out" / "masks" / "two-gpkg-t1.png").exists()
+    with pytest.raises(SourceError, match=r"GPKG:.*:t9: cannot be read"):
+        find(f"GPKG:{path}:t9")
 
 
 def test_nothing_there_is_one_sentence(tmp_path):
