@@ -29,8 +29,8 @@ class Job:
         tiling: how scenes are cut.
         views: test-time augmentation, "flips" or "d4"; None = each window is looked at once; "auto" = flips for
             pictures, none for scenes, which would take four times as long.
-        gsd: metres per pixel of the sources; None = as their place on the map says. Where they have a place, it
-            changes the scale at which the network sees them, never what is measured.
+        gsd: metres per pixel of the sources; None = as their place on the map says, else unknown. Where they have a
+            place, it changes the scale at which the network sees them, never what is measured.
         rescale: scale what the network sees to the metres per pixel that it learned at.
         bands: which to read; None = those of the run's card, and without any red, green and blue of scenes.
         probability: write it as GeoTIFF.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
@@ -15,8 +16,10 @@ from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.bands import as_rgb
-from rooftop.raster.picture import write_mask, write_png
+from rooftop.raster.geotiff import open_scene
+from rooftop.raster.picture import is_transparent, write_mask, write_png
 from rooftop.raster.steps import at_least, stored
+from rooftop.raster.windows import Window
 
 
 def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
@@ -24,16 +27,15 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
 
     Raises:
         DataError: the picture cannot be read.
+        SourceError: it lacks one of the bands that are asked for.
     """
-    reading, path = predictor.preparation_of(job.bands).reading, Path(source.path)
-    picture, valid = reading.picture(path), reading.valid(path)
-    valid = np.ones(picture.shape[:2], bool) if valid is None else valid
+    picture, valid = _read(predictor, Path(source.path), job)
     forward = job.asked(predictor, scene=False, gsd=job.gsd)
     values = stored(forward(picture[None])[0], valid)
     picture = as_rgb(picture)
     layers = Layers.of(values, job.targets)
     mask = at_least(values[: layers.categories], job.threshold).max(axis=0)
-    ground = Ground(None, job.gsd or predictor.run.card.gsd)
+    ground = Ground(None, job.gsd)
     found = find_roofs(layers, threshold=job.threshold, shaping=job.shaping, ground=ground)
     roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
     write_mask(job.path("masks.png", source.stem), mask)
@@ -44,3 +46,14 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
     row = summary_row(source, mask.shape, ground=ground, pixels=pixels, roofs=roofs)
     row |= {"scaled_by": scaled_by(job.factor(predictor, job.gsd))}
     return Done(row, roofs, picture, mask)
+
+
+def _read(predictor: Predictor, path: Path, job: Job) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """What the network sees, uint8 (H, W, C), and where there is a picture, bool (H, W)."""
+    preparation = predictor.preparation_of(job.bands)
+    if preparation.bands is None and (job.bands or is_transparent(path)):
+        with open_scene(str(path), bands=job.bands) as scene:
+            return scene.read(Window(0, 0, scene.width, scene.height))
+    reading = preparation.reading
+    picture, valid = reading.picture(path), reading.valid(path)
+    return picture, np.ones(picture.shape[:2], bool) if valid is None else valid

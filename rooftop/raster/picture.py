@@ -49,6 +49,16 @@ def read_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
+def is_transparent(path: Path) -> bool:
+    """Whether pixels of a picture may be transparent, as its header says.
+
+    Raises:
+        DataError: missing, no picture, or larger than `MAX_PIXELS`.
+    """
+    with _opened(path) as image:
+        return image.has_transparency_data
+
+
 def read_picture(path: Path) -> Picture:
     """Read a picture as uint8 (H, W, 3), RGB; grey and palette become RGB, alpha is dropped, EXIF turns are ignored.
 
