@@ -51,7 +51,7 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
 def _read(predictor: Predictor, path: Path, job: Job) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """What the network sees, uint8 (H, W, C), and where there is a picture, bool (H, W)."""
     preparation = predictor.preparation_of(job.bands)
-    if preparation.bands is None and (job.bands or is_transparent(path)):
+    if preparation.bands is None and (job.bands or is_transparent(path, key="bands")):
         with open_scene(str(path), bands=job.bands) as scene:
             return scene.read(Window(0, 0, scene.width, scene.height))
     reading = preparation.reading

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import rasterio
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from rooftop.errors import SourceError
-from rooftop.raster.bands import Stretch, check_bands, choose_bands, choose_conversion
+from rooftop.raster.bands import Form, Stretch, check_bands, choose_bands, choose_conversion
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.scene import Scene, is_address, unreadable
 
@@ -89,7 +90,7 @@ def _place(dataset: DatasetReader) -> Georeference | None:
 
 
 def is_scene(path: str) -> bool:
-    """Whether a file is to be read by window: it is large, georeferenced, of more than 8 bits, or a collection.
+    """Whether a file is to be read by window: it is large, georeferenced, a collection, or no 8-bit grey or colours.
 
     A file that cannot be opened is none; whoever reads it as a picture says what is wrong with it. What is no file here
     but an address is one, and not opened yet.
@@ -98,7 +99,8 @@ def is_scene(path: str) -> bool:
         return True
     try:
         with unplaced(), rasterio.open(path) as dataset:
-            many = dataset.height * dataset.width > _WHOLE
-            return many or dataset.crs is not None or dataset.driver == "VRT" or {*dataset.dtypes} != {"uint8"}
+            if not dataset.count or dataset.crs or dataset.driver == "VRT" or dataset.height * dataset.width > _WHOLE:
+                return True
+            return not Form.of(dataset).is_rgb and dataset.colorinterp[0] != ColorInterp.cyan
     except RasterioError:
         return False

@@ -17,8 +17,8 @@ from rooftop.raster.png import encode_mask
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes, read by window
 
+_KEY = "data.bands"  # by which files are read that Pillow cannot
 _MORE_BITS = ("I", "F")  # Pillow's modes of 16-bit and 32-bit integers and of floats, which it would cut off at 255
-_NAME_BANDS = "name the bands to read, e.g. data.bands=[1]"
 _PIECE = 2**18  # bytes; nearly all files are smaller, and one call of the system is enough to read them
 
 Picture = NDArray[np.uint8]
@@ -49,13 +49,17 @@ def read_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
-def is_transparent(path: Path) -> bool:
+def is_transparent(path: Path, *, key: str) -> bool:
     """Whether pixels of a picture may be transparent, as its header says.
+
+    Args:
+        path: of the picture.
+        key: by which the caller's configuration names bands; for messages.
 
     Raises:
         DataError: missing, no picture, or larger than `MAX_PIXELS`.
     """
-    with _opened(path) as image:
+    with _opened(path, key) as image:
         return image.has_transparency_data
 
 
@@ -70,7 +74,7 @@ def read_picture(path: Path) -> Picture:
         return pixels
     with _opened(path) as image:
         if image.mode.startswith(_MORE_BITS):
-            raise DataError(f"{path}: has more than 8 bits; {_NAME_BANDS}, or convert it to 8 bits.")
+            raise DataError(f"{path}: has more than 8 bits; {_name_bands(_KEY)}, or convert it to 8 bits.")
         return np.asarray(image.convert("RGB"))
 
 
@@ -120,7 +124,7 @@ def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path, key: str = _KEY) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # bounded below, before decoding
@@ -134,14 +138,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file.") from error
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: not a picture that can be read; {_remedy(path)}.") from error
+        raise DataError(f"{path}: not a picture that can be read; {_remedy(path, key)}.") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: too many pixels; cut it into tiles.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: truncated or damaged ({error}); replace or remove it.") from error
 
 
-def _remedy(path: Path) -> str:
+def _name_bands(key: str) -> str:
+    return f"name the bands to read, e.g. {key}=[1]"
+
+
+def _remedy(path: Path, key: str) -> str:
     """Pillow knows few kinds of TIFF; the one that rasters are read with knows them all."""
     is_tiff = path.suffix.lower() in (".tif", ".tiff")
-    return f"replace or remove it{f', or {_NAME_BANDS}' if is_tiff else ''}"
+    return f"replace or remove it{f', or {_name_bands(key)}' if is_tiff else ''}"

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
+from rooftop.errors import SourceError
 from rooftop.raster.picture import read_mask
 
 
@@ -36,3 +38,32 @@ def test_what_is_transparent_is_no_roof(find, photo, tmp_path, mode):
     assert row["roofs"] == 9
     assert row["valid_pixels"] == 80 * 82
     assert not read_mask(tmp_path / "out" / "masks" / "photo.png")[:, :28].any()
+
+
+def test_bands_of_a_picture_are_looked_at_or_refused(find, photo, town, tmp_path):
+    town[1:] = 0
+    assert find(photo())["roofs"] == 0
+    assert find(photo(), bands=(1,))["roofs"] == 12
+    with pytest.raises(SourceError, match=r"photo\.png: bands=\[9, 9, 9, 7\] must be one or three of its bands 1 to 3"):
+        find(photo(), bands=(9, 9, 9, 7))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_tiff_of_five_bands_asks_for_the_key_that_reads_it(find, town, tmp_path):
+    path = tmp_path / "five.tif"
+    profile = {"count": 5, "height": 80, "width": 110, "dtype": "uint8", "photometric": "minisblack"}
+    with rasterio.open(path, "w", driver="GTiff", **profile) as dataset:
+        dataset.write(np.concatenate([town, town[:2]]))
+    with pytest.raises(SourceError, match=r"none of its 5 bands is marked red, green or blue; .* bands=\[1,2,5\]"):
+        find(path)
+    assert find(path, bands=(1, 2, 3))["roofs"] == 12
+
+
+def test_a_tiff_in_printing_colours_stays_a_picture(find, photo):
+    assert find(photo("ink.tif", mode="CMYK"))["roofs"] == 12
+
+
+def test_a_damaged_tiff_names_the_key_that_there_is(find, tmp_path):
+    (tmp_path / "broken.tif").write_bytes(b"II*\0 nothing")
+    with pytest.raises(SourceError, match=r"broken\.tif: not a picture .* name the bands to read, e\.g\. bands="):
+        find(tmp_path / "broken.tif")
