@@ -18,7 +18,8 @@ STAGES = ("train", "val", "test")
 class RooftopTask(LightningModule):
     """Trains a network on masks.
 
-    `measured` keeps the last scores of each stage in full precision; what is logged has gone through float32.
+    `measured` keeps the last scores of each stage, while training only those of this epoch, in full precision; what is
+    logged has gone through float32.
 
     Args:
         network: normalised image (B, C, H, W) -> logits (B, K, H, W).
@@ -68,10 +69,20 @@ class RooftopTask(LightningModule):
         """Count a test batch."""
         self._evaluate("test", batch)
 
+    def on_train_epoch_start(self) -> None:
+        """Forget the epoch before: not each is validated."""
+        self.measured.clear()
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout by batch and rank: what else drew random numbers before does not matter."""
         batches = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
         torch.manual_seed(self._seed + 1_000_003 * batches + self.global_rank)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Log the training scores of an epoch that is not validated."""
+        every = self.trainer.check_val_every_n_epoch or 1
+        if self.trainer.is_last_batch and (self.current_epoch + 1) % every:
+            self._log("train")
 
     def on_validation_epoch_start(self) -> None:
         """Log the training scores: all batches are in by now, and callbacks at the end of the epoch see them."""
@@ -92,7 +103,10 @@ class RooftopTask(LightningModule):
         if self._schedule is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer, steps)}
+        schedule = self._schedule(optimizer, steps)
+        if "monitor" in schedule:  # which only epochs that are validated have
+            schedule["frequency"] = self.trainer.check_val_every_n_epoch or 1
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def logits(self, batch: Batch) -> Tensor:
         """Logits in the size of the truth, which for evaluation is that of the picture on disk."""
@@ -128,4 +142,5 @@ class RooftopTask(LightningModule):
         metric.reset()
         self.measured[stage] = result
         if not self.trainer.sanity_checking:
-            self.log_dict({f"{stage}/{name}": value for name, value in result.items()}, sync_dist=True)
+            named = {f"{stage}/{name}": value for name, value in result.items()}
+            self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)

@@ -1,5 +1,6 @@
 """What trains a network, built out of the configuration of `train.py`: data, task, trainer and card."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import LearningRateMonitor
 
 from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
 from rooftop.config import build, flat, plain
@@ -21,6 +23,8 @@ from rooftop.task import RooftopTask
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
 
 
 def begin(seed: int) -> None:
@@ -77,15 +81,23 @@ def _numbers(node: "DictConfig") -> str:
 
 
 def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: History) -> pl.Trainer:
-    """The trainer with callbacks and loggers by name; a name set to null drops out."""
+    """The trainer with callbacks and loggers by name; a name set to null drops out.
+
+    Raises:
+        ConfigError: an accelerator that cannot train, or no epoch that would be validated.
+    """
+    _check_that_epochs_are_validated(cfg)
     board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     choose = [ChooseThreshold()] if cfg.choose_threshold else []
     finish = WriteRun(folder, card, history, pictures=cfg.pictures)
-    named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node]
+    named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
+    if not loggers:  # Lightning's monitor refuses to work when there is nobody to tell
+        named = [each for each in named if not isinstance(each, LearningRateMonitor)]
     return build(  # type: ignore[no-any-return]
         cfg.trainer,
         "trainer",
+        accelerator=_accelerator(cfg.trainer.get("accelerator", "auto")),
         default_root_dir=str(folder),
         # pictures are drawn before the mean of the weights is swapped back
         callbacks=[history, board, *choose, finish, *named],
@@ -93,6 +105,28 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
         plugins=[WholeCheckpoints()],
         enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning would add one of its own
     )
+
+
+def _check_that_epochs_are_validated(cfg: "DictConfig") -> None:
+    every, epochs = cfg.trainer.get("check_val_every_n_epoch"), cfg.trainer.get("max_epochs")
+    if every and epochs and every > epochs:
+        raise ConfigError(
+            f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={epochs}, so that no epoch would "
+            "be validated and no weights kept; lower it."
+        )
+
+
+def _accelerator(asked: str) -> str:
+    """What to train on: `gpu` and `auto` would be Lightning's words for an Apple GPU too, which cannot."""
+    apple = not torch.cuda.is_available() and torch.backends.mps.is_available()
+    if asked == "mps" or (asked == "gpu" and apple):
+        raise ConfigError(
+            f"trainer.accelerator={asked}: Apple's GPUs know no float64, in which scores are summed; take cpu or auto."
+        )
+    if asked == "auto" and apple:
+        log.info("training on the CPU: Apple's GPUs know no float64, in which scores are summed")
+        return "cpu"
+    return asked
 
 
 def make_card(cfg: "DictConfig", task: RooftopTask, data: RoofDataModule) -> Card:

@@ -231,3 +231,41 @@ def test_without_logger_the_table_of_epochs_remains(run_script, tiny, tmp_path, 
     assert code == 0, text
     assert (tmp_path / "a" / "metrics.csv").is_file()
     assert not [*(tmp_path / "a").glob("events*")]
+
+
+def test_no_logger_and_no_pictures_are_choices_too(run_script, tiny, tmp_path, fast):
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "logger.tensorboard=null", "pictures=0", "trainer.max_epochs=1"),
+        f"hydra.run.dir={tmp_path}/run",
+    )
+    assert code == 0, text
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    assert not list((tmp_path / "run" / "pictures").glob("test_18*"))
+
+
+def test_a_training_without_validated_epoch_is_refused(run_script, tiny, fast):
+    code, text = run_script(
+        "train", *fast, f"data.root={tiny}", "trainer.max_epochs=3", "+trainer.check_val_every_n_epoch=5"
+    )
+    assert code == 2, text
+    assert "trainer.check_val_every_n_epoch=5 is more than trainer.max_epochs=3" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("asked", ["mps", "gpu"])
+def test_apples_gpu_is_refused(run_script, tiny, fast, monkeypatch, asked):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    code, text = run_script("train", *fast, f"data.root={tiny}", f"trainer.accelerator={asked}")
+    assert code == 2, text
+    assert f"trainer.accelerator={asked}: Apple's GPUs know no float64" in text
+    assert "Traceback" not in text
+
+
+def test_beside_an_apple_gpu_auto_trains_on_the_cpu(run_script, tiny, tmp_path, fast, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "trainer.accelerator=auto", "trainer.max_epochs=1"),
+        f"hydra.run.dir={tmp_path}/run",
+    )
+    assert code == 0, text
+    assert "training on the CPU: Apple's GPUs" in text + (tmp_path / "run" / "train.log").read_text()

@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 import sys
 import time
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from rooftop.errors import ConfigError
 from rooftop.files import whole
 from rooftop.plots.curves import learning_curve
+from rooftop.task import RooftopTask
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +51,16 @@ class History(Callback):
         self._start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the epoch's scores down; Lightning has validated by now."""
+        """Take down what this epoch measured; Lightning has validated by now, if it does in this epoch.
+
+        Raises:
+            ConfigError: a loss is no finite number any more, and will not become one.
+        """
+        assert isinstance(pl_module, RooftopTask)
         row = {"epoch": float(trainer.current_epoch), "seconds": time.monotonic() - self._start}
-        row |= {name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if "/" in name}
+        for name, value in sorted(trainer.callback_metrics.items()):  # which hold scores of earlier epochs too
+            if name.partition("/")[0] in pl_module.measured:
+                row[name] = float(value)
         row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         self.rows.append(row)
         if trainer.is_global_zero:
@@ -63,6 +73,7 @@ class History(Callback):
                 "  ".join(shown),
                 row["seconds"],
             )
+        _check_finite(row)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the learning curve."""
@@ -81,3 +92,12 @@ class History(Callback):
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)
+
+
+def _check_finite(row: dict[str, float]) -> None:
+    for name in ("train/loss", "val/loss"):
+        if not math.isfinite(row.get(name, 0.0)):
+            raise ConfigError(
+                f"epoch {int(row['epoch']) + 1}: {name} is {row[name]}, so that nothing more is learned; "
+                "lower optimizer.lr or trainer.gradient_clip_val."
+            )

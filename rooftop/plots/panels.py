@@ -49,15 +49,15 @@ def grid(rows: Sequence[Sequence[Array]], *, titles: Sequence[str] = (), labels:
     """Set pictures out in rows and columns on white.
 
     Args:
-        rows: uint8 (H, W, 3) pictures; every cell gets the size of the largest.
+        rows: uint8 (H, W, 3) pictures, of which there may be none; every cell gets the size of the largest.
         titles: one line above each column.
         labels: one line in front of each row.
 
     Returns:
         uint8 (H', W', 3).
     """
-    height = max(cell.shape[0] for row in rows for cell in row)
-    width = max(cell.shape[1] for row in rows for cell in row)
+    height = max((cell.shape[0] for row in rows for cell in row), default=0)
+    width = max((cell.shape[1] for row in rows for cell in row), default=0)
     columns = max(len(row) for row in rows)
     top, left = (18 if titles else 0), (64 if labels else 0)
     sheet = Image.new(

@@ -1,5 +1,6 @@
 """The run can be stopped and gone on with."""
 
+import csv
 import os
 import signal
 
@@ -36,3 +37,31 @@ def test_ctrl_c_says_how_to_go_on_and_the_result_is_the_same(run_script, tiny, t
     assert code == 0, text
     whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_epochs_that_are_not_validated_have_training_scores_of_their_own_and_no_others(
+    run_script, tiny, tmp_path, fast
+):
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "scheduler=plateau", "trainer.max_epochs=4"),
+        *("+trainer.check_val_every_n_epoch=2", f"hydra.run.dir={tmp_path}/run"),
+    )
+    assert code == 0, text
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["val/iou"]) for row in rows] == [False, True, False, True]
+    assert len({row["train/loss"] for row in rows}) == 4
+    pixels = [sum(float(row[f"train/{name}"]) for name in ("iou", "accuracy")) for row in rows]
+    assert len(set(pixels)) == 4
+    assert (tmp_path / "run" / "pictures" / "learning_curve.png").is_file()
+
+
+def test_a_diverged_training_stops_at_the_end_of_its_epoch(run_script, tiny, tmp_path, fast):
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=null"),
+        *("model.norm=none", "callbacks.average=null", "trainer.max_epochs=5", f"hydra.run.dir={tmp_path}/run"),
+    )
+    assert code == 2, text
+    said = "epoch 1: val/loss is nan, so that nothing more is learned; lower optimizer.lr or trainer.gradient_clip_val."
+    assert said in text
+    assert "Traceback" not in text
