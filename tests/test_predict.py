@@ -45,7 +45,7 @@ def test_one_damaged_picture_is_listed_and_the_others_predicted(run_script, trai
 
 def test_threshold_decides(run_script, trained, pictures, tmp_path):
     shares = []
-    for threshold in (0.0, 1.1):
+    for threshold in (0.001, 0.999):
         out = tmp_path / f"out{threshold}"
         source = f"source={pictures}/a.jpg"
         assert run_script("predict", f"run={trained}", source, f"threshold={threshold}", f"hydra.run.dir={out}")[0] == 0

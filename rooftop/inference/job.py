@@ -1,5 +1,6 @@
 """What a prediction is asked to do, and where its files go."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ class Job:
         bands: which to read; None = those of the run's card, and without any red, green and blue of scenes.
         probability: write it as GeoTIFF.
         unfinished: folder where a stopped prediction waits to be gone on with.
+
+    Raises:
+        ConfigError: a number that means nothing, such as a threshold of 1; the sentence names its key.
     """
 
     folder: Path
@@ -59,8 +63,11 @@ class Job:
             raise ConfigError(f"window={window} and batch={self.tiling.batch} must be 1 or more.")
         if self.views not in (None, "auto", *VIEWS):
             raise ConfigError(f"tta={self.views}: choose auto, {', '.join(VIEWS)} or null.")
-        if self.gsd is not None and not self.gsd > 0:
+        if not 0 < self.threshold < 1:
+            raise ConfigError(f"threshold={self.threshold} must be a probability, above 0 and below 1.")
+        if self.gsd is not None and not 0 < self.gsd < math.inf:
             raise ConfigError(f"gsd={self.gsd} must be metres per pixel, above 0.")
+        _check(self.shaping)
 
     def asked(self, predictor: Predictor, *, scene: bool, gsd: float | None) -> Forward:
         """The network asked as this job wants it, for sources of `gsd` metres per pixel."""
@@ -78,6 +85,17 @@ class Job:
         if self.single and name not in ("masks", "overlays"):
             return self.folder / kind
         return self.folder / name / f"{stem}.{suffix}"
+
+
+def _check(shaping: Shaping) -> None:
+    separate, angle = shaping.separate, shaping.angle
+    if separate is not None and not 0 < separate <= 1:
+        raise ConfigError(f"polygons.separate={separate} must be a share, above 0 and at most 1, or null.")
+    if angle is not None and not 0 <= angle <= 45:
+        raise ConfigError(f"polygons.angle={angle} must be degrees from 0 to 45, or null.")
+    for key in ("tolerance", "shift", "min_area", "min_hole"):
+        if not 0 <= getattr(shaping, key) < math.inf:
+            raise ConfigError(f"polygons.{key}={getattr(shaping, key)} must be a number, 0 or more.")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rooftop.errors import SourceError
 from rooftop.inference.job import Done, Job
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sources import Source
@@ -17,7 +18,7 @@ from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.geotiff import open_scene
-from rooftop.raster.picture import is_transparent, write_mask, write_png
+from rooftop.raster.picture import MAX_PIXELS, is_transparent, write_mask, write_png
 from rooftop.raster.steps import at_least, stored
 from rooftop.raster.windows import Window
 
@@ -27,9 +28,10 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
 
     Raises:
         DataError: the picture cannot be read.
-        SourceError: it lacks one of the bands that are asked for.
+        SourceError: it lacks one of the bands that are asked for, or would be scaled to more than memory holds.
     """
     picture, valid = _read(predictor, Path(source.path), job)
+    _require_bounded(picture.shape, source, predictor, job)
     forward = job.asked(predictor, scene=False, gsd=job.gsd)
     values = stored(forward(picture[None])[0], valid)
     picture = as_rgb(picture)
@@ -57,3 +59,13 @@ def _read(predictor: Predictor, path: Path, job: Job) -> tuple[NDArray[np.uint8]
     reading = preparation.reading
     picture, valid = reading.picture(path), reading.valid(path)
     return picture, np.ones(picture.shape[:2], bool) if valid is None else valid
+
+
+def _require_bounded(shape: tuple[int, ...], source: Source, predictor: Predictor, job: Job) -> None:
+    factor = job.factor(predictor, job.gsd) or 1
+    height, width = (round(side * factor) for side in shape[:2])
+    if height * width > MAX_PIXELS:
+        raise SourceError(
+            f"{source.path}: gsd={job.gsd} would scale it to {width} x {height} px for a run that learned at "
+            f"{predictor.run.card.gsd} m; say the metres of one of its pixels, or rescale=false."
+        )

@@ -1,13 +1,17 @@
+import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from rooftop.errors import ConfigError
 from rooftop.inference import Job, Tiling
 from rooftop.polygons.roofs import Shaping
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (1, 24, 40, 3), dtype=np.uint8)
+SHAPING = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=0.0, min_hole=0.0)
 
 
 class Counted:
@@ -30,8 +34,7 @@ def job(**changes):
         "probability": False,
         "bands": None,
     }
-    shaping = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=0.0, min_hole=0.0)
-    rest = {"folder": Path(), "unfinished": Path(), "shaping": shaping, "tiling": Tiling(64, 16, 1)}
+    rest = {"folder": Path(), "unfinished": Path(), "shaping": SHAPING, "tiling": Tiling(64, 16, 1)}
     return Job(**{**plain, **rest, "views": None, "gsd": None, "rescale": True, **changes})
 
 
@@ -42,6 +45,28 @@ def test_how_often_the_network_looks(views, scene, looks):
     network = Counted()
     job(views=views).asked(network, scene=scene, gsd=None)(PICTURES)
     assert len(network.seen) == looks
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("threshold", value) for value in (0.0, 1.0, -1.0, float("nan"))),
+        *(("gsd", value) for value in (0.0, -0.3, float("inf"), float("nan"))),
+        *(("polygons.separate", value) for value in (0.0, 1.1, -1.0)),
+        *(("polygons.angle", value) for value in (-1.0, 46.0)),
+        *((f"polygons.{key}", value) for key in ("tolerance", "shift") for value in (-0.1, float("inf"))),
+        *((f"polygons.{key}", value) for key in ("min_area", "min_hole") for value in (-1.0, float("nan"))),
+    ],
+)
+def test_a_number_that_means_nothing_is_named(key, value):
+    group, _, name = key.rpartition(".")
+    with pytest.raises(ConfigError, match=re.escape(f"{key}={value} must be")):
+        job(**({"shaping": replace(SHAPING, **{name: value})} if group else {name: value}))
+
+
+def test_the_ends_of_ranges_mean_something():
+    job(threshold=0.001, shaping=replace(SHAPING, separate=1.0, angle=45.0))
+    job(threshold=0.999, shaping=replace(SHAPING, separate=None, angle=0.0))
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,9 @@ def test_a_damaged_tiff_names_the_key_that_there_is(find, tmp_path):
     (tmp_path / "broken.tif").write_bytes(b"II*\0 nothing")
     with pytest.raises(SourceError, match=r"broken\.tif: not a picture .* name the bands to read, e\.g\. bands="):
         find(tmp_path / "broken.tif")
+
+
+def test_a_picture_scaled_beyond_memory_is_one_sentence(find, photo):
+    with pytest.raises(SourceError, match=r"photo\.png: gsd=60 would scale it to 22000 x 16000 px for a run .* 0\.3 m"):
+        find(photo(), gsd=60)
+    assert find(photo(), gsd=60, rescale=False)["roofs"] == 12
