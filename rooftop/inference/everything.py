@@ -30,12 +30,19 @@ _Work = tuple[int, Callable[[], Done]]
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of the source at a place: finished or why not, and its column of the contact sheet."""
+    """What became of the source at a place: finished or why not."""
 
     number: int
     done: Done | None
     why: str
-    sheet: ContactSheet
+
+
+@dataclass
+class _Found:
+    """What became of sources, and the columns of the contact sheet by the places of those that are on it."""
+
+    outcomes: list[_Outcome]
+    columns: dict[int, ContactSheet]
 
 
 def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks) -> None:
@@ -57,10 +64,12 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
         with ExitStack() as unfinished:
             work = _shared([(i, sources[i]) for i in shared], predictor, job, ranks=ranks, unfinished=unfinished)
             work += [(i, partial(_predict_one, predictor, sources[i], job)) for i in own]
-            found = [_outcome(i, do, sources) for i, do in _shown(work, bar=not (scenes or ranks.rank))]
-            everyone = [outcome for part in ranks.gather(found) for outcome in part]
+            found = _Found([], {})
+            for i, do in _shown(work, bar=not (scenes or ranks.rank)):
+                _add(found, i, do, sources)
+            everyone = ranks.gather(found)
         if not ranks.rank:
-            _write(sorted(everyone, key=lambda outcome: outcome.number), sources, predictor, job)
+            _write(everyone, sources, predictor, job)
     finally:
         if not ranks.rank:
             shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
@@ -88,15 +97,28 @@ def _refuse(error: SourceError) -> Done:
     raise error
 
 
-def _outcome(number: int, work: Callable[[], Done], sources: list[Source]) -> _Outcome:
-    sheet = ContactSheet()
+def _add(found: _Found, number: int, work: Callable[[], Done], sources: list[Source]) -> None:
+    """Do the work on a source, and keep of its pictures what the contact sheet needs."""
     try:
         done = work()
     except (DataError, SourceError) as error:
-        return _Outcome(number, None, str(error), sheet)
-    if number in np.linspace(0, len(sources) - 1, min(_SHEET, len(sources))).astype(int):
-        sheet.add(sources[number].stem, done.picture, done.mask)
-    return _Outcome(number, done.without_pictures(), "", sheet)
+        found.outcomes.append(_Outcome(number, None, str(error)))
+        return
+    found.outcomes.append(_Outcome(number, done.without_pictures(), ""))
+    shown = _on_sheet([*found.columns, number], len(sources))
+    if number in shown:
+        found.columns[number] = ContactSheet()
+        found.columns[number].add(sources[number].stem, done.picture, done.mask)
+    found.columns = {i: found.columns[i] for i in shown}
+
+
+def _on_sheet(done: list[int], many: int) -> list[int]:
+    """Places of those on the contact sheet: spread over all of so many sources, others only where these were skipped.
+
+    It depends on what is done and not on who did it, nor in which order.
+    """
+    spread = {*np.linspace(0, many - 1, min(_SHEET, many)).astype(int).tolist()}
+    return sorted(sorted(done, key=lambda number: (number not in spread, number))[:_SHEET])
 
 
 def _shown(work: list[_Work], *, bar: bool) -> Iterable[_Work]:
@@ -104,17 +126,18 @@ def _shown(work: list[_Work], *, bar: bool) -> Iterable[_Work]:
     return track(work, description="predict") if bar else work
 
 
-def _write(found: list[_Outcome], sources: list[Source], predictor: Predictor, job: Job) -> None:
+def _write(everyone: list[_Found], sources: list[Source], predictor: Predictor, job: Job) -> None:
     """Write what is about all sources."""
+    found = sorted((outcome for part in everyone for outcome in part.outcomes), key=lambda outcome: outcome.number)
     done = [outcome.done for outcome in found if outcome.done]
     skipped = [{"picture": sources[item.number].path, "why": item.why} for item in found if not item.done]
     if not done:
         raise SourceError(skipped[0]["why"])
     roofs = ((i, (one.row["height"], one.row["width"]), one.roofs) for i, one in enumerate(done, 1))
     write_coco(job.folder / "predictions.coco.json", roofs)
-    sheet = ContactSheet()
-    for outcome in found:
-        sheet.extend(outcome.sheet)
+    sheet, columns = ContactSheet(), {i: column for part in everyone for i, column in part.columns.items()}
+    for number in _on_sheet([*columns], len(sources)):
+        sheet.extend(columns[number])
     write_png(job.folder / "contact_sheet.png", sheet.draw())
     summary = _summary([{"id": i, **one.row} for i, one in enumerate(done, 1)], skipped, predictor, job)
     write_json(job.folder / "summary.json", summary)

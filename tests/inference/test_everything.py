@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from rooftop.inference.everything import _on_sheet
+
+
+@pytest.fixture
+def photos(tmp_path, town):
+    """Nine pictures, of which those in `damaged` cannot be read."""
+
+    def save(damaged=()):
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for i in range(9):
+            path = folder / f"{i}.png"
+            Image.fromarray(np.moveaxis(town, 0, -1)).save(path)
+            if i in damaged:
+                path.write_bytes(path.read_bytes()[:100])
+        return folder
+
+    return save
+
+
+def test_the_contact_sheet_shows_what_is_left_where_all_others_are_damaged(find, photos, tmp_path):
+    """Without a damaged one, picture 7 of 9 would not be on it."""
+    summary = find(photos(damaged={0, 1, 2, 3, 4, 5, 6, 8}))
+    assert [row["roofs"] for row in summary["pictures"]] == [12]
+    assert len(summary["skipped"]) == 8
+    assert (tmp_path / "out" / "contact_sheet.png").is_file()
+
+
+def test_the_contact_sheet_is_spread_over_all_and_filled_up():
+    assert _on_sheet([*range(71)], 71) == [0, 10, 20, 30, 40, 50, 60, 70]
+    assert _on_sheet([i for i in range(71) if i not in (10, 70)], 71) == [0, 1, 2, 20, 30, 40, 50, 60]
+    assert _on_sheet([2, 1], 3) == [1, 2]
