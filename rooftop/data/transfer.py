@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
+from rooftop.errors import RooftopError
+
 Form = Mapping[str, tuple[tuple[int, ...], str]]  # shape and dtype of each array
 PREFETCH = 2  # batches that are asked of a process ahead of time
 MOST = 64 * 2**20  # bytes of a slab; larger batches go PyTorch's way, which holds no memory between them
@@ -75,6 +77,8 @@ class Slabs:
 class SlabLoader(DataLoader[dict[str, Any]]):
     """A loader whose processes hand batches over in slabs.
 
+    What is wrong with a picture is raised as if no process lay between.
+
     Args:
         slabs: that `collate_fn` writes to; None: everything goes PyTorch's way.
         pin: whether batches come in pinned memory.
@@ -86,11 +90,14 @@ class SlabLoader(DataLoader[dict[str, Any]]):
         self.slabs, self.pin = slabs, pin
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-        for batch in super().__iter__():
-            if self.slabs is not None and isinstance(batch, Parcel):
-                yield self.slabs.open(batch, pin=self.pin)
-            else:
-                yield batch
+        try:
+            for batch in super().__iter__():
+                if self.slabs is not None and isinstance(batch, Parcel):
+                    yield self.slabs.open(batch, pin=self.pin)
+                else:
+                    yield batch
+        except RooftopError as error:
+            raise _as_raised(error) from error
 
 
 def make_slabs(workers: int, size: int) -> Slabs | None:
@@ -98,6 +105,12 @@ def make_slabs(workers: int, size: int) -> Slabs | None:
     if not workers or size > MOST or multiprocessing.get_start_method() != "fork":
         return None
     return Slabs(workers, size)
+
+
+def _as_raised(error: RooftopError) -> RooftopError:
+    """The error that a loader process raised; PyTorch hands it on with that process's traceback as its message."""
+    kind = type(error)
+    return kind(str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].rstrip())
 
 
 def _bytes(form: Form) -> int:

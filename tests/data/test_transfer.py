@@ -7,6 +7,7 @@ from torch.utils.data import Dataset
 
 from rooftop.data.dataset import collate
 from rooftop.data.transfer import MOST, PREFETCH, SlabLoader, make_slabs
+from rooftop.errors import DataError
 
 BATCHES = 12
 FILL = np.array([7, 8, 9], np.uint8)
@@ -25,10 +26,22 @@ class Numbered(Dataset):
         return {"picture": picture, "mask": picture[None, ..., 0] % 2, "valid": valid, "index": i}
 
 
-def loader(workers, size):
+class Broken(Numbered):
+    """One of the pictures cannot be read."""
+
+    def __getitem__(self, i):
+        if i == 3:
+            try:
+                raise ValueError("cut off")
+            except ValueError as error:
+                raise DataError("18_3.png: cannot be read; take it out.") from error
+        return super().__getitem__(i)
+
+
+def loader(workers, size, dataset=Numbered):
     slabs = make_slabs(workers, size)
     return SlabLoader(
-        dataset=Numbered(),
+        dataset=dataset(),
         batch_size=2,
         collate_fn=lambda samples: collate(samples, fill=FILL, slabs=slabs),
         num_workers=workers,
@@ -66,3 +79,10 @@ def test_slabs_are_for_processes_and_batches_of_a_bounded_size():
     assert make_slabs(0, 1000) is None
     assert make_slabs(1, MOST + 1) is None
     assert make_slabs(1, MOST) is not None
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_picture_is_one_sentence_whichever_process_reads_it(workers):
+    with pytest.raises(DataError) as caught:
+        list(loader(workers, 20_000, Broken))
+    assert str(caught.value) == "18_3.png: cannot be read; take it out."
