@@ -20,6 +20,7 @@ from rooftop.inference.scene_files import write_scene
 from rooftop.inference.scenes import predict_one_scene, predicted
 from rooftop.inference.sources import Source
 from rooftop.inference.vectors import write_coco
+from rooftop.inference.waiting import require_folder
 from rooftop.plots.panels import ContactSheet
 from rooftop.raster.picture import write_png
 
@@ -53,12 +54,14 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
 
     Raises:
         SourceError: not one source could be read.
-        ConfigError: `bands` are not as many as the run looks at.
+        ConfigError: `bands` are not as many as the run looks at, or unfinished scenes cannot wait at `unfinished`.
     """
     predictor.preparation_of(job.bands)  # before anything is read
     sources, job = ranks.share(sources), replace(job, folder=ranks.share(job.folder))
     scenes = [i for i, source in enumerate(sources) if source.scene]
     shared = scenes if len(scenes) < ranks.count else []
+    if scenes and not ranks.rank:
+        require_folder(job.unfinished)
     own = [i for i in range(len(sources)) if i not in shared][ranks.rank :: ranks.count]
     try:
         with ExitStack() as unfinished:

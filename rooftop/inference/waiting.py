@@ -1,5 +1,6 @@
 """Where unfinished scenes wait: a folder for each, which one prediction at a time has for itself."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -11,9 +12,26 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from rooftop.errors import ConfigError
 from rooftop.files import read_json, write_json
 
 _LOCK, _NOTE = "lock", "key.json"
+
+
+def require_folder(parent: Path) -> None:
+    """Make the folder in which unfinished scenes wait.
+
+    Raises:
+        ConfigError: it cannot be made, or not be written to.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ConfigError(
+            f"unfinished={parent}: no folder that can be written to ({error.strerror}); name another place."
+        ) from error
 
 
 @contextmanager

@@ -1,3 +1,6 @@
+import pytest
+
+from rooftop.errors import ConfigError
 from rooftop.inference.waiting import own_folder
 
 
@@ -28,3 +31,11 @@ def test_two_at_a_time_get_two_folders_and_the_first_is_free_afterwards(tmp_path
             assert third == other
     with own_folder(tmp_path / "w", {}) as again:
         assert again == one
+
+
+@pytest.mark.parametrize("place", ["/proc/nope", "file", "file/below"])
+def test_a_place_where_nothing_can_wait_is_named_before_anything_is_predicted(find, raster, town, tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=rf"unfinished=.*{place}: no folder that can be written to"):
+        find(raster(town), unfinished=tmp_path / place)
+    assert not (tmp_path / "out").exists()
