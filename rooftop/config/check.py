@@ -24,7 +24,7 @@ def check(cfg: DictConfig, script: str) -> None:
     """
     schema = OmegaConf.structured(SCHEMAS[script])
     try:
-        merged = OmegaConf.merge(schema, cfg)
+        merged: Any = OmegaConf.merge(schema, cfg)
     except ConfigKeyError as error:
         raise ConfigError(unknown_key(str(error.full_key), keys_of(schema) + keys_of(cfg))) from error
     except OmegaConfBaseException as error:
