@@ -19,7 +19,7 @@ from rooftop.inference.ranks import Ranks
 from rooftop.inference.scene_files import write_scene
 from rooftop.inference.scenes import predict_one_scene, predicted
 from rooftop.inference.sources import Source
-from rooftop.inference.vectors import write_coco
+from rooftop.inference.vectors import countable, write_coco
 from rooftop.inference.waiting import require_folder
 from rooftop.plots.panels import ContactSheet
 from rooftop.raster.picture import write_png
@@ -158,12 +158,15 @@ def _summary(
         "roof_share": sum(row["roof_pixels"] for row in rows) / max(1, sum(row["valid_pixels"] for row in rows)),
         "pictures": rows,
         "skipped": skipped,
+        "not_in_coco": [row["picture"] for row in rows if not countable(row["height"], row["width"])],
     }
 
 
 def _report(summary: dict[str, Any], job: Job) -> None:
     for item in summary["skipped"]:
         print(f"skipped: {item['why']}")
+    for path in summary["not_in_coco"]:
+        print(f"not in predictions.coco.json, which can number 2**32 pixels: {path}")
     print(
         f"{len(summary['pictures'])} pictures, {summary['roofs']} roofs, "
         f"{summary['roof_share']:.1%} of the area; {len(summary['skipped'])} skipped\n"

@@ -46,17 +46,22 @@ def write_outlines(
         write_map(job.path("map.html", stem), roofs, picture, scene=about, categories=categories)
 
 
+def countable(height: int, width: int) -> bool:
+    """Whether COCO's run lengths can number the pixels of so large a scene."""
+    return height * width <= MOST
+
+
 def write_coco(path: Path, found: Iterable[Found]) -> None:
     """Write the roofs of all sources as COCO results; category ids count from 1.
 
-    A scene of more than 2**32 pixels is left out: run lengths cannot number its pixels.
+    A scene of more than 2**32 pixels is left out, see `countable`.
     """
     write_results(path, _results(found))
 
 
 def _results(found: Iterable[Found]) -> Iterator[Result]:
     for number, (height, width), roofs in found:
-        if height * width <= MOST:
+        if countable(height, width):
             for roof in roofs:
                 run = polygon_run(roof.polygon, height, width)
                 yield Result(number, roof.category + 1, round(roof.confidence, 4), run)

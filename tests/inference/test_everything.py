@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,3 +36,13 @@ def test_the_contact_sheet_is_spread_over_all_and_filled_up():
     assert _on_sheet([*range(71)], 71) == [0, 10, 20, 30, 40, 50, 60, 70]
     assert _on_sheet([i for i in range(71) if i not in (10, 70)], 71) == [0, 1, 2, 20, 30, 40, 50, 60]
     assert _on_sheet([2, 1], 3) == [1, 2]
+
+
+def test_a_scene_too_large_for_coco_is_listed(find, raster, town, tmp_path, monkeypatch):
+    small, large = raster(town[:, :40], "a.tif"), raster(town, "b.tif")
+    monkeypatch.setattr("rooftop.inference.vectors.MOST", 40 * 110)
+    summary = find(f"{tmp_path}/?.tif")
+    assert [row["picture"] for row in summary["pictures"]] == [small, large]
+    assert summary["not_in_coco"] == [large]
+    results = json.loads((tmp_path / "out" / "predictions.coco.json").read_text())
+    assert {result["image_id"] for result in results} == {1}
