@@ -20,6 +20,8 @@ from rooftop.errors import RooftopError
 from rooftop.files import whole
 from rooftop.raster.windows import Window
 
+GONE = ".gone"  # suffix of folders that are being deleted
+
 
 class Canvas:
     """Stored values uint8 (K, H, W), in the rows of windows that fill them.
@@ -85,8 +87,13 @@ class Canvas:
         return height * self.shape[2]
 
     def remove(self) -> None:
-        """Delete the folder: the scene is written."""
-        shutil.rmtree(self._folder)
+        """Delete the folder: the scene is written.
+
+        It is renamed first, lest another prediction of the same scene takes it up while files are still being deleted.
+        """
+        gone = self._folder.with_name(f"{uuid.uuid4().hex}{GONE}")
+        self._folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _rows_of(self, window: Window) -> Iterator[tuple[int, int, int]]:
         """Finished rows of windows in a window, each with the first and one past the last row of pixels there."""

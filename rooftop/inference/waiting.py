@@ -14,6 +14,7 @@ from typing import Any
 
 from rooftop.errors import ConfigError
 from rooftop.files import read_json, write_json
+from rooftop.inference.canvas import GONE
 
 _LOCK, _NOTE = "lock", "key.json"
 
@@ -44,6 +45,8 @@ def own_folder(parent: Path, key: dict[str, Any]) -> Iterator[Path]:
         parent: of all such folders.
         key: whatever determines what is left there; plain JSON.
     """
+    for gone in parent.glob(f"*{GONE}"):  # whoever deleted it was killed
+        shutil.rmtree(gone, ignore_errors=True)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     folders = (parent / (f"{name}-{number}" if number else name) for number in count())
     folder, lock = next((folder, lock) for folder in folders if (lock := _locked(folder)) is not None)

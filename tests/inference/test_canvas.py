@@ -1,6 +1,7 @@
 import errno
 import os
 import shutil
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from rooftop.errors import RooftopError
 from rooftop.inference.canvas import Canvas
+from rooftop.inference.waiting import own_folder
 from rooftop.raster.windows import Window
 
 SHAPE, ENDS = (2, 9, 7), [4, 7, 9]
@@ -79,3 +81,26 @@ def test_a_disk_that_fills_up_meanwhile_is_told(canvas, monkeypatch, tmp_path):
     with pytest.raises(RooftopError, match="no space left on the disk"):
         fill(canvas, 0)
     assert not [*(tmp_path / "c").iterdir()]
+
+
+def test_who_begins_while_a_folder_is_deleted_keeps_a_folder(tmp_path, monkeypatch):
+    key, rmdir, begun = {"scene": 1}, os.rmdir, ExitStack()
+
+    def late(path, *args, **kwargs):
+        monkeypatch.undo()
+        folder = begun.enter_context(own_folder(tmp_path / "w", key))
+        (folder / "row-00000.u8").write_bytes(b"1")
+        return rmdir(path, *args, **kwargs)
+
+    with begun, own_folder(tmp_path / "w", key) as folder:
+        canvas = Canvas(folder, SHAPE, ENDS)
+        monkeypatch.setattr(os, "rmdir", late)
+        canvas.remove()
+        (left,) = (tmp_path / "w").iterdir()
+        assert (left / "row-00000.u8").read_bytes() == b"1"
+
+
+def test_what_a_killed_deletion_left_is_deleted(tmp_path):
+    (tmp_path / "w" / "a.gone").mkdir(parents=True)
+    with own_folder(tmp_path / "w", {"scene": 1}) as folder:
+        assert [*(tmp_path / "w").iterdir()] == [folder]
