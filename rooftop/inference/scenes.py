@@ -24,7 +24,7 @@ from rooftop.inference.sources import Source
 from rooftop.inference.waiting import own_folder
 from rooftop.polygons.ground import Ground
 from rooftop.raster.bands import Stretch
-from rooftop.raster.geotiff import ALL_CORES, open_bands, open_scene
+from rooftop.raster.geotiff import ALL_CORES, files_of, open_bands, open_scene
 from rooftop.raster.scene import Scene
 
 log = logging.getLogger(__name__)
@@ -133,10 +133,13 @@ def _smaller(factor: float) -> tuple[float, str]:
 def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:
     """Whatever determines the probabilities, so that nothing else is gone on with."""
     path, weights = Path(source.path), predictor.run.folder / "model.safetensors"
-    state = [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else None
+    files = [
+        file for file in files_of(source.path) if file.suffix != ".xml"
+    ]  # .aux.xml: QGIS leaves it where it only looks
+    states = [(str(file.absolute()), file.stat()) for file in files]
     return {
         "source": str(path.absolute()) if path.exists() else source.path,
-        "state": state,
+        "state": [[name, state.st_size, state.st_mtime_ns] for name, state in states],
         "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "torch": predictor.own,
         "tiling": asdict(job.tiling),

@@ -18,13 +18,14 @@ _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 @dataclass(frozen=True)
 class Palette:
-    """Band 1 holds indices into a table of colours: uint8 (N, 4), RGBA."""
+    """Band 1 holds indices into a table of colours: uint8 (N + 1, 4), RGBA; the last is for any other index."""
 
     table: NDArray[np.uint8]
 
     def __call__(self, values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Indices (1, H, W) to a picture uint8 (3, H, W) and valid bool (H, W): not wholly transparent."""
-        colours = self.table[values[0].astype(np.int64)]
+        index, last = values[0].astype(np.int64), len(self.table) - 1
+        colours = self.table[np.where((index >= 0) & (index < last), index, last)]
         opaque: NDArray[np.bool_] = colours[..., 3] > 0
         return np.moveaxis(colours[..., :3], -1, 0), opaque
 
@@ -171,7 +172,7 @@ def _check_real(dataset: DatasetReader, bands: list[int], path: str) -> set[np.d
 
 
 def _table(colours: dict[int, tuple[int, int, int, int]]) -> NDArray[np.uint8]:
-    table = np.zeros((max(65536 if len(colours) > 256 else 256, max(colours) + 1), 4), np.uint8)
+    table = np.zeros((max(colours) + 2, 4), np.uint8)  # an index without a colour is transparent
     table[list(colours)] = list(colours.values())
     return table
 

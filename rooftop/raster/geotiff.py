@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import rasterio
 from rasterio.enums import ColorInterp
@@ -87,6 +88,20 @@ def _opened(path: str, cores: str) -> Iterator[DatasetReader]:
 
 def _place(dataset: DatasetReader) -> Georeference | None:
     return Georeference(dataset.transform, dataset.crs.to_wkt()) if dataset.crs else None
+
+
+def files_of(path: str) -> list[Path]:
+    """The files here from which a raster is read, in order, those beneath a VRT too; none for an address."""
+    found, left = set[str](), [] if "://" in path else [path]
+    while left:
+        try:
+            with unplaced(), rasterio.open(left.pop()) as dataset:
+                new = {*dataset.files} - found
+        except RasterioError:  # told where it is read
+            continue
+        found |= new
+        left += [name for name in new if name.lower().endswith(".vrt")]
+    return sorted(Path(name) for name in found if Path(name).exists())
 
 
 def is_scene(path: str) -> bool:

@@ -1,7 +1,9 @@
 import pytest
 from rasterio import Affine
+from rasterio.shutil import copy
 
 from rooftop.errors import SourceError
+from rooftop.inference import Predictor
 
 EARTH = {"crs": "EPSG:4326", "transform": Affine(360 / 110, 0, -180, 0, -180 / 80, 90)}
 
@@ -34,3 +36,21 @@ def test_gsd_changes_what_the_network_sees_and_nothing_that_is_measured(find, ra
     assert rows[0]["roof_m2"] == rows[1]["roof_m2"] == pytest.approx(12 * 13.5, rel=5e-3)
     assert rows[0]["metres_per_pixel"] == rows[1]["metres_per_pixel"] == pytest.approx(0.3, rel=1e-3)
     assert find(path, gsd=0.6)["pictures"][0]["scaled_by"] == 2
+
+
+def test_a_mosaic_whose_file_changed_is_not_gone_on_with(find, raster, town, bright, tmp_path, monkeypatch):
+    copy(raster(town), tmp_path / "mosaic.vrt", driver="VRT")
+    forward, looks = Predictor.forward, []
+
+    def stopped(self, pictures):
+        looks.append(1)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        return forward(self, pictures)
+
+    monkeypatch.setattr(Predictor, "forward", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        find(tmp_path / "mosaic.vrt")
+    raster(255 - town)
+    (row,) = find(tmp_path / "mosaic.vrt")["pictures"]
+    assert row["roof_pixels"] == 80 * 110 - 12 * 150

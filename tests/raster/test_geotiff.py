@@ -7,7 +7,7 @@ from PIL import Image
 from rasterio.enums import ColorInterp as Colour
 
 from rooftop.errors import SourceError
-from rooftop.raster.geotiff import open_scene
+from rooftop.raster.geotiff import files_of, open_scene
 from rooftop.raster.windows import Window
 
 WHOLE = Window(0, 0, 53, 37)
@@ -146,6 +146,21 @@ def test_a_palette_gives_its_colours(tmp_path):
     assert {tuple(colour) for colour in picture[index == 1].tolist()} == {(200, 30, 10)}
 
 
+def test_an_index_beyond_the_palette_has_no_data(geotiff, tmp_path):
+    index = np.tile(np.array([0, 1, 2, 300], np.uint16), (1, 5, 3))
+    geotiff(index, name="index.tif")
+    (tmp_path / "a.vrt").write_text(
+        '<VRTDataset rasterXSize="12" rasterYSize="5"><VRTRasterBand dataType="UInt16" band="1">'
+        "<ColorInterp>Palette</ColorInterp><ColorTable>"
+        '<Entry c1="1" c2="2" c3="3" c4="255"/><Entry c1="200" c2="30" c3="10" c4="255"/></ColorTable>'
+        '<SimpleSource><SourceFilename relativeToVRT="1">index.tif</SourceFilename></SimpleSource>'
+        "</VRTRasterBand></VRTDataset>"
+    )
+    picture, valid = read(str(tmp_path / "a.vrt"), Window(0, 0, 12, 5))
+    assert np.array_equal(valid, index[0] < 2)
+    assert picture[0, :4].tolist() == [[1, 2, 3], [200, 30, 10], [0, 0, 0], [0, 0, 0]]
+
+
 def test_complex_numbers_are_refused(geotiff, rgb):
     with pytest.raises(SourceError, match="complex numbers"):
         read(geotiff(rgb.astype(np.complex64)))
@@ -198,3 +213,13 @@ def test_a_file_cut_short_is_named(geotiff, rgb):
 def test_decoded_blocks_are_kept_for_the_window_beside(geotiff, rgb):
     with open_scene(geotiff(rgb)):
         assert 16e6 < rasterio.env.get_gdal_config("GDAL_CACHEMAX") < 256e6  # bytes: a row of blocks, and no more
+
+
+def test_a_mosaic_of_mosaics_names_every_file_beneath(geotiff, rgb, tmp_path):
+    paths = [Path(geotiff(rgb)), tmp_path / "inner.vrt", tmp_path / "outer.vrt"]
+    rasterio.shutil.copy(paths[0], paths[1], driver="VRT")
+    paths[2].write_text(paths[1].read_text().replace("scene.tif", "inner.vrt"))
+    assert files_of(str(paths[2])) == sorted(paths)
+    paths[0].unlink()
+    assert files_of(str(paths[2])) == sorted(paths[1:])
+    assert files_of("https://example.org/city.tif") == []
