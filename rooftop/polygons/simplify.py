@@ -1,23 +1,42 @@
 """Outlines made simple, without a gap between neighbours.
 
 Outlines are cut where three or more walls meet, and each piece is simplified once for both sides (D. H. Douglas and
-T. K. Peucker, 1973): a wall that two roofs share stays one wall.
+T. K. Peucker, 1973): a wall that two roofs share stays one wall. What is simplified are the middles of steps, which
+lie nearest to straight walls but beside the corners between them: a corner is where the lines through both walls meet.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import shapely
 from shapely import LineString, Polygon
 
-from rooftop.polygons.walls import Corner, Points, Ring, Wall, Walls, key, sides, unsound
+from rooftop.polygons.walls import Corner, Points, Ring, Wall, Walls, key, on_grid, sides, unsound
 
 Piece = tuple[Corner, ...]
-Kept = tuple[Ring, dict[tuple[Corner, Corner], Wall]]
 _LEAST = 0.1  # pixels; with a smaller tolerance nothing is left to simplify
+_REACH = 2.0  # pixels from the middle of a step, how far a corner may lie: no farther is a sharp one rounded by pixels
+_STUB = 3  # pixels: no shorter wall tells its direction
+_FEWEST = 4  # walls that a piece keeps
+_PARALLEL = 0.1  # radians: walls that turn by less meet anywhere
+
+
+class Kept(NamedTuple):
+    """A simplified piece.
+
+    Attributes:
+        corners: their names, both ends among them.
+        walls: between them, by their names.
+        at: x and y of each corner in pixels.
+    """
+
+    corners: Ring
+    walls: dict[tuple[Corner, Corner], Wall]
+    at: dict[Corner, tuple[float, float]]
 
 
 def simplified(polygons: Sequence[Polygon], tolerance: float) -> Walls:
@@ -25,20 +44,26 @@ def simplified(polygons: Sequence[Polygon], tolerance: float) -> Walls:
 
     Args:
         polygons: on the pixel grid, as `polygonise_labels` gives them.
-        tolerance: by how many pixels a wall may leave the stepped outline; halved for roofs that it would spoil.
+        tolerance: by how many pixels a wall may leave the stepped outline. Roofs that it would spoil keep their corners
+            on the stepped outline; if they are spoilt still, it is halved for them.
     """
     stepped = [[_steps(ring) for ring in (polygon.exterior, *polygon.interiors)] for polygon in polygons]
     junctions = _junctions([ring for rings in stepped for ring in rings])
     pieces = [[_pieces(ring, junctions) for ring in rings] for rings in stepped]
-    tolerances = np.full(len(polygons), float(tolerance))
-    kept = lru_cache(None)(lambda piece, tolerance: _kept(_middles(piece, junctions), tolerance))
+    care = [0] * len(polygons)
+    kept = lru_cache(None)(lambda piece, care: _kept(piece, junctions, *_way(tolerance, care)))
     while True:
-        found = _with_tolerances(pieces, tolerances, kept)
+        found = _with_care(pieces, care, kept)
         spoilt = unsound(found.polygons())
-        if not spoilt.any() or not tolerances[spoilt].any():
+        if not any(_way(tolerance, some)[0] for some, bad in zip(care, spoilt, strict=True) if bad):
             return found
-        tolerances[spoilt] /= 2
-        tolerances[tolerances < _LEAST] = 0
+        care = [some + int(bad) for some, bad in zip(care, spoilt, strict=True)]
+
+
+def _way(tolerance: float, care: int) -> tuple[float, bool]:
+    """The tolerance that is left with so much care, and whether corners may leave the stepped outline."""
+    left = tolerance / 2 ** (care // 2)
+    return (left, care % 2 == 0) if left >= _LEAST else (0.0, False)
 
 
 def _steps(ring: shapely.LinearRing) -> Ring:
@@ -53,18 +78,17 @@ def _junctions(rings: list[Ring]) -> set[Corner]:
     return {(int(x), int(y)) for x, y in ends[count > 2]}
 
 
-def _with_tolerances(pieces: list[list[list[Ring]]], tolerances: Points, kept: Callable[[Piece, float], Kept]) -> Walls:
-    """A wall between two roofs gets the smaller of their tolerances."""
-    least: dict[Piece, float] = {}
+def _with_care(pieces: list[list[list[Ring]]], care: Sequence[int], kept: Callable[[Piece, int], Kept]) -> Walls:
+    """A wall between two roofs gets the greater of their cares."""
+    most: dict[Piece, int] = {}
     for roof, rings in enumerate(pieces):
         for piece in (piece for ring in rings for piece in ring):
-            least[_same(piece)] = min(least.get(_same(piece), math.inf), float(tolerances[roof]))
-    simple = {piece: kept(piece, tolerance) for piece, tolerance in least.items()}
-    result = Walls()
-    for _, walls in simple.values():
-        result.walls.update(walls)
-    result.rings = [[_ring(ring, simple) for ring in rings] for rings in pieces]
-    result.at = {(x, y): (x / 2, y / 2) for rings in result.rings for ring in rings for x, y in ring}
+            most[_same(piece)] = max(most.get(_same(piece), 0), care[roof])
+    simple = {piece: kept(piece, care) for piece, care in most.items()}
+    result = Walls([[_ring(ring, simple) for ring in rings] for rings in pieces])
+    for found in simple.values():
+        result.walls.update(found.walls)
+        result.at.update(found.at)
     return result
 
 
@@ -73,7 +97,7 @@ def _ring(pieces: list[Ring], simple: dict[Piece, Kept]) -> Ring:
     corners: Ring = []
     for piece in pieces:
         same = _same(piece)
-        kept = simple[same][0]
+        kept = simple[same].corners
         corners += (kept if same == tuple(piece) else kept[::-1])[:-1]
     return corners
 
@@ -94,14 +118,43 @@ def _pieces(ring: Ring, junctions: set[Corner]) -> list[Ring]:
     return [closed[start : end + 1] for start, end in pairwise(inner)]
 
 
-def _kept(points: Points, tolerance: float) -> Kept:
-    """Corners of a simplified piece, both ends among them, and the walls between."""
+def _kept(piece: Piece, junctions: set[Corner], tolerance: float, meet: bool) -> Kept:
+    """A piece simplified; its walls are let `meet` in its corners, or these stay where they are."""
+    points = _middles(piece, junctions)
     simple = shapely.get_coordinates(LineString(points).simplify(tolerance, preserve_topology=False))
     names = [_name(point) for point in points.tolist()]
     place = {name: i for i, name in reversed([*enumerate(names)])}
-    at = [place[_name(point)] for point in simple[:-1].tolist()] + [len(points) - 1]
-    walls = {key(names[start], names[end]): _wall(points[start : end + 1]) for start, end in pairwise(at)}
-    return [names[i] for i in at], walls
+    kept = [place[_name(point)] for point in simple[:-1].tolist()] + [len(points) - 1]
+    corners = [names[i] for i in kept]
+    walls = [_wall(points[start : end + 1]) for start, end in pairwise(kept)]
+    at = {name: (x / 2, y / 2) for name in corners for x, y in [name]}
+    if meet:
+        _drop_stubs(corners, walls, at)
+        closed = [] if piece[0] in junctions else [(corners[0], walls[-1], walls[0])]
+        for name, one, other in [*zip(corners[1:], walls, walls[1:], strict=False), *closed]:
+            at[name] = _meeting(one, other, [at[name]]) or at[name]
+    return Kept(corners, {key(*ends): wall for ends, wall in zip(pairwise(corners), walls, strict=True)}, at)
+
+
+def _drop_stubs(corners: Ring, walls: list[Wall], at: dict[Corner, tuple[float, float]]) -> None:
+    """Drop walls too short to have a direction where those beside them meet instead."""
+    i = 1
+    while i < len(walls) - 1 and len(walls) > _FEWEST:
+        ends = [at[corners[i]], at[corners[i + 1]]]
+        if walls[i].length <= _STUB and _meeting(walls[i - 1], walls[i + 1], ends):
+            del walls[i], corners[i + 1]
+        i += 1
+
+
+def _meeting(one: Wall, other: Wall, points: list[tuple[float, float]]) -> tuple[float, float] | None:
+    """Where two walls meet, if it is near the points between them."""
+    turn = math.sin(other.direction - one.direction)
+    if abs(turn) < _PARALLEL:
+        return None
+    right, down = other.middle - one.middle
+    along = (right * math.sin(other.direction) - down * math.cos(other.direction)) / turn
+    tip = one.middle + along * np.array([math.cos(one.direction), math.sin(one.direction)])
+    return on_grid(tip) if all(math.dist(tip, point) <= _REACH for point in points) else None
 
 
 def _wall(points: Points) -> Wall:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 
-from rooftop.polygons.walls import Corner, Points, Walls, on_grid, sides, unsound
+from rooftop.polygons.walls import Corner, Points, Wall, Walls, on_grid, sides, unsound
 
 _ALIKE = math.radians(12)  # a roof takes over the direction of a neighbour that is turned by less
 
@@ -102,7 +102,7 @@ def _square(
 ) -> float:
     """Make one roof right-angled, and give its direction; corners that have one are placed already."""
     nearby = [directions[corner] for ring in walls.rings[roof] for corner in ring if corner in directions]
-    frame = replace(frame, direction=_direction(walls, roof, nearby))
+    frame = replace(frame, direction=_direction(walls, roof, nearby, frame.angle))
     _drop_bevels(walls, roof, frame=frame, placed=directions, owners=owners)
     _place(walls, roof, frame=frame, placed=directions)
     return frame.direction
@@ -110,18 +110,28 @@ def _square(
 
 def _near(bounds: Points, own: Points, beside: list[int]) -> list[int]:
     """Neighbours, and all whose bounds meet a roof's."""
-    left, top, right, bottom = own
-    meet = (bounds[:, :2] <= (right, bottom)).all(axis=1) & (bounds[:, 2:] >= (left, top)).all(axis=1)
+    meet = (bounds[:, :2] <= own[2:]).all(axis=1) & (bounds[:, 2:] >= own[:2]).all(axis=1)
     return sorted({*np.flatnonzero(meet).tolist(), *beside})
 
 
-def _direction(walls: Walls, roof: int, nearby: list[float]) -> float:
-    """Main direction of a roof in [0, pi / 2): its walls' mean, long ones counting most, or a neighbour's if alike."""
+def _direction(walls: Walls, roof: int, nearby: list[float], angle: float) -> float:
+    """Main direction of a roof in [0, pi / 2): its walls' mean, without oblique ones, or a neighbour's if alike."""
     found = [walls.wall(*pair) for ring in walls.rings[roof] for pair in sides(ring)]
-    mean = sum(wall.length**2 * cmath.exp(4j * wall.direction) for wall in found)  # 4: right angles look alike
-    own = cmath.phase(mean) / 4 % (math.pi / 2)
-    alike = [other for other in nearby if abs((other - own + math.pi / 4) % (math.pi / 2) - math.pi / 4) < _ALIKE]
+    rough = _mean(found)
+    own = _mean([wall for wall in found if _apart(wall.direction, rough) <= angle] or found)
+    alike = [other for other in nearby if _apart(other, own) < _ALIKE]
     return alike[0] if alike else own
+
+
+def _mean(walls: list[Wall]) -> float:
+    """Mean direction in [0, pi / 2), long walls counting most."""
+    mean = sum(wall.length**2 * cmath.exp(4j * wall.direction) for wall in walls)  # 4: right angles look alike
+    return cmath.phase(mean) / 4 % (math.pi / 2)
+
+
+def _apart(one: float, other: float) -> float:
+    """By how much two directions differ, right angles taken as alike."""
+    return abs((one - other + math.pi / 4) % (math.pi / 2) - math.pi / 4)
 
 
 def _drop_bevels(

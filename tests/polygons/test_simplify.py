@@ -4,7 +4,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from shapely import affinity, box
+from shapely import Polygon, affinity, box
 
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.walls import unsound
@@ -64,3 +64,42 @@ def test_what_is_too_small_to_simplify_stays():
     (one,) = simplified(traced(np.array([[0, 0], [0, 1]], np.int32)), 5.0).polygons()
     assert one.is_valid
     assert one.area > 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (15, 10), (20, 30)])
+def test_a_rectangle_along_the_pixels_stays_what_it_is(height, width):
+    labels = np.zeros((35, 50), np.int32)
+    labels[3 : 3 + height, 7 : 7 + width] = 1
+    (simple,) = simplified(traced(labels), 1.0).polygons()
+    assert simple.equals(box(7, 3, 7 + width, 3 + height))
+
+
+def area_bias(labelled, shape):
+    """By what share the areas of small shapes change on average, in all directions and places within a pixel."""
+    rng = np.random.default_rng(0)
+    found = []
+    for turn in rng.uniform(0, 90, 60):
+        side = rng.uniform(8, 25, 2)
+        drawn = affinity.translate(affinity.scale(shape, *side, origin=(0, 0)), *(35 + rng.random(2)))
+        found += [simplified(traced(labelled([drawn], turn)), 1.0).polygons()[0].area / drawn.area]
+    return np.mean(found) - 1
+
+
+@pytest.mark.parametrize(("shape", "bias"), [(box(0, 0, 1, 1), 0.01), (Polygon([(0, 0), (1, 0), (0.4, 1)]), 0.03)])
+def test_corners_are_not_cut_off(labelled, shape, bias):
+    assert abs(area_bias(labelled, shape)) < bias
+
+
+def test_corners_of_row_houses_are_not_cut_off(labelled):
+    left, right = simplified(traced(labelled([box(20, 20, 32, 34), box(32, 20, 46, 34)], 0)), 1.0).polygons()
+    assert left.equals(box(20, 20, 32, 34))
+    assert right.equals(box(32, 20, 46, 34))
+
+
+def test_a_corner_where_two_roofs_touch_stays_common():
+    labels = np.zeros((40, 50), np.int32)
+    labels[4:14, 5:20] = 1
+    labels[14:30, 20:31] = 2
+    one, other = simplified(traced(labels), 1.0).polygons()
+    assert one.equals(box(5, 4, 20, 14))
+    assert other.equals(box(20, 14, 31, 30))

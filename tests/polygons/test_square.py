@@ -70,3 +70,10 @@ def test_a_rounded_corner_becomes_a_corner(labelled):
     worn = box(20, 20, 70, 45) - Polygon([(20, 20), (22.9, 20), (20, 22.9)])
     _, (roof,) = outlines(labelled([worn], 0))
     assert roof.equals(box(20, 20, 70, 45))
+
+
+def test_an_oblique_wall_does_not_turn_the_others(labelled):
+    roof = Polygon([(15, 15), (70, 15), (70, 35), (40, 60), (15, 60)])
+    _, (found,) = outlines(labelled([roof], 0))
+    assert found.bounds == pytest.approx(roof.bounds, abs=0.05)
+    assert found.intersection(roof).area / found.union(roof).area > 0.99
