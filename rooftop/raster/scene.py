@@ -49,7 +49,7 @@ class Scene:
             SourceError: nothing tells where on the earth its reference system or its corners lie.
         """
         try:
-            return self.georeference and self.georeference.metres_per_pixel(self.height, self.width)
+            return self.georeference.metres_per_pixel(self.height, self.width) if self.georeference else None
         except ValueError as error:
             raise SourceError(
                 f"{self.path}: its place on the map has no longitude and latitude; give it the right one, e.g. "
