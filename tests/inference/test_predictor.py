@@ -25,8 +25,9 @@ def test_predicting_from_the_run_folder_equals_validation_logits(trained, tiny):
 
 @pytest.mark.parametrize("size", [(1, 1), (65, 97), (7, 200)])
 def test_any_size(trained, size):
-    probability = Predictor(load(trained), device="cpu").probability(np.zeros((*size, 3), np.uint8))
-    assert probability.shape == (1, *size)
+    run = load(trained)
+    probability = Predictor(run, device="cpu").probability(np.zeros((*size, 3), np.uint8))
+    assert probability.shape == (len(run.card.targets), *size)
     assert probability.dtype == np.float32
 
 
@@ -40,7 +41,8 @@ def test_resized_run_answers_in_the_pictures_own_size(run_script, fast, tiny, tm
         f"hydra.run.dir={tmp_path}/run",
     )
     assert code == 0, text
-    assert Predictor(load(tmp_path / "run")).probability(np.zeros((48, 80, 3), np.uint8)).shape == (1, 48, 80)
+    run = load(tmp_path / "run")
+    assert Predictor(run).probability(np.zeros((48, 80, 3), np.uint8)).shape == (len(run.card.targets), 48, 80)
 
 
 def test_unknown_device_is_named(trained):
