@@ -74,14 +74,14 @@ class _Seams:
         """Gives the regions that do not reach the last row of pixels; the others wait under their root's name."""
         alive = {name: self._root(name) for name in np.unique(self._below).tolist() if name}
         pieces = self._gathered()
-        yield from (_united(pieces.pop(root)) for root in sorted(set(pieces) - set(alive.values())))
+        yield from (united(pieces.pop(root)) for root in sorted(set(pieces) - set(alive.values())))
         self._above = np.array([0, *alive.values()])[np.searchsorted([0, *alive], self._below)]
         self._below = np.zeros_like(self._above)
         self._parent, self._pieces = {}, pieces
 
     def rest(self) -> Iterator[Polygon]:
         """Gives the regions that reach the mask's last row."""
-        yield from map(_united, self._gathered().values())
+        yield from map(united, self._gathered().values())
 
     def _gathered(self) -> dict[int, list[Polygon]]:
         """Pieces under the names that their regions have after all joining so far."""
@@ -102,5 +102,6 @@ class _Seams:
         return name
 
 
-def _united(pieces: list[Polygon]) -> Polygon:
+def united(pieces: list[Polygon]) -> Polygon:
+    """A region out of its pieces, which share edges."""
     return without_straight_corners(pieces[0] if len(pieces) == 1 else shapely.union_all(pieces))

@@ -11,25 +11,25 @@ from functools import partial
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy import ndimage
 from shapely import Polygon
 
 from rooftop.polygons.components import components
 from rooftop.polygons.ground import Ground
+from rooftop.polygons.large import TILE, Labelled, gathered, separate_large
 from rooftop.polygons.layers import Layers, Said, Values
-from rooftop.polygons.separate import separate, separate_middles
+from rooftop.polygons.separate import Heights, distances, middles, parted
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.spread import in_order
 from rooftop.polygons.square import squared
 from rooftop.polygons.walls import Points
-from rooftop.raster.polygonise import polygonise_labels
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.steps import STEP, at_least
 from rooftop.raster.targets import ROOF
 from rooftop.raster.windows import Window, tiles
 
-_LARGEST = 4096  # pixels: what is longer or wider is no building, and is not taken apart
+_LARGEST = 4096  # pixels: what is longer or wider is looked at tile by tile
 Read = Callable[[Window], Said]
+Look = Callable[[Window], tuple[Values, Said]]
 _SURER = (0.3, 0.6, 0.8, 0.9)  # shares of the way from the threshold to certainty
 
 
@@ -106,24 +106,40 @@ def _outlines(
 ) -> Iterator[tuple[Polygon, float]]:
     """Polygons of the roofs of one component, with their mean probability."""
     left, top, right, bottom = map(int, component.bounds)
-    if max(right - left, bottom - top) > _LARGEST:
-        yield from zip(_shaped([component], shaping, stretch), [_mean(component, read)], strict=True)
-        return
-    said = read(Window(left, top, right - left, bottom - top))
-    mask = rasterise([_moved(component, -left, -top)], bottom - top, right - left)
-    labels = mask.astype(np.int32) if shaping.separate is None else _apart(mask, said, threshold, shaping.separate)
-    names, polygons = zip(*polygonise_labels(labels), strict=True)
-    means = ndimage.mean(said[ROOF], labels, names) * STEP
+
+    def look(window: Window) -> tuple[Values, Said]:
+        """The component in a window of its own bounds, and what is said there."""
+        x, y = left + window.column, top + window.row
+        part = shapely.intersection(component, shapely.box(x, y, x + window.width, y + window.height))
+        pieces = [_moved(piece, -x, -y) for piece in shapely.get_parts(part) if isinstance(piece, Polygon)]
+        return rasterise(pieces, window.height, window.width), read(Window(x, y, window.width, window.height))
+
+    polygons, means = zip(
+        *gathered(_apart(look, (bottom - top, right - left), threshold, shaping.separate)), strict=True
+    )
     for polygon, mean in zip(_shaped(polygons, shaping, stretch), means, strict=True):
-        yield _moved(polygon, left, top), float(mean)
+        yield _moved(polygon, left, top), STEP * mean
 
 
-def _apart(mask: Values, said: Said, threshold: float, ratio: float) -> NDArray[np.int32]:
-    """Labels of the roofs of one component, by their middles where the network has learned of them."""
+def _apart(look: Look, size: tuple[int, int], threshold: float, ratio: float | None) -> Iterator[Labelled]:
+    """Labels of the roofs of one component, and stored probabilities; tile by tile if it is large."""
+    whole = max(size) <= _LARGEST
+    if whole or ratio is None:
+        for tile in tiles(*size, max(size) if whole else TILE):
+            mask, said = look(tile)
+            labels = mask.astype(np.int32) if ratio is None else parted(*_heights(mask, said, threshold), ratio=ratio)
+            yield tile, labels, said[ROOF]
+        return
+    for tile, labels in separate_large(*size, lambda window: _heights(*look(window), threshold), ratio=ratio):
+        yield tile, labels, look(tile)[1][ROOF]
+
+
+def _heights(mask: Values, said: Said, threshold: float) -> tuple[Values, Heights]:
+    """A mask, and what parts its roofs: their middles where the network has learned of them, else distances."""
     if (middle := _middle(said)) is not None:
-        return separate_middles(mask, middle, ratio=ratio)
+        return mask, middles(mask, middle)
     surer = [at_least(said[ROOF], threshold + share * (1 - threshold)) & mask for share in _SURER]
-    return separate(mask, ratio=ratio, surer=surer)
+    return mask, distances(mask, surer)
 
 
 def _middle(said: Said) -> NDArray[np.float32] | None:
@@ -147,20 +163,6 @@ def _measured(polygon: Polygon, found: tuple[int, float], shaping: Shaping, grou
     holes = [hole for hole in polygon.interiors if ground.roughly(Polygon(hole).area) >= shaping.min_hole]
     filled = Polygon(polygon.exterior, holes)
     return Roof(filled, *found, *ground.measure(filled), ground.orientation(filled))
-
-
-def _mean(component: Polygon, read: Read) -> float:
-    """Mean probability of a component that is too large to be looked at as a whole."""
-    left, top, right, bottom = map(int, component.bounds)
-    total = 0
-    shapely.prepare(component)
-    for tile in tiles(bottom - top, right - left, 1024):
-        x, y = left + tile.column, top + tile.row
-        part = shapely.intersection(component, shapely.box(x, y, x + tile.width, y + tile.height))
-        pieces = [piece for piece in shapely.get_parts(part) if isinstance(piece, Polygon)]
-        mask = rasterise([_moved(piece, -x, -y) for piece in pieces], tile.height, tile.width)
-        total += int(read(Window(x, y, tile.width, tile.height))[ROOF][mask > 0].sum())
-    return STEP * total / float(component.area)
 
 
 def _moved(polygon: Polygon, right: int, down: int) -> Polygon:

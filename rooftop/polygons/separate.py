@@ -23,9 +23,10 @@ from scipy import ndimage
 
 _SMOOTHING = 1.0  # pixels, of the distance: takes the ripples of a stepped outline away
 _SLOPE = 0.01  # of a pixel of distance beside a middle of 1, so that nothing is flat where a network says 0
-_RIM = 4  # pixels of background that are laid around, so that smoothing sees no border
+RIM = 4  # pixels of background that are laid around, so that smoothing sees no border
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 2), (2, 1))  # offsets into an array padded by one
 Basins = NDArray[np.int64]
+Heights = NDArray[np.float64]
 
 
 def separate(mask: NDArray[np.uint8], *, ratio: float, surer: Sequence[NDArray[np.uint8]] = ()) -> NDArray[np.int32]:
@@ -39,7 +40,7 @@ def separate(mask: NDArray[np.uint8], *, ratio: float, surer: Sequence[NDArray[n
     Returns:
         int32 (H, W), 0 = background, 1 ... N in reading order; each label is 4-connected.
     """
-    return _parted(mask, np.mean([_distance(part) for part in (mask, *surer)], axis=0), ratio)
+    return parted(mask, distances(mask, surer), ratio=ratio)
 
 
 def separate_middles(mask: NDArray[np.uint8], middle: NDArray[np.float32], *, ratio: float) -> NDArray[np.int32]:
@@ -53,21 +54,38 @@ def separate_middles(mask: NDArray[np.uint8], middle: NDArray[np.float32], *, ra
     Returns:
         As `separate`.
     """
-    return _parted(mask, np.pad(middle * (mask > 0), _RIM) + _SLOPE * _distance(mask), ratio)
+    return parted(mask, middles(mask, middle), ratio=ratio)
 
 
-def _distance(mask: NDArray[np.uint8]) -> NDArray[np.float64]:
-    distance: NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, _RIM))
+def distances(mask: NDArray[np.uint8], surer: Sequence[NDArray[np.uint8]]) -> Heights:
+    """Mean distance to the outline of a mask and of its surer parts, all uint8 (H, W); in pixels, with a rim."""
+    mean: Heights = np.mean([_distance(part) for part in (mask, *surer)], axis=0)
+    return mean
+
+
+def middles(mask: NDArray[np.uint8], middle: NDArray[np.float32]) -> Heights:
+    """How surely a pixel of a mask, uint8 (H, W), is in the middle of a roof, float32 (H, W) in [0, 1]; with a rim."""
+    height: Heights = np.pad(middle * (mask > 0), RIM) + _SLOPE * _distance(mask)
+    return height
+
+
+def _distance(mask: NDArray[np.uint8]) -> Heights:
+    distance: Heights = ndimage.distance_transform_edt(np.pad(mask, RIM))
     return distance
 
 
-def _parted(mask: NDArray[np.uint8], height: NDArray[np.float64], ratio: float) -> NDArray[np.int32]:
-    """The watershed; `height` has a rim."""
-    inside = np.pad(mask > 0, _RIM)
+def parted(mask: NDArray[np.uint8], height: Heights, *, ratio: float) -> NDArray[np.int32]:
+    """The watershed of a mask, uint8 (H, W), as `separate`; height: of `distances` or `middles`."""
+    basins, height = basins_of(mask, height)
+    summits = roofs_of(height.ravel(), *passes(basins, height), ratio=ratio)
+    return _numbered(summits[basins[RIM:-RIM, RIM:-RIM]], mask > 0)
+
+
+def basins_of(mask: NDArray[np.uint8], height: Heights) -> tuple[Basins, Heights]:
+    """For each pixel of a mask and its rim the flat index of its summit, -1 for none; and the height, smoothed."""
+    inside = np.pad(mask > 0, RIM)
     height = ndimage.gaussian_filter(height, _SMOOTHING)
-    basins = np.where(inside, _basins(np.where(inside, height, -1.0)), -1)
-    summits = _roofs(basins, height, ratio)
-    return _numbered(summits[basins[_RIM:-_RIM, _RIM:-_RIM]], mask > 0)
+    return np.where(inside, _basins(np.where(inside, height, -1.0)), -1), height
 
 
 def _basins(height: NDArray[np.float64]) -> Basins:
@@ -83,37 +101,41 @@ def _basins(height: NDArray[np.float64]) -> Basins:
     return _climbed(up.ravel()).reshape(height.shape)
 
 
-def _roofs(basins: Basins, height: NDArray[np.float64], ratio: float) -> Basins:
-    """For each flat index of a summit that of the highest summit of its roof."""
-    summits = height.ravel()
-    parent = np.arange(height.size)
+def roofs_of(summits: Heights, pairs: Basins, heights: Heights, *, ratio: float) -> Basins:
+    """For each summit (N,) the highest of its roof; passes as `passes` gives them: pairs (2, P) and heights (P,)."""
+    parent = np.arange(summits.size)
 
     def root(name: int) -> int:
         while parent[name] != name:
             name = int(parent[name])
         return name
 
-    for one, other, pass_height in _passes(basins, height):
+    for one, other, height in zip(*pairs.tolist(), heights.tolist(), strict=True):
         ends = root(one), root(other)
         if ends[0] == ends[1]:  # as nearly all are after the first few
             continue
         low, high = sorted(ends, key=lambda name: (summits[name], -name))
-        if pass_height > ratio * summits[low]:
+        if height > ratio * summits[low]:
             parent[low] = high
     return _climbed(parent)
 
 
-def _passes(basins: Basins, height: NDArray[np.float64]) -> list[tuple[int, int, float]]:
-    """Neighbouring basins and the height of the highest pass between them, the highest first."""
-    found = []
+def passes(basins: Basins, height: Heights) -> tuple[Basins, Heights]:
+    """Passes between neighbouring basins: their summits (2, P) and height (P,), the highest first."""
+    pairs, heights = [], []
     for axis in (0, 1):
         one, other = (np.delete(basins, end, axis).ravel() for end in (-1, 0))
         lower = np.minimum(*(np.delete(height, end, axis).ravel() for end in (-1, 0)))
         apart = (one != other) & (np.minimum(one, other) >= 0)
-        found.append((np.sort(np.stack([one, other])[:, apart], axis=0), lower[apart]))
-    pairs, heights = (np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
+        pairs.append(np.sort(np.stack([one, other])[:, apart], axis=0))
+        heights.append(lower[apart])
+    return highest_first(np.concatenate(pairs, axis=1), np.concatenate(heights))
+
+
+def highest_first(pairs: Basins, heights: Heights) -> tuple[Basins, Heights]:
+    """Passes in order: of equal ones first that of the first summits."""
     order = np.lexsort((pairs[1], pairs[0], -heights))
-    return [*zip(*pairs[:, order].tolist(), heights[order].tolist(), strict=True)]
+    return pairs[:, order], heights[order]
 
 
 def _climbed(path: Basins) -> Basins:

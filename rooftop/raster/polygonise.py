@@ -32,7 +32,7 @@ def polygonise_labels(labels: NDArray[np.int32]) -> list[tuple[int, Polygon]]:
     Args:
         labels: int32 (H, W), 0 = background.
     """
-    found = sorted(_traced(labels), key=lambda pair: _first_pixel(pair[1]))
+    found = sorted(_traced(labels), key=lambda pair: first_pixel(pair[1]))
     return [(label, without_straight_corners(polygon)) for label, polygon in found]
 
 
@@ -51,7 +51,7 @@ def _traced(labels: NDArray[np.int32]) -> Iterator[tuple[int, Polygon]]:
         yield int(value), Polygon(rings[0], rings[1:])
 
 
-def _first_pixel(polygon: Polygon) -> tuple[float, float]:
+def first_pixel(polygon: Polygon) -> tuple[float, float]:
     """(row, column) of the region's first pixel in reading order: its top left corner starts the top edge."""
     corners = shapely.get_coordinates(polygon.exterior)
     top = corners[corners[:, 1] == corners[:, 1].min()]

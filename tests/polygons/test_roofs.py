@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from pyproj import CRS, Geod
 from rasterio import Affine
+from scipy import ndimage
 from shapely import Polygon, box
 
 import rooftop.polygons.roofs as module
+from rooftop.polygons import large
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
@@ -83,12 +85,35 @@ def test_the_threshold_counts_from_its_own_value_on(values):
     assert sum(roof.area for roof in roofs_of(values, threshold=0.705)) == 288 + 150 + 4
 
 
-def test_what_is_too_large_for_a_building_is_measured_tile_by_tile(values, monkeypatch):
-    expected = roofs_of(values, Shaping(None, 1, 20, 2, 0, 0))
-    monkeypatch.setattr(module, "_LARGEST", 5)
-    found = roofs_of(values, Shaping(0.85, 1, 20, 2, 0, 0))
-    assert [roof.confidence for roof in found] == pytest.approx([roof.confidence for roof in expected])
-    assert len(found) == len(expected)
+def town(targets):
+    """Stored probabilities uint8 (T, 150, 211) of many roofs, most of which touch others."""
+    rng = np.random.default_rng(5)
+    smooth = [ndimage.gaussian_filter(rng.random((150, 211)), 3) for _ in targets]
+    return np.stack([np.clip((some - some.mean()) / some.std() * 60 + 110, 0, 200) for some in smooth]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("separate", [0.85, None])
+@pytest.mark.parametrize("targets", [("roof",), ("roof", "core")])
+def test_what_is_too_large_to_be_seen_at_once_comes_apart_tile_by_tile_as_it_would_as_a_whole(
+    targets, separate, monkeypatch
+):
+    shaping = Shaping(separate, 1, 20, 2, 0, 0)
+    expected = roofs_of(town(targets), shaping, targets=targets)
+    monkeypatch.setattr(module, "_LARGEST", 40)
+    monkeypatch.setattr(module, "TILE", 32)
+    monkeypatch.setattr(large, "TILE", 32)
+    monkeypatch.setattr(large, "MARGIN", 64)
+    assert roofs_of(town(targets), shaping, targets=targets) == expected
+
+
+def test_roofs_that_reach_beyond_a_tiles_margin_still_cover_what_they_covered(monkeypatch):
+    monkeypatch.setattr(module, "_LARGEST", 40)
+    monkeypatch.setattr(large, "TILE", 24)
+    monkeypatch.setattr(large, "MARGIN", 3)
+    values = town(("roof",))
+    found = [roof.polygon for roof in roofs_of(values[0], Shaping(0.85, 0, None, 2, 0, 0))]
+    assert np.array_equal(rasterise(found, *values.shape[1:]), values[0] >= 100)
+    assert sum(polygon.area for polygon in found) == (values[0] >= 100).sum()
 
 
 def test_categories_are_told_apart(values):
