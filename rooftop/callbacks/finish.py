@@ -55,6 +55,8 @@ class WriteRun(Callback):
         _report(measured, scores, self.folder)
 
     def _draw(self, task: RooftopTask, data: RoofDataModule) -> None:
+        if not self.pictures:
+            return
         shown = show(task, data.dataset(data.test_split), self.pictures)
         threshold = task.threshold
         sheet = ContactSheet()

@@ -1,9 +1,9 @@
 """`build(node)` turns a `_target_` node into an object; the only caller of `instantiate`.
 
 A `_target_` may come from a card that somebody sent, so it is allow-listed twice: by its path, and by the module in
-which the thing it leads to was defined (`rooftop.run.subprocess.run` has a good path and a bad home). It leads to a class,
-or to a function of ours: `pytorch_lightning.LightningModule.load_from_checkpoint` would run what is pickled in a file.
-A card may name networks only.
+which the thing it leads to was defined (`rooftop.run.subprocess.run` has a good path and a bad home). It leads to a
+class, or to a function of ours: `pytorch_lightning.LightningModule.load_from_checkpoint` would run what is pickled in a
+file. A card may name networks only.
 """
 
 import difflib

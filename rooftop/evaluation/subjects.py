@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rooftop.coco import open_index, read_results
+from rooftop.data.calibrate import calibrated
 from rooftop.data.mix import MixedSource
 from rooftop.data.places import open_split, read_places
 from rooftop.data.prepare import Preparation
@@ -95,13 +96,12 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
 
 def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
     run = load(folder)
-    preparation = _preparation(run, data["bands"])
-    places = read_places({**data, "targets": [ROOF]}, Preparation.of(preparation).reading)
-    source, picks = open_split(places, choice.split, data["name"])
+    prepared = calibrated({**data, **_preparation(run, data["bands"]), "targets": [ROOF]})
+    source, picks = open_split(read_places(prepared, Preparation.of(prepared).reading), choice.split, data["name"])
     if isinstance(source, MixedSource):
         raise ConfigError(
             f"split={choice.split} of the data set {data['name']} is a mix, whose parts have roofs and metres per "
-            "pixel of their own; score one of them: data.mix=null 'data.train={images: ..., annotations: ...}' data.gsd=M"
+            "pixel of their own; score one: data.mix=null 'data.train={images: ..., annotations: ...}' data.gsd=M"
         )
     log.info("%s: %d pictures", choice.split, len(picks))
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
