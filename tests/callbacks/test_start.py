@@ -29,13 +29,13 @@ def test_training_goes_on_from_the_weights_of_a_run(start, trained, tmp_path):
 
 
 def test_a_further_target_starts_from_random_weights_and_the_roof_from_the_run(start, trained, tmp_path):
-    code, text = start("data.targets=[roof,core]", "optimizer.lr=0", "callbacks.average=null", "scheduler=none")
+    code, text = start("data.targets=[roof,core,edge]", "optimizer.lr=0", "callbacks.average=null", "scheduler=none")
     assert code == 0, text
     before, after = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path / "more"))
     grown = {name for name in before if before[name].shape != after[name].shape}
     assert grown == {"head.weight", "head.bias"}
-    assert all(torch.equal(before[name], after[name][:1]) for name in grown)
-    assert after["head.weight"][1:].abs().sum() > 0
+    assert all(torch.equal(before[name], after[name][:2]) for name in grown)
+    assert after["head.weight"][2:].abs().sum() > 0
 
 
 def test_other_targets_than_the_run_learned_are_one_sentence(start, trained, tmp_path):
@@ -50,7 +50,7 @@ def test_a_target_that_is_not_learned_here_is_dropped(start, run_script, trained
     kept = ("optimizer.lr=0", "callbacks.average=null", "scheduler=none")
     assert start("data.targets=[roof,core]", *kept)[0] == 0
     more = (tmp_path / "more").rename(tmp_path / "further")
-    code, text = start(f"callbacks.start.run={more}", *kept)
+    code, text = start(f"callbacks.start.run={more}", "data.targets=[roof]", *kept)
     assert code == 0, text
     before, after = (load_file(folder / "model.safetensors") for folder in (more, tmp_path / "more"))
     assert torch.equal(before["head.weight"][:1], after["head.weight"])
