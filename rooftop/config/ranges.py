@@ -64,10 +64,10 @@ def _two(values: Any) -> bool:
 
 def _place(pattern: str) -> str:
     try:
-        groups = re.compile(pattern).groups
+        re.compile(pattern)
     except re.error as error:
         return f"is no regular expression: {error}"
-    return "" if groups else "needs a group in ( ) that names the place"
+    return ""
 
 
 def _score(name: str) -> str:

@@ -24,6 +24,7 @@ _LAYER = "roofs"
 _FORM = {"VERSION": "1.2"}  # later ones make the GDAL of a QGIS that is some years old warn at each look
 _DATE = "2000-01-01T00:00:00.000Z"  # of the contents; no clock, so that equal roofs give equal files
 _CHUNK = 10_000  # roofs that are held at a time
+_ADDRESS = {"!", ";"}  # after which pyogrio sees parts of an address
 _KINDS = {"category": object}  # all other columns are numbers
 _STYLE = Path(__file__).with_name("style.qml")
 _STYLES = """
@@ -60,7 +61,10 @@ def write_geopackage(path: Path, roofs: Iterable[Roof], *, ground: Ground, categ
 
 @contextmanager
 def _plainly_named(path: Path) -> Iterator[Path]:
-    """The same file by way of a link: in the name of a folder, pyogrio takes ! and ; for parts of an address."""
+    """The same file, by way of a link where its folder has a name in which pyogrio sees parts of an address."""
+    if not _ADDRESS & set(str(path.absolute())):
+        yield path
+        return
     with tempfile.TemporaryDirectory() as folder:
         link = Path(folder, "link")
         link.symlink_to(path.parent.absolute())
