@@ -22,6 +22,7 @@ _LEAST = 0.1  # pixels; with a smaller tolerance nothing is left to simplify
 _REACH = 2.0  # pixels from the middle of a step, how far a corner may lie: no farther is a sharp one rounded by pixels
 _STUB = 3  # pixels: no shorter wall tells its direction
 _FEWEST = 4  # walls that a piece keeps
+_TRIANGLE = 3  # points of a closed line, its first one twice, that has no area
 _PARALLEL = 0.1  # radians: walls that turn by less meet anywhere
 
 
@@ -122,6 +123,8 @@ def _kept(piece: Piece, junctions: set[Corner], tolerance: float, meet: bool) ->
     """A piece simplified; its walls are let `meet` in its corners, or these stay where they are."""
     points = _middles(piece, junctions)
     simple = shapely.get_coordinates(LineString(points).simplify(tolerance, preserve_topology=False))
+    if piece[0] == piece[-1] and len(simple) <= _TRIANGLE:
+        simple = points  # a hole of a pixel or two: as nothing it would spoil the roof around it
     names = [_name(point) for point in points.tolist()]
     place = {name: i for i, name in reversed([*enumerate(names)])}
     kept = [place[_name(point)] for point in simple[:-1].tolist()] + [len(points) - 1]

@@ -8,7 +8,7 @@ from shapely import Polygon, affinity, box
 
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.walls import unsound
-from rooftop.raster.polygonise import polygonise_labels
+from rooftop.raster.polygonise import polygonise, polygonise_labels
 
 labels = hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.integers(0, 3))
 
@@ -103,3 +103,14 @@ def test_a_corner_where_two_roofs_touch_stays_common():
     one, other = simplified(traced(labels), 1.0).polygons()
     assert one.equals(box(5, 4, 20, 14))
     assert other.equals(box(20, 14, 31, 30))
+
+
+def test_a_hole_of_a_pixel_does_not_keep_the_roof_around_it_from_being_simplified():
+    mask = np.zeros((40, 40), np.uint8)
+    y, x = np.mgrid[:40, :40]
+    mask[np.abs(0.8 * (x - 20) + 0.6 * (y - 20)) + np.abs(0.6 * (x - 20) - 0.8 * (y - 20)) < 16] = 1  # a square, turned
+    mask[20, 20] = 0
+    (roof,) = simplified(polygonise(mask), tolerance=1.0).polygons()
+    assert len(roof.exterior.coords) < 10
+    assert len(roof.interiors) == 1
+    assert roof.is_valid
