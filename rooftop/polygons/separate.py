@@ -43,20 +43,6 @@ def separate(mask: NDArray[np.uint8], *, ratio: float, surer: Sequence[NDArray[n
     return parted(mask, distances(mask, surer), ratio=ratio)
 
 
-def separate_middles(mask: NDArray[np.uint8], middle: NDArray[np.float32], *, ratio: float) -> NDArray[np.int32]:
-    """Label the roofs of a mask by where a network says that their middles are.
-
-    Args:
-        mask: uint8 (H, W), 1 = roof.
-        middle: float32 (H, W) in [0, 1]: the higher the surer far from where a roof ends; outside `mask` none counts.
-        ratio: in (0, 1]: parts stay one roof where the pass between them is higher than this share of the lower one.
-
-    Returns:
-        As `separate`.
-    """
-    return parted(mask, middles(mask, middle), ratio=ratio)
-
-
 def distances(mask: NDArray[np.uint8], surer: Sequence[NDArray[np.uint8]]) -> Heights:
     """Mean distance to the outline of a mask and of its surer parts, all uint8 (H, W); in pixels, with a rim."""
     mean: Heights = np.mean([_distance(part) for part in (mask, *surer)], axis=0)
@@ -64,7 +50,11 @@ def distances(mask: NDArray[np.uint8], surer: Sequence[NDArray[np.uint8]]) -> He
 
 
 def middles(mask: NDArray[np.uint8], middle: NDArray[np.float32]) -> Heights:
-    """How surely a pixel of a mask, uint8 (H, W), is in the middle of a roof, float32 (H, W) in [0, 1]; with a rim."""
+    """How surely a pixel of a mask, uint8 (H, W), is in the middle of a roof, with a rim.
+
+    middle: float32 (H, W) in [0, 1], by a network: the higher the surer far from where a roof ends; outside the mask
+    none counts.
+    """
     height: Heights = np.pad(middle * (mask > 0), RIM) + _SLOPE * _distance(mask)
     return height
 

@@ -29,7 +29,3 @@ class Spool:
             for line in file:
                 outline, *numbers = json.loads(line)
                 yield Roof(shapely.from_wkb(outline), *numbers)
-
-    def remove(self) -> None:
-        """Delete the file."""
-        self._path.unlink()

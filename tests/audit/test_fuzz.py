@@ -32,13 +32,13 @@ def look(folder, seeds):
         write_page(folder / "report.html", "odd", splits)
         write_fixed(folder / "fixed", splits, pairs)
         looked += 1
-    assert looked > len(seeds) / 10
+    return looked
 
 
 def test_some_mutated_files(tmp_path):
-    look(tmp_path, range(150))
+    assert look(tmp_path, range(150)) > 15  # else the mutations are too strong
 
 
 @pytest.mark.slow
 def test_many_mutated_files(tmp_path):
-    look(tmp_path, range(150, 4000))
+    assert look(tmp_path, range(150, 4000)) > 385

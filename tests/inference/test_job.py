@@ -65,8 +65,8 @@ def test_a_number_that_means_nothing_is_named(key, value):
 
 
 def test_the_ends_of_ranges_mean_something():
-    job(threshold=0.001, shaping=replace(SHAPING, separate=1.0, angle=45.0))
-    job(threshold=0.999, shaping=replace(SHAPING, separate=None, angle=0.0))
+    assert job(threshold=0.001, shaping=replace(SHAPING, separate=1.0, angle=45.0)).shaping.separate == 1
+    assert job(threshold=0.999, shaping=replace(SHAPING, separate=None, angle=0.0)).threshold == 0.999
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from rooftop.polygons.separate import separate, separate_middles
+from rooftop.polygons.separate import middles, parted, separate
 
 masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=16), elements=st.integers(0, 1))
+
+
+def by_middles(mask, middle, *, ratio):
+    return parted(mask, middles(mask, middle), ratio=ratio)
 
 
 def two_roofs(neck):
@@ -93,7 +97,7 @@ def row():
 
 def test_middles_part_what_no_outline_shows():
     mask, middle = row()
-    labels = separate_middles(mask, middle, ratio=0.85)
+    labels = by_middles(mask, middle, ratio=0.85)
     assert labels.max() == 2
     assert np.array_equal(labels > 0, mask > 0)
     assert (labels[5:20, 4:19] == 1).all()
@@ -103,28 +107,28 @@ def test_middles_part_what_no_outline_shows():
 def test_a_weak_doubt_in_the_middle_parts_nothing():
     mask, middle = row()
     middle[8:17, 17:23] = 0.85
-    assert separate_middles(mask, middle, ratio=0.85).max() == 1
+    assert by_middles(mask, middle, ratio=0.85).max() == 1
     middle[8:17, 17:23] = 0.5
-    assert separate_middles(mask, middle, ratio=0.85).max() == 2
+    assert by_middles(mask, middle, ratio=0.85).max() == 2
 
 
 def test_where_no_middle_is_known_roofs_part_at_necks():
     for neck, roofs in ((3, 2), (12, 1)):
         mask = two_roofs(neck)
-        assert separate_middles(mask, np.zeros(mask.shape, np.float32), ratio=0.85).max() == roofs
+        assert by_middles(mask, np.zeros(mask.shape, np.float32), ratio=0.85).max() == roofs
 
 
 def test_middles_beside_a_roof_do_not_count():
     mask, middle = row()
     noise = np.where(mask, middle, 1).astype(np.float32)
-    assert np.array_equal(separate_middles(mask, noise, ratio=0.85), separate_middles(mask, middle, ratio=0.85))
+    assert np.array_equal(by_middles(mask, noise, ratio=0.85), by_middles(mask, middle, ratio=0.85))
 
 
 @settings(max_examples=100, deadline=None)
 @given(masks, st.integers(0, 99), st.floats(0.05, 1))
 def test_labels_by_middles_cover_the_mask_and_hang_together(mask, seed, ratio):
     middle = np.random.default_rng(seed).integers(0, 201, mask.shape).astype(np.float32) / 200
-    labels = separate_middles(mask, middle, ratio=ratio)
+    labels = by_middles(mask, middle, ratio=ratio)
     assert np.array_equal(labels > 0, mask > 0)
     for label in range(1, labels.max() + 1):
         assert ndimage.label(labels == label)[1] == 1

@@ -35,8 +35,6 @@ def test_a_spool_gives_back_what_it_got(tmp_path, roofs):
     spool = Spool(tmp_path / "roofs.spool", iter(roofs))
     assert len(spool) == 2
     assert [*spool] == [*spool] == roofs
-    spool.remove()
-    assert not [*tmp_path.iterdir()]
 
 
 def test_geojson_is_in_degrees_counter_clockwise_and_in_place(tmp_path, roofs, utm):
