@@ -24,7 +24,10 @@ imports:  ## imports run one way
 test:  ## tests, on all cores
 	$(PYTHON) -m pytest $(ALL_CORES)
 
-slow:  ## every test, the slow ones too, with the coverage floor of rooftop/
+slow:  ## the slow tests
+	$(PYTHON) -m pytest $(ALL_CORES) -m slow
+
+coverage:  ## every test, with the coverage floor of rooftop/
 	$(PYTHON) -m pytest $(ALL_CORES) -m "slow or not slow" --cov --cov-report=term:skip-covered
 
-.PHONY: help check lint format types imports test slow
+.PHONY: help check lint format types imports test slow coverage
