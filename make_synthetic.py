@@ -35,7 +35,9 @@ def main(cfg: DictConfig) -> None:
     write_json(folder / "report.json", report)
     for part, counts in report.items():
         log.info("%s: %s", part, ", ".join(f"{number:,} {what}" for what, number in counts.items()))
-    log.info("next: python train.py data=synthetic data.root=%s data.gsd=%s", folder, cfg.gsd)
+    if cfg.count:
+        without = "".join(f" data.{split}=null" for split in ("val", "test") if split not in recipe.shares)
+        log.info("next: python train.py data=synthetic data.root=%s data.gsd=%s%s", folder, cfg.gsd, without)
 
 
 def make_recipe(cfg: DictConfig) -> Recipe:
@@ -45,7 +47,7 @@ def make_recipe(cfg: DictConfig) -> Recipe:
     bounds = {"gsd": (0.1, 1.0), "density": (0.0, 1.0), "size": (16, 2048), "seed": (0, 2**31), "count": (0, 2**31)}
     for key, (low, high) in bounds.items():
         if not low <= cfg[key] <= high:
-            raise ConfigError(f"{key}={cfg[key]} must lie between {low} and {high}.")
+            raise ConfigError(f"{key}={cfg[key]:g} must lie between {low} and {high}.")
     if abs(sum(shares.values()) - 1) > 1e-6:
         raise ConfigError(f"shares={dict(cfg.shares)} do not sum up to 1; correct them.")
     return Recipe(cfg.size, cfg.gsd, cfg.seed, cfg.density, shares)

@@ -33,10 +33,21 @@ def main(cfg: DictConfig) -> None:
         log.info("%s: %s", split, ", ".join(f"{count:,} {what}" for what, count in counts.items()))
     for reason, count in tiles.left_out.items():
         log.info("left out: %s %s", f"{count:,}", reason)
-    bands = ",".join(str(band + 1) for band in range(tiles.channels))
-    how = f"data={'tiles' if tiles.is_rgb else f'bands data.bands=[{bands}]'} data.root={folder}"
+    how = arguments(tiles)
     log.info("next: python check_data.py %s", how)
-    log.info("      python train.py %s", how)
+    log.info("      python %s %s", "train.py" if "train" in made else "evaluate.py run=RUN", how)
+
+
+def arguments(tiles: Tiles) -> str:
+    """What names these tiles on a command line of the other scripts."""
+    bands = ",".join(str(band + 1) for band in range(tiles.channels))
+    how = f"data={'tiles' if tiles.is_rgb else f'bands data.bands=[{bands}]'} data.root={tiles.folder}"
+    without = [f" data.{split}=null" for split in ("train", "val", "test") if split not in tiles.made]
+    coarsest, finest = max(tiles.gsds), min(tiles.gsds)
+    if coarsest > 1.1 * finest:
+        log.warning("the rasters have %.3g to %.3g metres per pixel; gsd=METRES brings them to one.", finest, coarsest)
+        return how + "".join(without)
+    return f"{how} data.gsd={(finest + coarsest) / 2:.3g}{''.join(without)}"
 
 
 def tiling(cfg: DictConfig) -> Tiling:

@@ -73,6 +73,8 @@ def test_a_scene_lies_on_the_map_with_its_roofs(run_script, tmp_path):
     out = tmp_path / "towns"
     code, text = run_script("make_synthetic", *SMALL, "count=0", "scene=160", f"hydra.run.dir={out}")
     assert code == 0, text
+    code, text = run_script("make_synthetic", *SMALL, "count=0", "scene=160", "density=0.1", f"hydra.run.dir={out}")
+    assert (code, "holds pictures of other settings" in text) == (2, True), text
     with rasterio.open(out / "scene_160.tif") as scene:
         assert (scene.crs.to_epsg(), scene.res, scene.shape) == (32645, (0.5, 0.5), (160, 160))
         pixels = np.moveaxis(scene.read(), 0, -1)

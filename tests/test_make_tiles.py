@@ -25,14 +25,19 @@ AFFINE = Affine(0.5, 0, 300_000, 0, -0.5, 3_100_000)  # half a metre in UTM 45 N
 HEIGHT, WIDTH = 96, 160
 
 
-def write_raster(path: Path, *, nodata_from: int | None = None) -> np.ndarray:
+def write_raster(
+    path: Path, *, nodata_from: int | None = None, mask_from: int | None = None, shift: int = 0
+) -> np.ndarray:
+    """`shift`: by how many pixels it lies farther east."""
     pixels = np.random.default_rng(0).integers(1, 255, (3, HEIGHT, WIDTH)).astype(np.uint8)
     if nodata_from is not None:
         pixels[:, :, nodata_from:] = 0
     profile = {"driver": "GTiff", "height": HEIGHT, "width": WIDTH, "count": 3, "dtype": "uint8"}
-    nodata = None if nodata_from is None else 0
-    with rasterio.open(path, "w", crs="EPSG:32645", transform=AFFINE, nodata=nodata, **profile) as file:
+    profile |= {"nodata": None if nodata_from is None else 0, "transform": AFFINE * Affine.translation(shift, 0)}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", crs="EPSG:32645", **profile) as file:
         file.write(pixels)
+        if mask_from is not None:
+            file.write_mask(np.arange(WIDTH) < np.full((HEIGHT, 1), mask_from))
     return pixels
 
 
@@ -100,20 +105,77 @@ def test_tiles_of_every_vector_format(run_script, tmp_path, suffix):
     assert report["made"]["train"]["tiles"] == 9
 
 
-def test_what_was_made_can_be_checked_and_trained_on(run_script, tmp_path):
+@pytest.fixture
+def cut(run_script, tmp_path):
+    """cut(*overrides) -> (exit code, text, report): tiles of what lies in `tmp_path`, into `tmp_path / out`."""
+
+    def run(*overrides, shares="{train: 1, val: 0, test: 0}"):
+        footprints = f"footprints={tmp_path}/roofs.gpkg"
+        out = f"hydra.run.dir={tmp_path}/out"
+        code, text = run_script("make_tiles", footprints, "size=32", f"shares={shares}", out, *overrides)
+        report = tmp_path / "out" / "report.json"
+        return code, text, json.loads(report.read_text()) if report.exists() else None
+
+    return run
+
+
+@pytest.mark.parametrize("shares", ["{train: 0.6, val: 0.2, test: 0.2}", "{train: 0.6, val: 0.4, test: 0}"])
+def test_the_commands_that_are_told_check_and_train(run_script, cut, fast, tmp_path, shares):
     write_raster(tmp_path / "ortho.tif")
     write_footprints(tmp_path / "roofs.gpkg", ROOFS)
-    code, text = run_script(
-        "make_tiles",
-        f"source={tmp_path}",
-        f"footprints={tmp_path}/roofs.gpkg",
-        "size=32",
-        "shares={train: 0.6, val: 0.2, test: 0.2}",
-        f"hydra.run.dir={tmp_path}/out",
-    )
+    code, text, _ = cut(f"source={tmp_path}", shares=shares)
     assert code == 0, text
-    code, text = run_script("check_data", "data=tiles", f"data.root={tmp_path}/out")
+    told = [line.split("python ")[1].split() for line in text.splitlines() if "python " in line]
+    assert [command[0] for command in told] == ["check_data.py", "train.py"]
+    assert "data.gsd=0.5" in told[1]
+    for script, *arguments in told:
+        more = [*fast, "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"] if script == "train.py" else []
+        code, text = run_script(script.removesuffix(".py"), *arguments, *more)
+        assert code == 0, text
+    assert json.loads((tmp_path / "run" / "card.json").read_text())["gsd"] == 0.5
+
+
+def test_ground_that_two_rasters_show_is_in_one_split(cut, tmp_path):
+    write_raster(tmp_path / "a.tif")
+    write_raster(tmp_path / "b.tif", shift=96)
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text, report = cut(f"source={tmp_path}", shares="{train: 0.6, val: 0.2, test: 0.2}")
     assert code == 0, text
+    ground = {}
+    for split in ("train", "val", "test"):
+        for path in (tmp_path / "out" / "images" / split).iterdir():
+            raster, row, column = path.stem.split("_")
+            left = int(column) + (96 if raster == "b" else 0)
+            ground.setdefault(split, []).append(box(left, int(row), left + 32, int(row) + 32))
+    union = {split: shapely.union_all(tiles) for split, tiles in ground.items()}
+    assert union["train"].intersection(union["val"]).area == 0
+    assert union["train"].intersection(union["test"]).area == 0
+    assert union["val"].intersection(union["test"]).area == 0
+    assert report["left_out"]["tile on ground that another raster gave to another split"] > 0
+
+
+def test_ground_without_data_is_not_judged(cut, tmp_path):
+    write_raster(tmp_path / "ortho.tif", nodata_from=76)
+    write_footprints(tmp_path / "roofs.gpkg", [box(66, 4, 90, 28)])
+    code, text, report = cut(f"source={tmp_path}/ortho.tif", "min_valid=0.3")
+    assert code == 0, text
+    assert report["made"]["train"] == {"tiles": 9, "buildings": 1}
+    index = open_index(tmp_path / "out" / "annotations" / "train.json", cache=tmp_path)
+    mask, valid = index.truth([*index.names].index("ortho_000000_000064.png"), [100])
+    assert valid[:, :12].all()
+    assert not valid[:, 12:].any()
+    assert np.array_equal(mask[0], rasterise([box(2, 4, 12, 28)], 32, 32))
+
+
+@pytest.mark.parametrize("gsd", [0.25, 1.0])
+def test_a_mask_of_the_file_is_kept_at_another_distance(cut, tmp_path, gsd):
+    write_raster(tmp_path / "ortho.tif", mask_from=64)
+    write_footprints(tmp_path / "roofs.gpkg", [box(4, 4, 28, 28)])
+    code, text, report = cut(f"source={tmp_path}/ortho.tif", f"gsd={gsd}", "size=16")
+    assert code == 0, text
+    side = round(16 * gsd / 0.5)
+    assert report["made"]["train"]["tiles"] == HEIGHT // side * (64 // side)
+    assert report["left_out"]["tile without data"] == HEIGHT // side * (96 // side)
 
 
 def test_tiles_without_data_and_slivers_are_left_out(run_script, tmp_path):
@@ -214,7 +276,7 @@ def test_a_raster_without_a_place_and_two_of_one_name(run_script, tmp_path):
     for arguments in (["source=plain.tif"], ["source=plain.tif", "gsd=1"]):
         code, text = run_script("make_tiles", *arguments, "footprints=roofs.gpkg")
         assert code == 2
-        assert "no reference system" in text
+        assert "no reference system and corners" in text
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         write_raster(tmp_path / folder / "ortho.tif")

@@ -58,6 +58,11 @@ class Georeference:
         longitude, latitude = self._to_lonlat.transform(*self.to_map(points).T)
         return np.column_stack([longitude, latitude])
 
+    def from_lonlat(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Degrees (N, 2), longitude and latitude on WGS 84, to the pixel frame (N, 2)."""
+        x, y = self._to_lonlat.transform(points[:, 0], points[:, 1], direction="INVERSE")
+        return np.column_stack(~self.affine * np.array([x, y]))
+
     def metres_per_pixel(self, height: int, width: int) -> float:
         """Ground sampling distance in the middle of a raster of that size: mean over both directions.
 

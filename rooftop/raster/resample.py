@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 
 import rasterio.shutil
 from affine import Affine
@@ -18,7 +19,8 @@ from rooftop.raster.geotiff import open_bands
 def resampled(path: str, gsd: float | None) -> Iterator[str]:
     """Yield a path that can be opened at `gsd` metres per pixel; the path itself where `gsd` is None.
 
-    The reference system stays. Finer rasters are averaged, coarser ones interpolated (cubic).
+    The reference system stays, and so does what has no data, be it a value, transparency or a mask of the file's own.
+    Finer rasters are averaged, coarser ones interpolated (cubic).
 
     Raises:
         SourceError: the raster cannot be read, or has no place on the map from which its resolution were known.
@@ -28,14 +30,39 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
         return
     with open_bands(path) as scene:
         if scene.georeference is None or scene.gsd is None:
-            raise SourceError(f"{path}: has no reference system, so gsd={gsd} means nothing; leave gsd out.")
+            raise SourceError(f"{path}: has no reference system and corners, so gsd={gsd} means nothing; leave it out.")
         affine, crs = scene.georeference.affine, scene.georeference.crs
         scale = gsd / scene.gsd
         height, width = max(1, round(scene.height / scale)), max(1, round(scene.width / scale))
+        has_mask = scene.form.has_mask
     grid = affine * Affine.scale(scale)
     method = Resampling.average if scale > 1 else Resampling.cubic
     with tempfile.TemporaryDirectory() as folder, rasterio.open(path) as source:
         target = Path(folder, f"{Path(path).stem}.vrt")
-        with WarpedVRT(source, crs=crs, transform=grid, width=width, height=height, resampling=method) as warped:
+        shape = {"crs": crs, "transform": grid, "width": width, "height": height, "resampling": method}
+        with WarpedVRT(source, add_alpha=has_mask, **shape) as warped:
             rasterio.shutil.copy(warped, target, driver="VRT")
-        yield str(target)
+        yield str(_with_mask(target) if has_mask else target)
+
+
+def _with_mask(path: Path) -> Path:
+    """A VRT of a warped VRT whose last band, made out of a mask, is a mask again; the name is kept."""
+    warped = Xml.parse(path).getroot()
+    outer = Xml.Element("VRTDataset", {key: warped.attrib[key] for key in ("rasterXSize", "rasterYSize")})
+    outer.extend(part for name in ("SRS", "GeoTransform") if (part := warped.find(name)) is not None)
+    *bands, mask = warped.findall("VRTRasterBand")
+    for band in bands:
+        copied = Xml.SubElement(outer, "VRTRasterBand", {key: band.attrib[key] for key in ("dataType", "band")})
+        copied.extend(part for name in ("NoDataValue", "ColorInterp") if (part := band.find(name)) is not None)
+        _from(path, band, copied)
+    around = Xml.SubElement(outer, "MaskBand")
+    _from(path, mask, Xml.SubElement(around, "VRTRasterBand", dataType="Byte"))
+    (path.parent / "masked").mkdir()
+    Xml.ElementTree(outer).write(path.parent / "masked" / path.name)
+    return path.parent / "masked" / path.name
+
+
+def _from(path: Path, band: Xml.Element, copied: Xml.Element) -> None:
+    source = Xml.SubElement(copied, "SimpleSource")
+    Xml.SubElement(source, "SourceFilename", relativeToVRT="0").text = str(path.absolute())
+    Xml.SubElement(source, "SourceBand").text = band.attrib["band"]

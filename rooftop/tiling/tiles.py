@@ -10,16 +10,19 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely import Polygon
 
 from rooftop.coco import Category, CocoObject, Picture, measured, write_annotations
 from rooftop.errors import DataError, SourceError
 from rooftop.polygons.footprints import read_footprints
+from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import encode, rasterise
 from rooftop.raster.resample import resampled
 from rooftop.raster.scene import Scene
 from rooftop.raster.windows import Window
 from rooftop.tiling.grid import split_of, strips, windows
+from rooftop.tiling.ground import Ground, is_given_away
 from rooftop.tiling.raster import open_raster
 from rooftop.tiling.shelf import Shelf
 
@@ -49,7 +52,8 @@ class Tiles:
     """The work: rasters and the footprints on them, cut into `<folder>/images/<split>` and `<folder>/annotations`.
 
     made: tiles and buildings, by split. left_out: tiles, buildings and features, by reason. channels: the
-    least number of bands of a raster. is_rgb: all tiles are 8-bit pictures.
+    least number of bands of a raster. is_rgb: all tiles are 8-bit pictures. gsds: metres per pixel of each raster, as
+    it is cut.
     """
 
     sources: Sequence[Path]
@@ -60,7 +64,10 @@ class Tiles:
     left_out: Counter[str] = field(default_factory=Counter)
     channels: int = 0
     is_rgb: bool = True
+    gsds: list[float] = field(default_factory=list)
     _shelves: dict[Path, Shelf] = field(default_factory=dict)
+    _ground: Ground = field(default_factory=Ground)
+    _others: dict[Path, dict[str, list[Polygon]]] = field(default_factory=dict)
     _aside: Path = Path()
 
     def write(self, progress: Callable[[str], None] | None = None) -> None:
@@ -102,8 +109,11 @@ class Tiles:
                         continue
                     file = f"{path.stem}_{window.row:06d}_{window.column:06d}{raster.suffix}"
                     write(self.folder / "images" / split / file)
-                    objects = [self._object(next(numbers), shape, window) for shape in self._cut(shelf, window)]
+                    roofs = self._cut(shelf, window, valid)
+                    objects = [self._object(next(numbers), shape, window) for shape in roofs]
                     self.made[split].update({"tiles": 1, "buildings": len(objects)})
+                    if not valid.all() and raster.suffix == ".png":  # a GeoTIFF says itself where it has no data
+                        objects.append(_unknown(next(numbers), valid))
                     if progress:
                         progress(split)
                     yield Picture(next(ids), file, window.height, window.width, objects)
@@ -113,11 +123,12 @@ class Tiles:
         tiling = self.tiling
         is_first = split == next(iter(tiling.shares))
         shelf = self._shelves.get(path) or self._filled(scene, path)
-        is_along_rows = scene.height > scene.width
-        strip = strips(max(scene.height, scene.width), tiling.size - tiling.overlap, tiling.shares)
+        strip, is_along_rows = self._strips(scene), scene.height > scene.width
         for window in windows(scene.height, scene.width, size=tiling.size, overlap=tiling.overlap):
             owner = split_of(window, strip, is_along_rows=is_along_rows)
-            if owner == split:
+            if owner == split and is_given_away(window, split, self._others[path]):
+                self.left_out["tile on ground that another raster gave to another split"] += 1
+            elif owner == split:
                 yield window, shelf
             elif owner is None and is_first:
                 self.left_out["tile across the border of two splits"] += 1
@@ -137,17 +148,26 @@ class Tiles:
     def _filled(self, scene: Scene, path: Path) -> Shelf:
         """The footprints on a raster, read once for all splits."""
         if scene.georeference is None:
-            raise SourceError(f"{path}: has no reference system, so no footprint can be laid on it.")
+            raise SourceError(f"{path}: has no reference system and corners, so no footprint can be laid on it.")
         shape = scene.height, scene.width
+        self.gsds.append(scene.gsd or 0.0)
+        self._others[path] = self._ground.share_out(scene.georeference, shape, self._strips(scene))
         shelf = self._shelves[path] = Shelf(self._aside / f"{len(self._shelves)}.shelf", shape, cell=self.tiling.size)
         for found in read_footprints(self.footprints, scene.georeference, *shape):
             shelf.add(found.polygons)
             self.left_out.update({f"feature {reason}": number for reason, number in found.left_out.items()})
         return shelf
 
-    def _cut(self, shelf: Shelf, window: Window) -> Iterator[Polygon]:
-        """The parts of footprints inside a tile, in its own frame."""
-        frame = shapely.box(window.column, window.row, window.column + window.width, window.row + window.height)
+    def _strips(self, scene: Scene) -> dict[str, tuple[int, int]]:
+        """First pixel and end of each split along the longer side of a raster."""
+        tiling = self.tiling
+        return strips(max(scene.height, scene.width), tiling.size - tiling.overlap, tiling.shares)
+
+    def _cut(self, shelf: Shelf, window: Window, valid: NDArray[np.bool_]) -> Iterator[Polygon]:
+        """The parts of footprints inside a tile and on ground with data, in its own frame."""
+        corner = window.column, window.row
+        known = shapely.union_all(polygonise(valid.view(np.uint8)))
+        frame = shapely.transform(known, lambda points: points + corner)
         for shape in shelf.near(window):
             for part in shapely.get_parts(shapely.intersection(shape, frame)):
                 if part.geom_type != "Polygon":
@@ -155,7 +175,7 @@ class Tiles:
                 if part.area < self.tiling.min_area:
                     self.left_out["building of which too little lies inside"] += 1
                     continue
-                yield shapely.transform(part, lambda points: points - (window.column, window.row))
+                yield shapely.transform(part, lambda points: points - corner)
 
     @staticmethod
     def _object(number: int, shape: Polygon, window: Window) -> CocoObject:
@@ -169,3 +189,9 @@ class Tiles:
             )
         ring = np.asarray(shape.exterior.coords)[:-1].round(_DIGITS) + 0.0  # no negative zero
         return CocoObject(number, CATEGORY.id, False, round(float(shape.area), _DIGITS), [ring], None)
+
+
+def _unknown(number: int, valid: NDArray[np.bool_]) -> CocoObject:
+    """The ground without data of a tile as a crowd, which is neither learned nor scored."""
+    run = encode(np.asarray(~valid, np.uint8))
+    return measured(CocoObject(number, CATEGORY.id, True, 0.0, None, run), *valid.shape)

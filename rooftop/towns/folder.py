@@ -98,6 +98,7 @@ def make_scene(folder: Path, recipe: Recipe, size: int, *, progress: Callable[[i
     Returns:
         number of roofs.
     """
+    _stamp(folder, recipe)
     seed = (recipe.seed, SCENE)
     town = plan(seed, size * recipe.gsd, size * recipe.gsd, density=recipe.density)
     polygons = outlines(town, Window(0, 0, size, size), gsd=recipe.gsd)
