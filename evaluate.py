@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, ListConfig
 
 from rooftop.config import data_of_run, run_folder, script
+from rooftop.errors import ConfigError
 
 if TYPE_CHECKING:
     from rooftop.evaluation import Subject
@@ -42,6 +43,11 @@ def _subjects(cfg: DictConfig) -> "list[Subject]":
     from rooftop.polygons.roofs import Shaping
 
     if cfg.predictions:
+        for key in ("run", "compare", "threshold", "tta"):
+            if cfg[key] is not None:
+                raise ConfigError(
+                    f"{key}= is for runs, not for predictions=; leave it out, or name several files: [A,B]."
+                )
         cache = Path(cfg.data.cache)
         return evaluation.of_files(_listed(cfg.predictions), cfg.annotations, images=cfg.images, cache=cache)
     runs = [*_listed(cfg.run), *_listed(cfg.compare)]

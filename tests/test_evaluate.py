@@ -12,7 +12,7 @@ def quick():
 
 def test_a_run_is_scored_and_its_predictions_score_alike(trained, tiny, run_script, tmp_path, quick):
     folder = tmp_path / "scored"
-    common = (f"run={trained}", f"data.root={tiny}", "polygons=exact")  # drawn again, exact outlines are the mask
+    common = (f"run={trained}", f"data.root={tiny}")
     code, text = run_script("evaluate", *common, f"hydra.run.dir={folder}", *quick)
     assert code == 0, text
     by_run = json.loads((folder / "scores.json").read_text())
@@ -35,19 +35,45 @@ def test_a_run_is_scored_and_its_predictions_score_alike(trained, tiny, run_scri
     )
     assert code == 0, text
     by_files = json.loads((again / "scores.json").read_text())
+    assert "run lengths alone" not in text
     assert by_files["object"] == pytest.approx(by_run["object"], nan_ok=True)
-    assert by_files["pixel"]["iou"] == by_run["pixel"]["iou"]
-    code, text = run_script(
-        "evaluate",
-        f"run={trained}",
-        f"compare={_copied(trained, tmp_path)}",
-        f"data.root={tiny}",
-        f"hydra.run.dir={tmp_path}/compared",
-        *quick,
+    known = {name: value for name, value in by_run["polygon"].items() if value is not None}
+    assert by_files["polygon"] == pytest.approx({**by_files["polygon"], **known}, abs=0.02)
+
+
+def test_runs_are_compared_by_what_each_scores_alone(trained, tiny, run_script, tmp_path, quick):
+    other = _copied(trained, tmp_path, threshold=0.9)
+
+    def scored(*overrides):
+        folder = tmp_path / "-".join(["out", *(name[:3] for name in overrides)])
+        code, text = run_script("evaluate", *overrides, f"data.root={tiny}", f"hydra.run.dir={folder}", *quick)
+        assert code == 0, text
+        return folder
+
+    first, second = (
+        json.loads((scored(f"run={run}") / name).read_text())["pixel"]["iou"]
+        for run, name in ((trained, "scores.json"), (other, "scores.json"))
     )
-    assert code == 0, text
-    compared = json.loads((tmp_path / "compared" / "comparison.json").read_text())
-    assert compared["differences"]["copy"]["pixel"]["iou"]["value"] == 0
+    compared = json.loads((scored(f"run={trained}", f"compare={other}") / "comparison.json").read_text())
+    assert first != second
+    assert abs(compared["differences"]["v1.1"]["pixel"]["iou"]["value"]) == pytest.approx(abs(first - second))
+
+
+def test_what_a_person_asks_of_a_run_changes_its_scores(trained, tiny, run_script, tmp_path, quick):
+    card = json.loads((trained / "card.json").read_text())
+    (trained / "card.json").write_text(json.dumps({**card, "gsd": 0.5}))
+    found = {}
+    for override in ("threshold=null", "threshold=0.9", "tta=flips", "data.gsd=1", "rescale=no"):
+        asked = ("data.gsd=1", override) if override == "rescale=no" else (override,)
+        folder = tmp_path / override.replace("=", "-")
+        code, text = run_script(
+            *("evaluate", f"run={trained}", f"data.root={tiny}", *asked, f"hydra.run.dir={folder}", *quick)
+        )
+        assert code == 0, text
+        found[override] = json.loads((folder / "scores.json").read_text())
+    assert len({round(scores["pixel"]["f1"], 6) for scores in found.values()}) == 4
+    assert found["rescale=no"]["pixel"] == found["threshold=null"]["pixel"]
+    assert [found[name]["scaled_by"] for name in ("rescale=no", "data.gsd=1")] == [None, 2]
 
 
 def test_a_run_is_scored_on_the_data_of_its_training(run_script, tiny, tmp_path, fast, quick):
@@ -85,11 +111,11 @@ def test_a_mix_is_not_scored_as_one(trained, tiny, run_script):
     assert (code, "is a mix" in text) == (2, True), text
 
 
-def _copied(run, tmp_path):
-    copy = tmp_path / "copy"
+def _copied(run, tmp_path, **changes):
+    copy = tmp_path / "v1.1"
     copy.mkdir()
-    for name in ("card.json", "model.safetensors"):
-        (copy / name).write_bytes((run / name).read_bytes())
+    (copy / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    (copy / "card.json").write_text(json.dumps({**json.loads((run / "card.json").read_text()), **changes}))
     return copy
 
 
@@ -99,6 +125,9 @@ def _copied(run, tmp_path):
         ((), "name what to score"),
         (("predictions=a.json",), "needs annotations=FILE"),
         (("predictions=a.json", "annotations=b.json"), "b.json"),
+        (("predictions=a.json", "annotations=b.json", "compare=c"), "compare= is for runs"),
+        (("predictions=a.json", "annotations=b.json", "threshold=0.9"), "threshold= is for runs"),
+        (("run=nowhere", "bootstrap.seed=-1"), "bootstrap.seed=-1: must be 0 or more"),
         (("run=nowhere",), "nowhere is no folder"),
         (("run=nowhere", "bootstrap.runs=3"), "bootstrap.rounds"),
     ],

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from rooftop.coco.index import Index
 from rooftop.coco.rle import fill, pack
 from rooftop.coco.schema import Id, RunLengths
-from rooftop.coco.write import Result
+from rooftop.coco.write import Result, Rings
 from rooftop.errors import DataError
 from rooftop.raster.rasterise import Run, decode, encode, ring_runs
 
-Rings = list[NDArray[np.float64]]
+_NONE = msgspec.Raw(b"null")
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -26,16 +25,18 @@ class _Entry(msgspec.Struct, gc=False):
     category_id: Id
     segmentation: msgspec.Raw
     score: float
+    outline: msgspec.Raw = _NONE
 
 
 @dataclass(frozen=True)
 class ReadResult(Result):
-    """A found object as a file has it. rings: float64 (n, 2) in pixels where it is drawn by hand, else None."""
+    """A found object as a file has it. rings: as `segmentation` has them, each a part of its own, or None."""
 
     rings: Rings | None = field(default=None, compare=False)
 
 
-_OUTLINE = msgspec.json.Decoder(list[list[float]] | RunLengths)
+_SEGMENTATION = msgspec.json.Decoder(list[list[float]] | RunLengths)
+_OUTLINE = msgspec.json.Decoder(list[list[float]])
 
 
 class Results:
@@ -55,24 +56,47 @@ class Results:
         """
         height, width = self._sizes[image_id]
         return [
-            ReadResult(image_id, e.category_id, e.score, *self._outline(number, e, (height, width)))
+            ReadResult(image_id, e.category_id, e.score, *self._shape(number, e, (height, width)))
             for number, e in self._entries.get(image_id, ())
         ]
 
-    def _outline(self, number: int, entry: _Entry, size: tuple[int, int]) -> tuple[Run, Rings | None]:
+    @property
+    def without_outline(self) -> int:
+        """How many are run lengths and nothing else, whose outline can only be that of their pixels."""
+        listed = (entry for entries in self._entries.values() for _, entry in entries)
+        return sum(entry.outline == _NONE and bytes(entry.segmentation).lstrip()[:1] == b"{" for entry in listed)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._entries.values()))
+
+    def _shape(self, number: int, entry: _Entry, size: tuple[int, int]) -> tuple[Run, Rings | None, Rings | None]:
+        """Run lengths, the polygon, and rings of their own; the latter two where there are any."""
         try:
-            outline = _OUTLINE.decode(entry.segmentation)
+            outline = _SEGMENTATION.decode(entry.segmentation)
         except msgspec.DecodeError as error:
             raise self._wrong(number, f"its segmentation is neither rings nor run lengths ({error})") from error
         if isinstance(outline, RunLengths):
             counts = outline.counts.encode() if isinstance(outline.counts, str) else pack(outline.counts, *size)
             if outline.size != size or not fill([counts], np.array([size[0] * size[1]]))[0]:
                 raise self._wrong(number, f"its run lengths do not fill the picture of {size[1]} x {size[0]} px")
-            return {"size": list(size), "counts": counts}, None
-        rings = [np.array(ring).reshape(-1, 2) for ring in outline if len(ring) % 2 == 0 and len(ring) >= 6]
-        if len(rings) != len(outline) or not all(np.isfinite(ring).all() for ring in rings):
+            return {"size": list(size), "counts": counts}, self._polygon(number, entry), None
+        rings = self._rings(number, outline)
+        return encode(decode(ring_runs(rings, *size), *size)), None, rings
+
+    def _polygon(self, number: int, entry: _Entry) -> Rings | None:
+        """What `write_results` puts beside run lengths."""
+        if entry.outline == _NONE:
+            return None
+        try:
+            return self._rings(number, _OUTLINE.decode(entry.outline))
+        except msgspec.DecodeError as error:
+            raise self._wrong(number, f"its outline is no list of rings ({error})") from error
+
+    def _rings(self, number: int, listed: list[list[float]]) -> Rings:
+        rings = [np.array(ring).reshape(-1, 2) for ring in listed if len(ring) % 2 == 0 and len(ring) >= 6]
+        if len(rings) != len(listed) or not all(np.isfinite(ring).all() for ring in rings):
             raise self._wrong(number, "a ring has fewer than three corners, or half a corner, or no number")
-        return encode(decode(ring_runs(rings, *size), *size)), rings
+        return rings
 
     def _wrong(self, number: int, why: str) -> DataError:
         return DataError(f"{self.path}: result {number}: {why}; write the file again.")

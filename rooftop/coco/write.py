@@ -4,18 +4,22 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rooftop.coco.index import CocoObject, Index
 from rooftop.coco.schema import Category
 from rooftop.files import whole
 from rooftop.raster.rasterise import Run, encode, rasterise
+
+Rings = Sequence[NDArray[np.float64]]
+_DIGITS = 2  # of a pixel that outlines keep
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Result:
-    """A found object. score: in [0, 1]. rle: run lengths of the size of the picture; they keep holes."""
+    """A found object.
+
+    score: in [0, 1]. rle: run lengths of the size of the picture; they keep holes. outline: rings of its polygon, if it
+    is one, float64 (n, 2) in pixels without the first corner again, outer ring first, then holes.
+    """
 
     image_id: int
     category_id: int
     score: float
     rle: Run
+    outline: Rings | None = field(default=None, compare=False)
 
 
 def pictures(index: Index) -> Iterator[Picture]:
@@ -77,7 +86,10 @@ def write_annotations(path: Path, content: Iterable[Picture], categories: Sequen
 
 
 def write_results(path: Path, results: Iterable[Result]) -> None:
-    """Write found objects as pycocotools' `loadRes` reads them, whole or not at all; a generator serves."""
+    """Write found objects as pycocotools' `loadRes` reads them, whole or not at all; a generator serves.
+
+    It wants run lengths, which keep holes but are stairs of pixels; the outline goes beside them, as a key of its own.
+    """
     with whole(path) as part, part.open("wb") as file:
         file.write(b"[\n")
         _write_items(file, (_result(result) for result in results))
@@ -125,12 +137,15 @@ def _box(thing: CocoObject) -> list[float]:
 
 def _result(result: Result) -> dict[str, Any]:
     """One result as the file has it."""
-    return {
+    fields = {
         "image_id": result.image_id,
         "category_id": result.category_id,
         "segmentation": _outline(result.rle),
         "score": result.score,
     }
+    if result.outline is None:
+        return fields
+    return fields | {"outline": [ring.round(_DIGITS).ravel().tolist() for ring in result.outline]}
 
 
 def _outline(rle: Run) -> Run:

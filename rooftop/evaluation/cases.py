@@ -173,4 +173,13 @@ class FileCases:
 
     def picture(self, i: int) -> Array | None:
         """Read the picture itself, if its folder is known."""
-        return None if self.images is None else read_shown(picture_path(self.images, self.index.names[i]))
+        if self.images is None:
+            return None
+        path = picture_path(self.images, self.index.names[i])
+        shown, (height, width) = read_shown(path), self.index.sizes[i].tolist()
+        if shown.shape[:2] != (height, width):
+            raise DataError(
+                f"{path}: {shown.shape[1]} x {shown.shape[0]} px, but the annotations say {width} x {height}; name the "
+                "folder of their pictures, or images=null."
+            )
+        return shown

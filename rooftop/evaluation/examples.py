@@ -113,6 +113,8 @@ def _crops(case: Case, picture: Array) -> list[tuple[str, tuple[int, Crop]]]:
         wrong += [("invented", rle) for rle, so in zip(found.rles, done.invented, strict=True) if so]
         for kind, rle in wrong:
             mask = decode([rle], *rle["size"])
+            if not mask.any():  # a sliver between pixels
+                continue
             window = _window(mask)
             views = (jpeg(picture[window]), jpeg(outlined(errors, mask)[window]))
             crops.append((kind, (int(mask.sum()), Crop(case.name, *views))))

@@ -94,7 +94,7 @@ def per_image(tally: Tally) -> list[dict[str, Any]]:
         "picture": [each.name for each in tally.pictures],
         **{name: _text(values) for name, values in scored.items()},
         "boundary_iou": _text(boundary),
-        "roof_share": _text(roof_pixels / np.maximum(pixel.sum(axis=1), 1)),
+        "roof_share": _text(roof_pixels * len(tally.names) / np.maximum(pixel.sum(axis=1), 1)),
         **{name: pixel[:, i].tolist() for i, name in enumerate(("tp", "fp", "fn", "tn"))},
         **{name: table["object"][:, i].astype(int).tolist() for i, name in enumerate(("found", "invented", "missed"))},
         "c_iou": _text(polygon["c_iou"] / polygon["pictures"]),

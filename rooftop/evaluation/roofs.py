@@ -92,7 +92,7 @@ def shaped(
 def detected(results: Sequence[ReadResult]) -> Roofs:
     """Take the objects of a results file, with outlines as they are drawn there."""
     rles = [result.rle for result in results]
-    polygons = [part for result in results for part in _outlines(result.rings, result.rle)]
+    polygons = [part for result in results for part in _drawn_or_traced(result)]
     scores = np.array([result.score for result in results], dtype=np.float64)
     return Roofs(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons)
 
@@ -114,6 +114,12 @@ def _run(thing: CocoObject, height: int, width: int) -> Rle:
         return thing.rle
     runs = ring_runs(thing.rings or [], height, width)
     return runs[0] if len(runs) == 1 else encode(rasterise([thing], height, width))
+
+
+def _drawn_or_traced(result: ReadResult) -> list[Polygon]:
+    if result.outline:
+        return _valid(Polygon(result.outline[0], result.outline[1:]))
+    return _outlines(result.rings, result.rle)
 
 
 def _outlines(rings: Sequence[Floats] | None, rle: Rle | None) -> list[Polygon]:

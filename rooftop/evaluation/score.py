@@ -71,7 +71,7 @@ def score_sizes(tally: Tally) -> list[dict[str, float]]:
 def score_shares(tally: Tally) -> list[dict[str, Any]]:
     """Score pictures apart by the share of them that is roof: label, pictures, iou, f1, object_f1."""
     pixel = _categories_summed(tally.table["pixel"])
-    share = (pixel[:, 0] + pixel[:, 2]) / np.maximum(pixel.sum(axis=1), 1)
+    share = (pixel[:, 0] + pixel[:, 2]) * len(tally.names) / np.maximum(pixel.sum(axis=1), 1)  # each is counted K times
     group = np.where(share > 0, np.digitize(share, SHARES) + 1, 0)
     rows = []
     for k, label in enumerate(("no roof", *_share_labels())):

@@ -15,6 +15,7 @@ from rooftop.evaluation.cases import Case, Cases
 from rooftop.evaluation.measure import PUBLISHED, Measured, measure
 from rooftop.evaluation.score import Draws, Sections, score, score_draws
 from rooftop.evaluation.tally import Tally
+from rooftop.raster.runs import rings
 
 PREDICTIONS = "predictions.coco.json"
 
@@ -85,5 +86,8 @@ def _results(cases: Cases, settings: Settings, measured: list[Measured]) -> Iter
 
 def _found(case: Case, categories: list[int]) -> Iterator[Result]:
     for category, roofs in zip(categories, case.found, strict=True):
-        for rle, sure in zip(roofs.rles, roofs.scores.tolist(), strict=True):
-            yield Result(case.picture_id, category, sure, rle)
+        # objects of a file that is scored may be of several polygons
+        each = len(roofs.polygons) == len(roofs.rles)
+        outlines = [rings(polygon) for polygon in roofs.polygons] if each else [None] * len(roofs.rles)
+        for rle, sure, outline in zip(roofs.rles, roofs.scores.tolist(), outlines, strict=True):
+            yield Result(case.picture_id, category, sure, rle, outline)

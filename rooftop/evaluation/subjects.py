@@ -84,19 +84,28 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
     if len(index.rejected):
         log.warning("%s: %s", annotations, index.rejected)
     folder = None if images is None else Path(images)
+    found = [read_results(Path(path), index) for path in predictions]
+    for results in found:
+        if results.without_outline:
+            log.warning(
+                "%s: %s of %s results are run lengths alone: their outlines are taken to be stairs of pixels, so that "
+                "scores of corners, angles and distances say little",
+                *(results.path, f"{results.without_outline:,}", f"{len(results):,}"),
+            )
     return [
         Subject(
             name,
-            FileCases(read_results(Path(path), index), index, images=folder),
+            FileCases(results, index, images=folder),
             {"predictions": path, "annotations": annotations, "threshold": None},
         )
-        for name, path in zip(_names(predictions), predictions, strict=True)
+        for name, path, results in zip(_names(predictions), predictions, found, strict=True)
     ]
 
 
 def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
     run = load(folder)
-    prepared = calibrated({**data, **_preparation(run, data["bands"]), "targets": [ROOF]})
+    categories = data["categories"] or (run.card.categories if len(run.card.categories) > 1 else None)
+    prepared = calibrated({**data, **_preparation(run, data["bands"]), "targets": [ROOF], "categories": categories})
     source, picks = open_split(read_places(prepared, Preparation.of(prepared).reading), choice.split, data["name"])
     if isinstance(source, MixedSource):
         raise ConfigError(
@@ -125,7 +134,7 @@ def _preparation(run: Run, bands: list[int] | None) -> dict[str, Any]:
 
 def _names(paths: Sequence[str]) -> list[str]:
     """Name each path by its last part, with as many parts before it as tell them apart."""
-    parts = [Path(path).absolute().with_suffix("").parts for path in paths]
+    parts = [Path(path.removesuffix(".json")).absolute().parts for path in paths]
     for length in range(1, max(map(len, parts), default=0) + 1):
         names = ["-".join(part[-length:]) for part in parts]
         if len(set(names)) == len(names):

@@ -39,7 +39,7 @@ WORDS = {
     "polygon.hausdorff": ("Hausdorff, px", "farthest distance between paired outlines, on average"),
     "polygon.max_tangent_angle": ("Max tangent angle, degrees", "worst turn away from the truth (Girard et al. 2021)"),
     "polygon.hole_f1": ("Hole F1", "courtyards found and invented"),
-    "polygon.count_error": ("Count error", "roofs too many or too few a picture, on average"),
+    "polygon.count_error": ("Count error", "roofs too many or too few a picture and category, on average"),
     "polygon.count_ratio": ("Count ratio", "predicted roofs over true ones; 1 is best"),
 }
 

@@ -15,7 +15,7 @@ from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
 from rooftop.polygons.webmap import write_map
 from rooftop.raster.rasterise import rasterise
-from rooftop.raster.runs import MOST, polygon_run
+from rooftop.raster.runs import MOST, polygon_run, rings
 
 Found = tuple[int, tuple[int, int], Iterable[Roof]]
 """Number of a picture, its (height, width), its roofs."""
@@ -63,8 +63,8 @@ def _results(found: Iterable[Found]) -> Iterator[Result]:
     for number, (height, width), roofs in found:
         if countable(height, width):
             for roof in roofs:
-                run = polygon_run(roof.polygon, height, width)
-                yield Result(number, roof.category + 1, round(roof.confidence, 4), run)
+                run, outline = polygon_run(roof.polygon, height, width), rings(roof.polygon)
+                yield Result(number, roof.category + 1, round(roof.confidence, 4), run, outline)
 
 
 def drawn(roofs: Iterable[Roof], scale: float, size: tuple[int, int]) -> NDArray[np.uint8]:

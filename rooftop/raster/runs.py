@@ -1,7 +1,8 @@
-"""Run lengths of a small object in a large picture, without ever drawing the picture."""
+"""A small object in a large picture as COCO says it, without ever drawing the picture."""
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pycocotools import mask as coco
 from shapely import Polygon
 
@@ -30,3 +31,8 @@ def polygon_run(polygon: Polygon, height: int, width: int) -> Run:
     uncompressed = {"size": [height, width], "counts": counts if counts[-1] else counts[:-1]}
     run: Run = coco.frPyObjects(uncompressed, height, width)
     return run
+
+
+def rings(polygon: Polygon) -> list[NDArray[np.float64]]:
+    """Corners of a polygon, float64 (n, 2), without the first one again: the outer ring, then the holes."""
+    return [np.asarray(ring.coords)[:-1] for ring in (polygon.exterior, *polygon.interiors)]

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
 
 from rooftop.coco import Result, open_index, read_results, write_results
 from rooftop.errors import DataError
@@ -46,6 +47,26 @@ def test_what_was_written_is_read_back(tmp_path, index):
         (w.image_id, w.category_id, w.score, w.rle) for w in written
     ]
     assert [f.rings for f in found] == [None, None]
+
+
+def test_an_outline_goes_beside_the_run_lengths_and_pycocotools_does_not_mind(tmp_path, index):
+    outline = [np.array([[3.25, 2], [8, 2], [8, 8], [3.25, 8]]), np.array([[5, 4], [6, 4], [6, 5.5]])]
+    write_results(
+        tmp_path / "found.json", [Result(9, 100, 0.75, encode(roof(3)), outline), Result(9, 100, 0.5, encode(roof(9)))]
+    )
+    results = read_results(tmp_path / "found.json", index)
+    drawn, plain = results.of(9)
+    assert [ring.tolist() for ring in drawn.outline] == [ring.tolist() for ring in outline]
+    assert plain.outline is None
+    assert (len(results), results.without_outline) == (2, 1)
+    assert len(COCO(str(tmp_path / "truth.json")).loadRes(str(tmp_path / "found.json")).anns) == 2
+
+
+@pytest.mark.parametrize("outline", [[[0, 0, 5, 5]], [[0, 0, 5, 5, 3, float("nan")]], "round", {"size": [1, 1]}])
+def test_an_outline_of_another_form_is_named(tmp_path, index, outline):
+    rle = {"size": [HEIGHT, WIDTH], "counts": encode(roof(3))["counts"].decode()}
+    with pytest.raises(DataError, match=r"found\.json(: result 0|: no COCO results)"):
+        read_results(results(tmp_path, rle, outline=outline), index).of(9)
 
 
 def test_rings_and_uncompressed_counts_are_drawn_as_pycocotools_does(tmp_path, index):

@@ -1,13 +1,19 @@
+import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from rooftop.coco import Result, open_index, read_results, write_results
+from rooftop.errors import DataError
 from rooftop.evaluation import FileCases, RunCases, Settings, evaluate_split, write_report
 from rooftop.evaluation.examples import rank
 from rooftop.evaluation.measure import measure
 from rooftop.evaluation.tally import Tally
 from rooftop.evaluation.words import SECTIONS, WORDS
+from rooftop.raster.rasterise import encode
 
 SETTINGS = Settings(100, 10, 0, None, 1)
 VOID = {"meta", "img", "br"}
@@ -75,6 +81,24 @@ def test_the_report_of_a_run_shows_curves_and_pictures(painter, half, cut, tmp_p
 def test_without_pictures_it_draws_on_grey(poor, index, tmp_path):
     _, page = report(FileCases(poor.results, index), tmp_path)
     assert page.images > 0
+
+
+def test_roofs_between_pixels_are_no_reason_to_fail(split, index, poor, tmp_path):
+    truth = json.loads((split / "truth.json").read_text())
+    sliver = {"segmentation": [[50.1, 30.1, 50.3, 30.1, 50.3, 30.3, 50.1, 30.3]], "area": 0.04, "bbox": [50, 30, 1, 1]}
+    truth["annotations"].append({"id": 77, "image_id": 30, "category_id": 1, "iscrowd": 0, **sliver})
+    (split / "truth.json").write_text(json.dumps(truth))
+    index = open_index(split / "truth.json", cache=split / "cache")
+    nothing = Result(30, 1, 0.5, encode(np.zeros((48, 80), np.uint8)))
+    write_results(split / "poor.json", [nothing, *poor.results.of(30)])
+    done, _ = report(FileCases(read_results(split / "poor.json", index), index), tmp_path)
+    assert done.scores["object"]["f1"] < 1
+
+
+def test_pictures_of_another_size_are_named(poor, split):
+    Image.new("RGB", (50, 48)).save(split / "images" / poor.index.names[0])
+    with pytest.raises(DataError, match=r"50 x 48 px, but the annotations say 80 x 48; name the folder"):
+        poor.picture(0)
 
 
 def test_best_median_and_worst_are_told_apart(poor):

@@ -92,7 +92,7 @@ def test_nothing_has_no_roofs():
 
 def test_results_become_roofs():
     mask = encode(box(2, 2, 8, 6))
-    drawn_by_hand = ReadResult(1, 1, 0.5, mask, [np.array([[2.2, 2], [8, 2], [8, 6], [2.2, 6]])])
+    drawn_by_hand = ReadResult(1, 1, 0.5, mask, rings=[np.array([[2.2, 2], [8, 2], [8, 6], [2.2, 6]])])
     roofs = detected([ReadResult(1, 1, 0.5, mask), drawn_by_hand])
     assert (roofs.areas.tolist(), roofs.scores.tolist()) == ([24, 24], [0.5, 0.5])
     assert [p.area for p in roofs.polygons] == pytest.approx([24, 5.8 * 4])

@@ -92,7 +92,7 @@ def test_sizes_say_what_became_of_the_roofs(poor):
 
 def test_shares_cut_the_split_by_how_much_is_roof(poor):
     rows = {row["label"]: row for row in score_shares(tally(poor)) if row["pictures"]}
-    assert set(rows) == {"no roof", "above 20 %", "20 to 40 %", "10 to 20 %"} & set(rows)
+    assert set(rows) == {"no roof", "20 to 40 %"}  # 960 of 2,880 judged pixels, 784 of 3,840
     assert rows["no roof"]["pictures"] == 1
     assert rows["no roof"]["iou"] == 0  # an invented house
     assert sum(row["pictures"] for row in rows.values()) == 3
@@ -123,7 +123,7 @@ def test_as_published(poor):
     assert 0 < hisup["polis"] < score(tally(poor), max_dets=100)["polygon"]["polis"]
     ffl = score_published(tally(poor, as_published="ffl"), "ffl", max_dets=100)
     assert ffl["ap"] == score(tally(poor), max_dets=100)["object"]["ap"]
-    assert ffl["max_tangent_angle"] >= 0
+    assert 0 < ffl["max_tangent_angle"] < 90
 
 
 def test_ffl_leaves_pictures_without_predictions_out(perfect, index):

@@ -23,6 +23,23 @@ def test_files_of_one_name_are_named_by_their_folders(poor, split):
     assert [subject.name for subject in subjects] == [f"{split.name}-poor", "b-poor"]
 
 
+def test_names_may_end_in_numbers_after_a_dot(poor, split):
+    for name in ("v1.0", "v1.1"):
+        (split / name).write_bytes((split / "poor.json").read_bytes())
+    paths = [str(split / name) for name in ("v1.0", "v1.1")]
+    assert [
+        subject.name for subject in of_files(paths, str(split / "truth.json"), images=None, cache=split / "cache")
+    ] == [
+        "v1.0",
+        "v1.1",
+    ]
+
+
+def test_run_lengths_alone_are_told_of(poor, split, caplog):
+    of_files([str(split / "poor.json")], str(split / "truth.json"), images=None, cache=split / "cache")
+    assert "4 of 4 results are run lengths alone" in caplog.text
+
+
 def test_the_same_twice_is_refused(poor, split):
     path = str(split / "poor.json")
     with pytest.raises(ConfigError, match="named twice"):

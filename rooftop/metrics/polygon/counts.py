@@ -78,9 +78,10 @@ def polygon_scores(sums: Floats) -> dict[str, Any]:
         sums: float64 (..., 15), COLUMNS along the last axis.
 
     Returns:
-        By name, float64 (...): c_iou, the mean over pictures; n_ratio, predicted over true corners; polis
+        By name, float64 (...): c_iou, the mean over pictures and categories (nothing found where nothing is counts 1);
+        n_ratio, predicted over true corners; polis
         and hausdorff, in pixels, over paired polygons; max_tangent_angle, in degrees, over predicted
-        polygons that lie on the truth; hole_f1; count_error, roofs too many or too few a picture;
+        polygons that lie on the truth; hole_f1; count_error, roofs too many or too few a picture and category;
         count_ratio, predicted over true roofs. NaN where there is nothing to divide by.
     """
     of = dict(zip(COLUMNS, np.moveaxis(sums, -1, 0), strict=True))
