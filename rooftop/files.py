@@ -19,21 +19,25 @@ def whole(path: Path) -> Iterator[Path]:
     as long as names can be, and hold what some writers take for an address.
 
     Raises:
-        RooftopError: no space left on the disk; what stood at `path` before is untouched.
+        RooftopError: no space left on the disk, or a name that is too long for it; what stood at `path` before is
+            untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
-        yield part
-        part.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RooftopError(
                 f"{path}: no space left on the disk; free some and run the same command again."
             ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise RooftopError(f"{path}: this name is too long for the disk; give the source a shorter one.") from error
         raise
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -31,6 +31,13 @@ def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
     assert read_json(path) == 1
 
 
+@pytest.mark.parametrize("name", [f"{'l' * 251}.json", f"{'f' * 256}/a.json"])
+def test_a_name_that_is_too_long_is_one_sentence(tmp_path, name):
+    with pytest.raises(RooftopError, match="too long for the disk; give the source a shorter one"):
+        write_json(tmp_path / name, 1)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nan_is_refused_since_json_has_none(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"iou": float("nan")})

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rooftop.inference.blend import Blender
 from rooftop.inference.scene import Forward
-from rooftop.raster.windows import Span, Window, spans
+from rooftop.raster.windows import WHOLE, Span, Window, spans
 from rooftop.run import Card
 
 Array = NDArray[np.generic]
@@ -68,7 +68,7 @@ def rescaled(forward: Forward, factor: float) -> Forward:
     return ask
 
 
-def windowed(forward: Forward, *, window: int = 1024, overlap: int = 96, whole: int = 2048 * 2048) -> Forward:
+def windowed(forward: Forward, *, window: int = 1024, overlap: int = 96, whole: int = WHOLE) -> Forward:
     """Pictures of more than `whole` pixels are answered window by window, blended as a scene is.
 
     Args:

@@ -72,8 +72,9 @@ class Job:
     def asked(self, predictor: Predictor, *, scene: bool, gsd: float | None) -> Forward:
         """The network asked as this job wants it, for sources of `gsd` metres per pixel."""
         auto = None if scene else "flips"
-        forward = predictor.forward if scene else windowed(predictor.forward)
-        return asked(forward, factor=self.factor(predictor, gsd), views=auto if self.views == "auto" else self.views)
+        window, overlap = self.tiling.window, self.tiling.overlap
+        whole = predictor.forward if scene else windowed(predictor.forward, window=window, overlap=overlap)
+        return asked(whole, factor=self.factor(predictor, gsd), views=auto if self.views == "auto" else self.views)
 
     def factor(self, predictor: Predictor, gsd: float | None) -> float | None:
         """By how much sources of `gsd` metres per pixel are scaled; None = not at all."""

@@ -45,7 +45,7 @@ def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> I
         ground = Ground(scene.georeference, scene.gsd or job.gsd)
         seen = job.gsd or scene.gsd
         job = _fitting(predictor, (scene, seen), job, say=log.log if not ranks.rank else _silent)
-        key = _key(source, predictor, job)
+        key = _key(source, scene, predictor, job)
         own = None if ranks.rank else stack.enter_context(own_folder(job.unfinished, key))
         canvas = _canvas(scene, ranks.share(own), job)
         if own:
@@ -130,8 +130,11 @@ def _smaller(factor: float) -> tuple[float, str]:
     return (factor, "smaller") if factor > 1 else (1 / factor, "larger")
 
 
-def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:
-    """Whatever determines the probabilities, so that nothing else is gone on with."""
+def _key(source: Source, scene: Scene, predictor: Predictor, job: Job) -> dict[str, Any]:
+    """Whatever determines the probabilities, so that nothing else is gone on with.
+
+    Of what lies behind an address, as far as it can be told without reading all of it.
+    """
     path, weights = Path(source.path), predictor.run.folder / "model.safetensors"
     files = [
         file for file in files_of(source.path) if file.suffix != ".xml"
@@ -140,6 +143,8 @@ def _key(source: Source, predictor: Predictor, job: Job) -> dict[str, Any]:
     return {
         "source": str(path.absolute()) if path.exists() else source.path,
         "state": [[name, state.st_size, state.st_mtime_ns] for name, state in states],
+        "size": [scene.height, scene.width],
+        "place": scene.georeference and [*scene.georeference.affine[:6], scene.georeference.crs],
         "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "torch": predictor.own,
         "tiling": asdict(job.tiling),

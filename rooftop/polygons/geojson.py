@@ -73,7 +73,7 @@ def _cut(polygon: Polygon) -> Polygon | MultiPolygon:
     unrolled = shapely.transform(polygon, _from_0_to_360) if jumps else polygon
     beyond = shapely.transform(unrolled & _EAST, lambda corners: np.subtract(corners, (360, 0)))
     parts = [part for half in (unrolled & _WEST, beyond) for part in shapely.get_parts(half)]
-    halves = [part for part in parts if isinstance(part, Polygon)]
+    halves = [part for part in parts if isinstance(part, Polygon) and not part.is_empty]
     return MultiPolygon(halves) if len(halves) > 1 else halves[0]
 
 

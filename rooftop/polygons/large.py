@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from shapely import Polygon
 
-from rooftop.polygons.components import united
 from rooftop.polygons.separate import RIM, Basins, Heights, basins_of, highest_first, passes, roofs_of
-from rooftop.raster.polygonise import first_pixel, polygonise_labels
+from rooftop.raster.polygonise import first_pixel, polygonise_labels, without_straight_corners
 from rooftop.raster.windows import Window, tiles
 
 TILE = 3072  # pixels
@@ -94,5 +93,10 @@ def gathered(labelled: Iterable[Labelled]) -> list[tuple[Polygon, float]]:
         for label, some, number in zip(names, ndimage.sum_labels(values, labels, names), numbers, strict=True):
             total[int(label)] += int(some)
             count[int(label)] += int(number)
-    found = [(united(parts), total[label] / count[label]) for label, parts in pieces.items()]
+    # a label is several polygons where tiles saw a roof that reaches beyond their margin otherwise
+    found = [
+        (without_straight_corners(part), total[label] / count[label])
+        for label, parts in pieces.items()
+        for part in shapely.get_parts(shapely.union_all(parts))
+    ]
     return sorted(found, key=lambda pair: first_pixel(pair[0]))

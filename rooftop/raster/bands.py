@@ -180,9 +180,9 @@ def _table(colours: dict[int, tuple[int, int, int, int]]) -> NDArray[np.uint8]:
 def _stretch(dataset: DatasetReader, bands: list[int]) -> Stretch:
     """Percentiles of a thinned-out picture; pixels without data do not count."""
     thin = max(1.0, max(dataset.shape) / _SAMPLE)
-    shape = (len(bands), *(max(1, round(side / thin)) for side in dataset.shape))
-    sample = dataset.read(bands, out_shape=shape, masked=True).astype(np.float64)
-    limits = [_limits(np.ma.masked_invalid(band).compressed()) for band in sample]
+    shape = tuple(max(1, round(side / thin)) for side in dataset.shape)
+    sample = (dataset.read(band, out_shape=shape, masked=True).astype(np.float64) for band in bands)
+    limits = [_limits(np.ma.masked_invalid(values).compressed()) for values in sample]
     low, high = np.array(limits).T
     return Stretch(low, high)
 

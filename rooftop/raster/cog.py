@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # what a copy raises; there is no public name
 from rasterio.errors import RasterioError
 from rasterio.shutil import copy as gdal_copy
 from rasterio.windows import Window as GdalWindow
@@ -14,12 +15,12 @@ from rasterio.windows import Window as GdalWindow
 from rooftop.errors import RooftopError
 from rooftop.files import whole
 from rooftop.raster.georeference import Georeference
-from rooftop.raster.geotiff import unplaced
+from rooftop.raster.geotiff import check_written, unplaced
 from rooftop.raster.windows import Window, tiles
 
 _BLOCK = 512  # pixels, side of the blocks in the file
 _FORMATS: dict[str, dict[str, str]] = {
-    ".tif": {"driver": "COG", "compress": "deflate", "level": "1", "resampling": "average"},
+    ".tif": {"driver": "COG", "compress": "deflate", "level": "1", "resampling": "average", "bigtiff": "if_safer"},
     ".png": {"driver": "PNG", "zlevel": "1"},
 }
 
@@ -63,11 +64,11 @@ def write_raster(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
             try:
                 _write_plain(plain, sheet, read)
                 gdal_copy(plain, part, **_FORMATS[path.suffix])
-                _check(part)
+                check_written(part)
             finally:
                 plain.unlink(missing_ok=True)
                 part.with_name(f"{part.name}.aux.xml").unlink(missing_ok=True)
-    except RasterioError as error:
+    except (RasterioError, CPLE_BaseError) as error:
         reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
         raise RooftopError(f"{path}: cannot be written ({reason}); is there space left on the disk?") from error
 
@@ -96,9 +97,3 @@ def _write_plain(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
             dataset.write(read(tile), window=GdalWindow(tile.column, tile.row, tile.width, tile.height))
         dataset.scales = [sheet.scale] * len(sheet.bands)
         dataset.descriptions = sheet.bands
-
-
-def _check(path: Path) -> None:
-    """GDAL may report a full disk only when it closes a file, to nobody: read the last pixel back."""
-    with rasterio.open(path) as dataset:
-        dataset.read(window=GdalWindow(dataset.width - 1, dataset.height - 1, 1, 1))

@@ -9,13 +9,15 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
+from rasterio.windows import Window as GdalWindow
 
 from rooftop.errors import SourceError
 from rooftop.raster.bands import Form, Stretch, check_bands, choose_bands, choose_conversion
 from rooftop.raster.georeference import Georeference
+from rooftop.raster.picture import can_open
 from rooftop.raster.scene import Scene, is_address, unreadable
+from rooftop.raster.windows import WHOLE
 
-_WHOLE = 2048 * 2048  # pixels that a network may see in one pass
 _CACHE = 64 << 20  # bytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
 ONE_CORE, ALL_CORES = "1", "ALL_CPUS"  # in GDAL's words
 
@@ -74,7 +76,9 @@ def open_bands(
 def _opened(path: str, cores: str) -> Iterator[DatasetReader]:
     # a server is not asked for files beside the picture; a folder is: .tfw, .msk and .ovr count
     beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if is_address(path) and "://" in path else {}
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=cores, **beside):
+    # whole png files at once would be faster, but where one is cut short GDAL keeps it to itself
+    careful = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=cores, **careful, **beside):
         try:
             with unplaced():
                 dataset = rasterio.open(path)
@@ -87,7 +91,19 @@ def _opened(path: str, cores: str) -> Iterator[DatasetReader]:
 
 
 def _place(dataset: DatasetReader) -> Georeference | None:
-    return Georeference(dataset.transform, dataset.crs.to_wkt()) if dataset.crs else None
+    # a reference system without corners would put pixel 5 at 5 degrees, or metres, of the origin
+    placed = dataset.crs and not dataset.transform.is_identity
+    return Georeference(dataset.transform, dataset.crs.to_wkt()) if placed else None
+
+
+def check_written(path: Path) -> None:
+    """Read the last pixel of a file back: GDAL may report a full disk only when it closes one, to nobody.
+
+    Raises:
+        RasterioError: it is not whole.
+    """
+    with rasterio.open(path) as dataset:
+        dataset.read(window=GdalWindow(dataset.width - 1, dataset.height - 1, 1, 1))
 
 
 def files_of(path: str) -> list[Path]:
@@ -107,6 +123,8 @@ def files_of(path: str) -> list[Path]:
 def is_scene(path: str) -> bool:
     """Whether a file is to be read by window: it is large, georeferenced, a collection, or no 8-bit grey or colours.
 
+    So is a TIFF that says where it has no data, or is of a kind that only GDAL knows.
+
     A file that cannot be opened is none; whoever reads it as a picture says what is wrong with it. What is no file here
     but an address is one, and not opened yet.
     """
@@ -114,8 +132,11 @@ def is_scene(path: str) -> bool:
         return True
     try:
         with unplaced(), rasterio.open(path) as dataset:
-            if not dataset.count or dataset.crs or dataset.driver == "VRT" or dataset.height * dataset.width > _WHOLE:
+            if not dataset.count or dataset.crs or dataset.driver == "VRT" or dataset.height * dataset.width > WHOLE:
                 return True
-            return not Form.of(dataset).is_rgb and dataset.colorinterp[0] != ColorInterp.cyan
+            form = Form.of(dataset)
+            if dataset.driver == "GTiff" and (form.nodata is not None or form.has_mask or not can_open(Path(path))):
+                return True
+            return not form.is_rgb and dataset.colorinterp[0] != ColorInterp.cyan
     except RasterioError:
         return False

@@ -49,6 +49,15 @@ def read_size(path: Path) -> tuple[int, int]:
         return image.height, image.width
 
 
+def can_open(path: Path) -> bool:
+    """Whether the readers here know this kind of file; what is in it, they may still refuse."""
+    try:
+        with Image.open(path):
+            return True
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
 def is_transparent(path: Path, *, key: str) -> bool:
     """Whether pixels of a picture may be transparent, as its header says.
 

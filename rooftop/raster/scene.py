@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ class Scene:
         path: as the user named it: a file, a VRT, an https address.
         height: in pixels.
         width: in pixels.
-        georeference: None where the file has no coordinate reference system.
+        georeference: None where the file lacks a coordinate reference system, or the place of its corners.
         channels: C, of the pictures that are read.
     """
 
@@ -56,7 +56,7 @@ class Scene:
                 "gdal_edit.py -a_srs EPSG:CODE FILE, or none (-a_srs None) and find roofs in pixels."
             ) from error
 
-    @property
+    @cached_property
     def kinds(self) -> set[np.dtype[np.generic]]:
         """Number types of the bands that are read."""
         return {np.dtype(self._dataset.dtypes[band - 1]) for band in self._bands}
@@ -99,13 +99,24 @@ class Scene:
 
     @cached_property
     def _rows(self) -> Callable[[int, int], tuple[NDArray[np.generic], NDArray[np.bool_]]]:
-        """Whole rows (first, number); the latest are kept for the next window beside."""
-        return lru_cache(1)(lambda first, count: self._read(Window(0, first, self.width, count), (count, self.width)))
+        """Whole rows (first, number); the latest are kept for the next window beside, no others."""
+        kept: dict[tuple[int, int], tuple[NDArray[np.generic], NDArray[np.bool_]]] = {}
+
+        def rows(first: int, count: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+            if (first, count) not in kept:
+                kept.clear()  # before the next are read, or there would be room for both
+                kept[first, count] = self._read(Window(0, first, self.width, count), (count, self.width))
+            return kept[first, count]
+
+        return rows
 
     def _read(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         area = GdalWindow(window.column, window.row, window.width, window.height)
         try:
-            values = self._dataset.read(self._bands, window=area, out_shape=(len(self._bands), *shape))
+            if len(self.kinds) == 1:
+                values = self._dataset.read(self._bands, window=area, out_shape=(len(self._bands), *shape))
+            else:  # rasterio reads only bands of one type together
+                values = np.stack([self._dataset.read(band, window=area, out_shape=shape) for band in self._bands])
             known = self._dataset.dataset_mask(window=area, out_shape=shape) > 0
         except RasterioError as error:
             raise SourceError(unreadable(self.path, error)) from error

@@ -10,7 +10,7 @@ from rasterio.errors import RasterioError
 
 from rooftop.errors import RooftopError
 from rooftop.files import whole
-from rooftop.raster.geotiff import unplaced
+from rooftop.raster.geotiff import check_written, unplaced
 from rooftop.raster.scene import Scene
 from rooftop.raster.windows import Window
 
@@ -55,6 +55,8 @@ def write_tile(
             file.write(values)
             if form.has_mask:
                 file.write_mask(known)
+            file.close()
+            check_written(part)
     except RasterioError as error:
         reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
         raise RooftopError(f"{path}: cannot be written ({reason}); free space, or choose another folder.") from error

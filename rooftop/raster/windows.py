@@ -18,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+WHOLE = 2048 * 2048  # pixels that a network may see in one pass; a picture of more is cut into windows
 _STEPS = 2048  # a ramp's values are multiples of 1 / _STEPS
 
 

@@ -47,6 +47,13 @@ def test_how_often_the_network_looks(views, scene, looks):
     assert len(network.seen) == looks
 
 
+def test_large_pictures_are_cut_into_the_windows_that_were_asked_for():
+    network = Counted()
+    large = np.zeros((1, 2049, 2048, 3), np.uint8)
+    job(tiling=Tiling(1000, 16, 1)).asked(network, scene=False, gsd=None)(large)
+    assert {*network.seen} == {(1000, 1000)}
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -73,3 +73,39 @@ def test_a_picture_scaled_beyond_memory_is_one_sentence(find, photo):
     with pytest.raises(SourceError, match=r"photo\.png: gsd=60 would scale it to 22000 x 16000 px for a run .* 0\.3 m"):
         find(photo(), gsd=60)
     assert find(photo(), gsd=60, rescale=False)["roofs"] == 12
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("how", ["value", "mask"])
+def test_a_tiff_without_a_place_says_where_it_has_no_data(find, town, tmp_path, how):
+    path, known = tmp_path / "half.tif", np.arange(110) >= np.full((80, 1), 28)
+    pixels = np.where(known, np.maximum(town, 1), 255 if how == "mask" else 0).astype(np.uint8)
+    profile = {"count": 3, "height": 80, "width": 110, "dtype": "uint8", "photometric": "rgb"}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", driver="GTiff", nodata=0 if how == "value" else None, **profile) as dataset,
+    ):
+        dataset.write(pixels)
+        if how == "mask":
+            dataset.write_mask(known)
+    (row,) = find(path)["pictures"]
+    assert row["valid_pixels"] == 80 * 82
+    assert row["roofs"] == 9
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("profile", [{"photometric": "minisblack"}, {"photometric": "rgb", "compress": "lerc"}])
+def test_a_tiff_that_only_gdal_knows_is_predicted(find, town, tmp_path, profile):
+    shape = {"count": 3, "height": 80, "width": 110, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", **shape, **profile) as dataset:
+        dataset.write(town)
+    assert find(tmp_path / "a.tif")["roofs"] == 12
+
+
+def test_a_png_with_transparency_that_is_cut_short_is_named(find, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (150, 130, 4), dtype=np.uint8)
+    Image.fromarray(noise, "RGBA").save(tmp_path / "noise.png")
+    whole = (tmp_path / "noise.png").read_bytes()
+    (tmp_path / "noise.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SourceError, match=r"noise\.png: cannot be read"):
+        find(tmp_path / "noise.png")

@@ -14,6 +14,7 @@ from rooftop.raster.georeference import Georeference
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.steps import NODATA
+from rooftop.raster.windows import Window
 
 PIXELS = Ground(None, None)
 EXACT = Shaping(separate=None, tolerance=0, angle=None, shift=2, min_area=0, min_hole=0)
@@ -114,6 +115,18 @@ def test_roofs_that_reach_beyond_a_tiles_margin_still_cover_what_they_covered(mo
     found = [roof.polygon for roof in roofs_of(values[0], Shaping(0.85, 0, None, 2, 0, 0))]
     assert np.array_equal(rasterise(found, *values.shape[1:]), values[0] >= 100)
     assert sum(polygon.area for polygon in found) == (values[0] >= 100).sum()
+
+
+def test_a_roof_that_tiles_saw_in_pieces_is_several_polygons():
+    """Two tiles beside one another call both ends of what they saw 1, and something else what lies between."""
+    left, right = np.array([[1, 1, 2, 2]], np.int32), np.array([[2, 2, 1, 1]], np.int32)
+    values = np.full((1, 4), 90, np.uint8)
+    found = large.gathered([(Window(0, 0, 4, 1), left, values), (Window(4, 0, 4, 1), right, values + 60)])
+    assert [(polygon.bounds, mean) for polygon, mean in found] == [
+        ((0, 0, 2, 1), 120),
+        ((2, 0, 6, 1), 120),
+        ((6, 0, 8, 1), 120),
+    ]
 
 
 def test_categories_are_told_apart(values):

@@ -48,23 +48,27 @@ def test_a_reader_that_fails_leaves_nothing(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_full_disk_is_one_sentence_and_no_file(tmp_path):
-    """The size limit of the process stands for the disk: GDAL notices either when a write falls short."""
+@pytest.mark.parametrize(("name", "limit"), [("a.tif", 200_000), ("a.tif", 850_000), ("a.png", 200_000)])
+def test_a_full_disk_is_one_sentence_and_no_file(tmp_path, name, limit):
+    """The size limit of the process stands for the disk: GDAL notices either when a write falls short.
+
+    A limit of 850,000 bytes lets the plain file pass that is written first, and stops its copy.
+    """
     program = (
         "import resource, signal, numpy as np\n"
         "from pathlib import Path\n"
         "from rooftop.errors import RooftopError\n"
         "from rooftop.raster.cog import Sheet, write_raster\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "noise = np.random.default_rng(0)\n"
         "give = lambda tile: noise.integers(0, 255, (1, tile.height, tile.width), dtype=np.uint8)\n"
         "try:\n"
-        f"    write_raster(Path({str(tmp_path)!r}) / 'a.tif', Sheet(700, 1100, None, ('roof',)), give)\n"
+        f"    write_raster(Path({str(tmp_path)!r}) / '{name}', Sheet(700, 1100, None, ('roof',)), give)\n"
         "except RooftopError as error:\n"
         "    print(error)\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "a.tif: cannot be written" in run.stdout
+    assert f"{name}: cannot be written" in run.stdout
     assert run.stdout.count("\n") == 1
     assert not [*tmp_path.iterdir()]

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
+import rasterio.shutil
 from PIL import Image
 from rasterio.enums import ColorInterp as Colour
 
 from rooftop.errors import SourceError
-from rooftop.raster.geotiff import files_of, open_scene
+from rooftop.raster.geotiff import files_of, open_bands, open_scene, unplaced
 from rooftop.raster.windows import Window
 
 WHOLE = Window(0, 0, 53, 37)
@@ -171,6 +171,14 @@ def test_without_reference_system_there_is_no_place(geotiff, rgb):
         assert scene.georeference is None
 
 
+def test_without_corners_there_is_no_place(geotiff, rgb):
+    with unplaced():
+        path = geotiff(rgb, transform=None)
+        assert rasterio.open(path).crs, "the reference system alone is there"
+    with open_scene(path) as scene:
+        assert scene.georeference is None
+
+
 def test_plain_pictures_and_vrt_open_too(geotiff, rgb, tmp_path):
     path = geotiff(rgb, crs=None)
     for name, driver in (("a.png", "PNG"), ("a.vrt", "VRT")):
@@ -223,3 +231,38 @@ def test_a_mosaic_of_mosaics_names_every_file_beneath(geotiff, rgb, tmp_path):
     paths[0].unlink()
     assert files_of(str(paths[2])) == sorted(paths[1:])
     assert files_of("https://example.org/city.tif") == []
+
+
+def test_a_wide_png_that_is_cut_short_is_named(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (100, 900, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    whole = (tmp_path / "noise.png").read_bytes()
+    (tmp_path / "noise.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SourceError, match=r"noise\.png: cannot be read"):
+        read(str(tmp_path / "noise.png"), Window(0, 0, 900, 100))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("opened", [open_scene, open_bands])
+def test_bands_of_different_number_types_are_read_together(geotiff, rgb, tmp_path, opened):
+    paths = [geotiff(rgb[:1], name="a.tif"), geotiff(256 * rgb[1:2].astype(np.uint16), name="b.tif")]
+    mixed = _stacked(tmp_path / "mixed.vrt", [*paths, paths[0]], ["Byte", "UInt16", "Byte"])
+    with opened(mixed) as scene:
+        values, known = scene.values(PART)
+    assert np.array_equal(
+        values, np.stack([rgb[0], 256 * rgb[1].astype(np.uint16), rgb[0]])[(slice(None), *PART.slices)]
+    )
+    assert known.all()
+
+
+def _stacked(path, sources, kinds):
+    """A VRT with a band out of each file, as `gdalbuildvrt -separate` makes it."""
+    with rasterio.open(sources[0]) as first:
+        size = f'rasterXSize="{first.width}" rasterYSize="{first.height}"'
+    bands = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{i}"><SimpleSource><SourceFilename>{source}</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        for i, (source, kind) in enumerate(zip(sources, kinds, strict=True), 1)
+    )
+    path.write_text(f"<VRTDataset {size}>{bands}</VRTDataset>")
+    return str(path)
