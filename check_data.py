@@ -6,7 +6,6 @@ python check_data.py data=crowdai data.root=DIR fix=CLEAN   cleaned, leak-free a
 """
 
 import logging
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
 from rooftop.coco import open_index
 from rooftop.config import counting_bar, plain, run_folder, script
 from rooftop.data.calibrate import scale_of_readable
-from rooftop.data.layout import check_layout
+from rooftop.data.layout import check_layout, complete
 from rooftop.data.splits import share_place
-from rooftop.errors import ConfigError
+from rooftop.errors import ConfigError, FaultError
 from rooftop.files import write_json
 from rooftop.raster.reading import reading_of
 
@@ -34,8 +33,15 @@ def main(cfg: DictConfig) -> None:
     data = plain(cfg.data)
     if cfg.apart not in APART:
         raise ConfigError(f"apart={cfg.apart}: choose one of {', '.join(APART)}.")
+    if data["mix"]:
+        raise ConfigError(
+            f"data={data['name']} is a mix of {len(data['mix'])} sources; check them one by one: data.mix=null "
+            "'data.train={images: ..., annotations: ...}'"
+        )
     data["scale"] = scale_of_readable(data)
     folder, splits = run_folder(), open_splits(data)
+    if cfg.fix and not any(split.index for split in splits):
+        raise ConfigError(f"fix={cfg.fix}: cleans annotation files, and data={data['name']} has masks; leave fix out.")
     with counting_bar() as bar:
         tasks: dict[str, Any] = {}
 
@@ -53,13 +59,14 @@ def main(cfg: DictConfig) -> None:
     write_json(folder / "report.json", result)
     write_page(folder / "report.html", data["name"], splits)
     tell(splits)
-    log.info("%d errors; pictures of the worst in %s", result["errors"], folder / "report.html")
-    sys.exit(1 if result["errors"] else 0)
+    if result["errors"]:
+        raise FaultError(f"{result['errors']} errors; pictures of the worst in {folder / 'report.html'}")
+    log.info("0 errors; more in %s", folder / "report.html")
 
 
 def open_splits(data: dict[str, Any]) -> list[Split]:
     """The splits that the data configuration names, in order of worth."""
-    root, parts = Path(data["root"]), {name: data[name] for name in WORTH if data[name]}
+    root, parts = Path(data["root"]), {name: complete(data[name]) for name in WORTH if data[name]}
     reading = reading_of(data["bands"], data["scale"])
     check_layout(root, parts)
     return [

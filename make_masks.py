@@ -13,17 +13,18 @@ from omegaconf import DictConfig
 
 from rooftop.coco import Index, MaskFolder, MaskReport, open_index, unpaired
 from rooftop.config import counting_bar, plain, run_folder, script
-from rooftop.data.layout import check_layout, draw, make_layout
+from rooftop.data.layout import check_layout, complete, draw, make_layout
 from rooftop.files import write_json
 
 log = logging.getLogger(__name__)
+SPLITS = ("train", "val", "test")
 
 
 @script
 def main(cfg: DictConfig) -> None:
     """Make the masks of each split, then say what was made, what was skipped, and why."""
     data = plain(cfg.data)
-    root, splits = Path(data["root"]), {name: data[name] for name in ("train", "val", "test") if data[name]}
+    root, splits = Path(data["root"]), {name: complete(data[name]) for name in SPLITS if data[name]}
     if cfg.init:
         make_layout(root, splits)
         log.info("copy pictures and annotations to where this tree says:\n%s", draw(root, splits))

@@ -40,7 +40,7 @@ def main(cfg: DictConfig) -> None:
         unfinished=Path(cfg.unfinished),
     )
     with started(Machines(**cfg.trainer), job.folder) as ranks:
-        logits = onnx_logits(run) if cfg.engine == "onnxruntime" else None
+        logits = onnx_logits(run) if cfg.engine.name == "onnxruntime" else None
         predict(Predictor(run, device=ranks.device, logits=logits), sources, job, ranks)
 
 

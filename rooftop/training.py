@@ -1,6 +1,7 @@
 """What trains a network, built out of the configuration of `train.py`: data, task, trainer and card."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 
 from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
 from rooftop.config import build, flat, plain
@@ -153,7 +154,7 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
     """
     checkpoints = Path(trainer.default_root_dir) / "checkpoints"
     best, last = checkpoints / "best.ckpt", checkpoints / "last.ckpt"
-    check_that_weights_stay(trainer, best)
+    keeper = keeper_of_best(trainer, best)
     if resume:
         read_checkpoint(last)  # refuses code in one sentence, before Lightning opens it
     else:
@@ -161,21 +162,29 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
             stale.unlink(missing_ok=True)
     with own_process_group():
         trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
-        task.load_state_dict(read_checkpoint(best)["state_dict"])
+        # ranks that something else than Lightning has started have folders of their own; that of the first one counts
+        task.load_state_dict(read_checkpoint(Path(keeper.dirpath or "") / best.name)["state_dict"])
         trainer.test(task, data, verbose=False)
 
 
-def check_that_weights_stay(trainer: pl.Trainer, best: Path) -> None:
-    """Refuse, before any work, a training whose best weights nobody would write down."""
-    written = [Path(each.dirpath or "") / str(each.filename) for each in trainer.checkpoint_callbacks]  # type: ignore[attr-defined]
-    if best.with_suffix("") not in written:
+def keeper_of_best(trainer: pl.Trainer, best: Path) -> ModelCheckpoint:
+    """The callback that writes the best weights down; without one a training is refused before any work."""
+    if trainer.fast_dev_run or trainer.limit_val_batches == 0:  # type: ignore[attr-defined]
         raise ConfigError(
-            "callbacks.best=null or under another name would lose the weights; leave callbacks.best as it is."
+            "trainer.fast_dev_run and trainer.limit_val_batches=0 keep no weights, since nothing is validated; try "
+            "trainer.max_epochs=1 +trainer.limit_train_batches=2."
         )
-    if trainer.fast_dev_run:  # type: ignore[attr-defined]
-        raise ConfigError(
-            "trainer.fast_dev_run keeps no weights; try trainer.max_epochs=1 +trainer.limit_train_batches=2."
-        )
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    history = next(each for each in callbacks if isinstance(each, History))
+    wanted = (os.path.realpath(best.with_suffix("")), 1, history.monitor, history.mode)
+    for each in (each for each in callbacks if isinstance(each, ModelCheckpoint)):
+        written = os.path.realpath(Path(each.dirpath or "") / str(each.filename))
+        if (written, each.save_top_k, each.monitor, each.mode) == wanted:
+            return each
+    raise ConfigError(
+        "callbacks.best=null, under another name, with another monitor or save_top_k would lose the best weights; "
+        "leave callbacks.best as it is, and keep more by a callback of another name."
+    )
 
 
 @contextmanager

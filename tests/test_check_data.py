@@ -5,6 +5,8 @@ import shutil
 
 from PIL import Image
 
+TRAIN = "data.train={images: images/train, annotations: annotations/train.json}"
+
 
 def test_a_healthy_set(run_script, tiny, tmp_path):
     code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out")
@@ -61,3 +63,33 @@ def test_an_empty_root_draws_the_tree(run_script, tmp_path):
     code, text = run_script("check_data", "data=crowdai", f"data.root={tmp_path}/none")
     assert code == 2
     assert "train/annotation.json" in text
+
+
+def test_a_split_may_be_named_as_the_data_set_says(run_script, tiny):
+    shorter = "data.test={images: images/test, annotations: annotations/test.json}"
+    code, text = run_script("check_data", "data=coco", f"data.root={tiny}", TRAIN, shorter)
+    assert code == 0, text
+    code, text = run_script("make_masks", "data=coco", f"data.root={tiny}", TRAIN, "data.test={images: images/test}")
+    assert "Traceback" not in text
+
+
+def test_a_mix_and_a_fix_of_masks_are_refused(run_script, tiny, tmp_path):
+    code, text = run_script("check_data", "data=open", f"data.root={tiny}")
+    assert code == 2
+    assert "a mix of 17 sources; check them one by one" in text
+    (tmp_path / "set").mkdir()
+    shutil.copytree(tiny / "images" / "train", tmp_path / "set" / "images")
+    shutil.copytree(tiny / "images" / "train", tmp_path / "set" / "masks")
+    code, text = run_script("check_data", "data=masks", f"data.root={tmp_path}/set", f"fix={tmp_path}/clean")
+    assert code == 2
+    assert "cleans annotation files" in text
+
+
+def test_every_job_of_a_sweep_is_done_and_faults_are_told_at_the_end(run_script, tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "broken")
+    next((tmp_path / "broken" / "images" / "train").iterdir()).unlink()
+    roots = f"data.root={tmp_path}/broken,{tiny}"
+    code, text = run_script("check_data", "-m", "data=coco", TRAIN, roots, f"hydra.sweep.dir={tmp_path}/out")
+    assert code == 1, text
+    jobs = [json.loads((tmp_path / "out" / str(i) / "job.json").read_text())["status"] for i in range(2)]
+    assert jobs == ["failed", "done"]

@@ -53,6 +53,18 @@ def test_threshold_decides(run_script, trained, pictures, tmp_path):
     assert shares == [1.0, 0.0]
 
 
+def test_values_count_as_what_they_mean(run_script, trained, pictures, tmp_path):
+    """`no` is off, and a folder may be named 2024."""
+    pictures.rename(tmp_path / "2024")
+    card = json.loads((trained / "card.json").read_text())
+    (trained / "card.json").write_text(json.dumps({**card, "gsd": 0.3}))
+    asked = (f"run={trained}", "source=2024", "gsd=2", "rescale=no")
+    code, text = run_script("predict", *asked, f"hydra.run.dir={tmp_path}/out")
+    assert code == 0, text
+    rows = json.loads((tmp_path / "out" / "summary.json").read_text())["pictures"]
+    assert [row["scaled_by"] for row in rows] == [None] * 3
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [("nowhere", "source=nowhere: no such picture"), ("photos/*.bmp", "no such picture"), ("empty", "no picture")],

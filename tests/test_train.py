@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -100,6 +101,16 @@ def test_a_run_that_goes_on_equals_one_that_never_stopped(run_script, tiny, tmp_
     ):
         assert {**one, "seconds": ""} == {**other, "seconds": ""}
     assert not (tmp_path / "outputs" / "train").exists()
+
+
+def test_settings_with_which_a_run_goes_on_are_kept_or_refused(trained, run_script):
+    for wrong in ("optimizer.lr=0.1", "model.depth=3", "callbacks.early_stop.patience=60", "data.targets=[roof,core]"):
+        code, text = run_script("train", f"resume={trained}", wrong)
+        assert (code, f"{wrong} would change nothing, or not fit" in text) == (2, True), text
+    code, text = run_script("train", f"resume={trained}", "trainer.max_epochs=3")
+    assert code == 0, text
+    kept = OmegaConf.load(trained / ".hydra" / "config.yaml")
+    assert (kept.trainer.max_epochs, kept.resume) == (3, None)
 
 
 def test_equal_seeds_give_equal_weights_and_others_differ(run_script, tiny, tmp_path, fast):

@@ -1,5 +1,6 @@
 """Cleaned annotation files, beside the originals, never over them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,12 @@ def write_fixed(
     keep = _first_of_group(splits, pairs)
     if shared:
         _leave_out(splits, keep, shared)
+    for split, kept in zip(splits, keep, strict=True):
+        if not any(kept):
+            raise DataError(
+                f"{split.name}: no picture can be read and is no copy of one in an earlier split; leave this split out "
+                f"(data.{split.name}=null), or give it other pictures."
+            )
     report = {}
     for split, kept in zip(splits, keep, strict=True):
         if split.index is None:
@@ -103,12 +110,16 @@ def _usable(split: Split) -> list[bool]:
 
 
 def _pictures(split: Split, kept: Sequence[bool]) -> Iterator[Picture]:
-    """The pictures to keep, with cleaned annotations."""
+    """The pictures to keep, with cleaned annotations; those of several entries of one file come together."""
     assert split.index is not None
+    entries = defaultdict[tuple[str, int, int], list[int]](list)
+    for i, (name, (height, width)) in enumerate(zip(split.names, split.index.sizes.tolist(), strict=True)):
+        entries[name, height, width].append(i)
     for i in np.flatnonzero(kept).tolist():
         height, width = split.index.sizes[i].tolist()
         seen: list[CocoObject] = []
-        for thing in split.index.objects(i):
+        rows = entries[split.names[i], height, width]
+        for thing in (each for row in rows for each in split.index.objects(row)):
             copy = any(
                 replace(thing, annotation_id=0, area=0) == replace(other, annotation_id=0, area=0) for other in seen
             )

@@ -1,5 +1,6 @@
 """Checkpoints that appear whole or not at all, and that may be gone on with in another folder."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ class WholeCheckpoints(TorchCheckpointIO):
         for state in content.get("callbacks", {}).values():
             before = state.get("dirpath") if isinstance(state, dict) else None
             if before and Path(before).name == Path(path).parent.name:
-                state |= {key: _moved(value, before, str(Path(path).parent)) for key, value in state.items()}
+                now = os.path.realpath(Path(path).parent)  # as Lightning names the folder
+                state |= {key: _moved(value, before, now) for key, value in state.items()}
         return content
 
 

@@ -30,21 +30,54 @@ class History(Callback):
     def __init__(self, folder: Path, *, monitor: str, mode: str) -> None:
         self.folder, self.monitor, self.mode = folder, monitor, mode
         self.rows: list[dict[str, float]] = []
+        self.validations: list[dict[str, float]] = []
         self._start = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint."""
-        return {"rows": self.rows}
+        return {"rows": self.rows, "validations": self.validations}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the checkpoint."""
         self.rows = list(state_dict["rows"])
+        self.validations = list(state_dict.get("validations", [row for row in self.rows if self.monitor in row]))
 
     @property
     def best(self) -> dict[str, float]:
-        """The row of the epoch with the best monitored score."""
+        """The best monitored score under its name, and the epoch in which it was measured.
+
+        Raises:
+            ConfigError: nothing was validated.
+        """
+        if not self.validations:
+            raise ConfigError(
+                "the training ended before its first validation, so that no weights are kept; let it run for longer, "
+                "or validate sooner by trainer.val_check_interval."
+            )
         choose = max if self.mode == "max" else min
-        return choose((row for row in self.rows if self.monitor in row), key=lambda row: row[self.monitor])
+        return choose(self.validations, key=lambda row: row[self.monitor])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse to train where no step will be validated.
+
+        Raises:
+            ConfigError: `max_steps` comes before the first validation.
+        """
+        epoch, batches = trainer.num_training_batches, float(trainer.val_check_batch or math.inf)
+        if batches >= epoch and trainer.check_val_every_n_epoch:
+            batches = epoch * trainer.check_val_every_n_epoch
+        steps = math.ceil(batches / trainer.accumulate_grad_batches)
+        if 0 < trainer.max_steps < steps:  # -1: as many as there are
+            raise ConfigError(
+                f"trainer.max_steps={trainer.max_steps} comes before the first validation, after {steps} steps, so "
+                "that no weights would be kept; raise it, or lower data.draws or trainer.val_check_interval."
+            )
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take down the monitored score: as often as the weights are kept by it."""
+        if not trainer.sanity_checking and self.monitor in trainer.callback_metrics:
+            score = float(trainer.callback_metrics[self.monitor])
+            self.validations.append({"epoch": float(trainer.current_epoch), self.monitor: score})
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -77,7 +110,7 @@ class History(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the learning curve."""
-        if trainer.is_global_zero and self.rows:
+        if trainer.is_global_zero and self.validations:
             learning_curve(self.folder / "pictures" / "learning_curve.png", self.rows, best=int(self.best["epoch"]))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

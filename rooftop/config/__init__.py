@@ -6,7 +6,18 @@ The only place besides the scripts that knows Hydra and OmegaConf.
 from rooftop.config.bar import counting_bar
 from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
-from rooftop.config.recorded import data_of_run
+from rooftop.config.recorded import data_of_run, keep_settings
 from rooftop.config.script import run_folder, script
 
-__all__ = ["build", "build_network", "check", "counting_bar", "data_of_run", "flat", "plain", "run_folder", "script"]
+__all__ = [
+    "build",
+    "build_network",
+    "check",
+    "counting_bar",
+    "data_of_run",
+    "flat",
+    "keep_settings",
+    "plain",
+    "run_folder",
+    "script",
+]

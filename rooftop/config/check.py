@@ -11,12 +11,15 @@ from rooftop.config.schema import SCHEMAS
 from rooftop.errors import ConfigError
 
 
-def check(cfg: DictConfig, script: str) -> None:
+def check(cfg: DictConfig, script: str) -> DictConfig:
     """Hold a composed configuration against its schema and the signatures of its targets.
 
     Args:
         cfg: the composed configuration of one job.
         script: which script it belongs to, a key of `SCHEMAS`.
+
+    Returns:
+        The same with each value in the type that the schema wants: `no` for a switch is off, 2024 for a path a name.
 
     Raises:
         ConfigError: unknown key (the nearest right one is named), wrong type, missing value, value outside its range,
@@ -39,6 +42,7 @@ def check(cfg: DictConfig, script: str) -> None:
     check_ranges(settings)
     for key, node in targets(settings, ""):
         check_target(key, node)
+    return merged  # type: ignore[no-any-return]
 
 
 def keys_of(cfg: DictConfig) -> list[str]:
@@ -61,7 +65,7 @@ def keys_of(cfg: DictConfig) -> list[str]:
 
 def plain(node: DictConfig) -> dict[str, Any]:
     """Settings as plain, resolved containers, which is all that the package itself takes and keeps."""
-    return OmegaConf.to_container(node, resolve=True)  # type: ignore[return-value]
+    return OmegaConf.to_container(node, resolve=True, enum_to_str=True)  # type: ignore[return-value]
 
 
 def flat(cfg: DictConfig) -> dict[str, Any]:

@@ -28,6 +28,10 @@ LOGGING = (  # that of conf/output.yaml, which a run's own configuration does no
     "+hydra.job_logging.formatters.simple.datefmt='%H:%M:%S'",
     "+hydra.job_logging.loggers.pytorch_lightning.level=WARNING",
 )
+RESTORED = (  # keys whose values a checkpoint brings along, or which have to fit its weights
+    *("model", "optimizer", "scheduler", "callbacks.early_stop", "callbacks.average", "callbacks.start", "monitor"),
+    *("data.targets", "data.categories", "data.bands", "data.scale", "data.mean", "data.std"),
+)
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -87,6 +91,13 @@ def _resumed(arguments: list[str]) -> list[str]:
                 f"resume={folder}: {needed.relative_to(folder)} is missing; name a run that finished an epoch."
             )
     rest = [argument for argument in arguments if argument not in asked]
+    for argument in rest:
+        key, _, value = argument.lstrip("+~").partition("=")
+        if value != "null" and any(f"{key}.".startswith(f"{restored}.") for restored in RESTORED):
+            raise ConfigError(
+                f"{argument} would change nothing, or not fit: a run goes on with what its checkpoint holds; leave it "
+                "out, or begin a new run with it."
+            )
     quoted = f"'{folder}'"
     return [
         *("--config-path", str(folder / ".hydra"), "--config-name", "config"),

@@ -35,7 +35,7 @@ class WindowConfig:
 
 @dataclass
 class DataConfig:
-    """A data set; see `conf/data/banepa.yaml` for what each key means."""
+    """A data set; see `conf/data/common/loading.yaml` for what each key means."""
 
     name: str
     root: str

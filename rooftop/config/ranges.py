@@ -101,4 +101,7 @@ RANGES: dict[str, Rule] = {
     "monitor.mode": _must("min or max", lambda mode: mode in ("min", "max")),
     "max_dets": _at_least(1),
     "bootstrap.rounds": _at_least(1),
+    "bootstrap.seed": _at_least(0),
+    "examples": _at_least(0),
+    "gsd": _ABOVE_0,
 }

@@ -8,8 +8,18 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from rooftop.config.check import plain
+from rooftop.files import whole
 
 log = logging.getLogger(__name__)
+_RECORD = Path(".hydra", "config.yaml")
+
+
+def keep_settings(cfg: DictConfig, folder: Path) -> None:
+    """Record the settings with which a run goes on, so that it goes on with them again after the next stop."""
+    kept = cfg.copy()
+    kept.resume = None
+    with whole(folder / _RECORD) as part:
+        OmegaConf.save(kept, part)
 
 
 def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
@@ -22,7 +32,7 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
         cfg: the configuration of the running job, with a `data` group.
         run: its run folder.
     """
-    recorded = Path(run) / ".hydra" / "config.yaml"
+    recorded = Path(run) / _RECORD
     typed = [item.lstrip("+~").partition("=")[0] for item in HydraConfig.get().overrides.task]
     if "data" in typed or not recorded.is_file():
         return plain(cfg.data)

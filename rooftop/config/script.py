@@ -58,7 +58,7 @@ def _one_sentence() -> Iterator[None]:
     try:
         yield
     except RooftopError as error:
-        _leave(error, str(error))
+        _leave(error, str(error), error.exit_code)
     except KeyboardInterrupt:
         if _is_first():
             print("\nstopped; the same command goes on or starts again.", file=sys.stderr)
@@ -69,12 +69,12 @@ def _one_sentence() -> Iterator[None]:
         _leave(error, f"no space left on the disk while writing {error.filename or 'a file'}; free some.")
 
 
-def _leave(error: Exception, sentence: str) -> None:
+def _leave(error: Exception, sentence: str, code: int = 2) -> None:
     if os.environ.get(FULL_ERROR) == "1":
         raise error
     if _is_first():
         print(f"error: {sentence}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)
 
 
 def _is_first() -> bool:
@@ -87,8 +87,7 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
     """One job. In a sweep a failed one is recorded, and the others run; alone it ends the script."""
     if HydraConfig.get().mode != RunMode.MULTIRUN:
         with _one_sentence():
-            check(cfg, name)
-            return function(cfg)
+            return function(check(cfg, name))
     overrides = list(HydraConfig.get().overrides.task)
     before = _finished(overrides)
     if before:
@@ -99,8 +98,7 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
     score: float | None = float("nan")
     with _as_single_run(Path(function.__code__.co_filename)):
         try:
-            check(cfg, name)
-            score = function(cfg)
+            score = function(check(cfg, name))
             status |= {"status": "done", "score": score}
         except Exception as error:
             number, known = HydraConfig.get().job.num, isinstance(error, RooftopError)

@@ -24,6 +24,7 @@ from scipy import ndimage
 from rooftop.errors import ConfigError
 
 Array = NDArray[np.uint8]
+_TURNED_BY_OPENCV = (1, 2, 3, 4, 6, 8, 12)  # numbers of bands
 
 
 def one_thread(worker: int) -> None:
@@ -85,6 +86,8 @@ def _rotated(picture: Array, times: int) -> Array:
     """A picture (H, W, C) after so many quarter turns against the clock; OpenCV drops the axis of a single band."""
     if not times:
         return picture
+    if picture.shape[2] not in _TURNED_BY_OPENCV:
+        return np.ascontiguousarray(np.rot90(picture, times))
     turned: Array = cv2.rotate(picture, 3 - times)
     return turned.reshape(*turned.shape[:2], -1)
 

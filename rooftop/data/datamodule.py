@@ -1,7 +1,8 @@
 """The LightningDataModule: a data configuration becomes loaders of batches."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from rooftop.data.sampling import EvaluationBatches, Key, TrainingBatches
 from rooftop.data.sources import Source
 from rooftop.data.transfer import PREFETCH, SlabLoader, make_slabs
 from rooftop.data.window import Window
-from rooftop.errors import ConfigError
+from rooftop.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 Loader = DataLoader[dict[str, Any]]
@@ -30,8 +31,8 @@ class RoofDataModule(LightningDataModule):
     """Loaders of one data set; built lazily, a split at a time.
 
     Args:
-        config: the resolved `data` group as plain containers; see `conf/data/banepa.yaml`. What it leaves open of
-            scale, mean and standard deviation is measured on the training pictures, at once.
+        config: the resolved `data` group as plain containers; see `conf/data/common/loading.yaml`. What it leaves open
+            of scale, mean and standard deviation is measured on the training pictures, at once.
         operations: albumentations operations for training, by name; those that are None drop out.
         seed: fixes order and augmentation.
 
@@ -60,8 +61,8 @@ class RoofDataModule(LightningDataModule):
             DataError: folders, annotations, pictures or masks are not as they should be.
         """
         if split not in self._datasets:
-            source, picks = open_split(self._places, split, self.config["name"])
             training = split == "train"
+            source, picks = self._opened(split) if training else self._as_trained(split)
             self._datasets[split] = RoofDataset(
                 source,
                 picks,
@@ -72,6 +73,24 @@ class RoofDataModule(LightningDataModule):
             )
             log.info("%s: %d pictures", split, len(picks))
         return self._datasets[split]
+
+    def _opened(self, split: str, categories: Sequence[str] | None = None) -> tuple[Source, NDArray[np.int64]]:
+        places = replace(self._places, categories=[*categories]) if categories else self._places
+        return open_split(places, split, self.config["name"])
+
+    def _as_trained(self, split: str) -> tuple[Source, NDArray[np.int64]]:
+        """A split whose channels are those of the training: by name, since files may list categories in any order."""
+        known = self.categories
+        source, picks = self._opened(split)
+        named = self.config["categories"] or len(source.categories) == len(known) == 1
+        if source.categories != known and not named:
+            source, picks = self._opened(split, known)
+        if len(source.categories) != len(known):
+            raise DataError(
+                f"the {split} split of the data set {self.config['name']} tells {len(source.categories)} categories, "
+                f"the train split {len(known)} ({', '.join(known)}); choose by data.categories."
+            )
+        return source, picks
 
     @property
     def channels(self) -> int:

@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rooftop.errors import DataError
 
+PATHS = ("images", "annotations", "masks")
 Parts = Mapping[str, Mapping[str, str | None] | None]
+
+
+def complete(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A split or a part of a mix with every path that it may name, None where the command line left it out."""
+    return {**dict.fromkeys(PATHS), **part}
 
 
 def check_layout(root: Path, parts: Parts) -> None:

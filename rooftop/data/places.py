@@ -11,18 +11,17 @@ import numpy as np
 
 from rooftop.coco import open_index
 from rooftop.data.coco_source import CocoSource
-from rooftop.data.layout import check_layout
+from rooftop.data.layout import PATHS, check_layout, complete
 from rooftop.data.mask_source import MaskSource
 from rooftop.data.mix import MixedSource, take
 from rooftop.data.sources import Drawing, Source
-from rooftop.data.splits import split_by_place
+from rooftop.data.splits import split_by_place, tell_place
 from rooftop.errors import ConfigError, DataError
 from rooftop.raster.reading import PlainReading, Reading
 from rooftop.raster.targets import ROOF, TARGETS
 
 log = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
-PATHS = ("images", "annotations", "masks")
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ def read_places(config: dict[str, Any], reading: Reading | None = None) -> Place
     """From the resolved `data` group, with pictures read as 8-bit RGB unless `reading` says otherwise."""
     return Places(
         root=Path(config["root"]),
-        splits={split: _complete(config[split]) for split in SPLITS},
-        mix=config["mix"],
+        splits={split: config[split] and complete(config[split]) for split in SPLITS},
+        mix=config["mix"] and {name: complete(part) for name, part in config["mix"].items()},
         val_share=config["val_share"],
         place=config["place"],
         categories=config["categories"],
@@ -67,8 +66,8 @@ def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarra
     cut = split in ("train", "val") and places.splits["val"] is None
     where = "train" if cut else split
     if places.splits[where] is None:
-        known = ", ".join(key for key in SPLITS if places.splits[key])
-        raise ConfigError(f"the data set {name} has no {split} split; choose one of {known}.")
+        known = [key for key in SPLITS if places.splits[key] or (key == "val" and places.splits["train"])]
+        raise ConfigError(f"the data set {name} has no {split} split; choose one of {', '.join(known)}.")
     drawing = places.drawing if split == "train" else replace(places.drawing, gaps=False)
     source = open_source(places, where, drawing)
     if not len(source.names):
@@ -77,7 +76,16 @@ def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarra
     if not cut:
         return source, np.arange(len(source.names))
     train, val = split_by_place(source.names, places.val_share, places.place)
-    return source, train if split == "train" else val
+    if split == "train":
+        return source, train
+    told = tell_place(source.names)
+    if not places.place and not told.all():
+        log.warning(
+            "%s: %s of %s file names tell no place (%s, ...), so that neighbours may lie on both sides of the cut into "
+            "train and val; set data.place, or name data.val.",
+            *(name, f"{np.count_nonzero(~told):,}", f"{len(told):,}", source.names[int(np.argmin(told))]),
+        )
+    return source, val
 
 
 def open_mix(places: Places, mix: dict[str, dict[str, Any]]) -> MixedSource:
@@ -118,11 +126,6 @@ def _open_part(places: Places, part: dict[str, Any], drawing: Drawing, masks: Pa
         listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
         log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
     return CocoSource(images, index, places.categories, masks, drawing=drawing, reading=places.reading)
-
-
-def _complete(part: dict[str, str | None] | None) -> dict[str, str | None] | None:
-    """Every path that a split may name, None where the command line left it out."""
-    return None if part is None else {**dict.fromkeys(PATHS), **part}
 
 
 def _targets(names: Sequence[str]) -> tuple[str, ...]:

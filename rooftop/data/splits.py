@@ -1,7 +1,8 @@
 """Cut a validation split out of the training pictures by place, so that neighbours do not sit on both sides.
 
 Tiles of one town look alike and share buildings at their edges; a random cut would let the validation score praise
-what was learned by heart. Names of slippy tiles (`z_x_y`) tell their place; other names by a pattern (`data.place`).
+what was learned by heart. Names of slippy tiles (`z_x_y`) and of what make_tiles.py cut (`raster_row_column`) tell
+their place; other names by a pattern (`data.place`).
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from rooftop.errors import DataError
 
 TILE = re.compile(r"(?:^|_)(\d{1,2})_(\d+)_(\d+)$")  # zoom, column, row of a slippy tile
+CUT = r"^(.+)_0\d{5}_0\d{5}$"  # raster, row, column, as make_tiles.py names tiles; slippy tiles begin with no 0
 MANY = 5  # from so many separate places on, whole places are drawn; below, a strip is cut off
 
 Tile = tuple[int, int, int]
@@ -29,17 +31,18 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
         names: file names.
         share: of the pictures, in (0, 1).
         pattern: regular expression on the stem; its first group (or the whole match) is the place. None: slippy tiles
-            are grouped by neighbourhood, and any other picture is a place of its own.
+            are grouped by neighbourhood, tiles of make_tiles.py by raster, and a name that tells nothing is a place of
+            its own, see `tell_place`.
 
     Returns:
         Indices of training and of validation pictures, ascending; both are non-empty and depend on names alone.
 
     Raises:
-        DataError: fewer than two places.
+        DataError: fewer than two places, or a name that the pattern does not fit.
     """
     stems = [PurePath(name).stem for name in names]
     tiles = None if pattern else _tiles(stems)
-    places = _neighbourhoods(tiles) if tiles else [_place(stem, pattern) for stem in stems]
+    places = _neighbourhoods(tiles) if tiles else _places(stems, pattern, otherwise=CUT)
     few = len(set(places)) < MANY
     chosen = _strip(tiles, share) if tiles and few else _whole_places(places, share)
     if not chosen.any() or chosen.all():
@@ -48,6 +51,14 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
             "name a validation split (data.val) or a finer data.place."
         )
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def tell_place(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Tell which names say where their pictures lie, as `split_by_place` understands them: bool (len(names),)."""
+    stems = [PurePath(name).stem for name in names]
+    if _tiles(stems):
+        return np.ones(len(stems), dtype=bool)
+    return np.array([re.search(CUT, stem) is not None for stem in stems], dtype=bool)
 
 
 def share_place(earlier: Sequence[str], later: Sequence[str], pattern: str | None = None) -> NDArray[np.bool_]:
@@ -65,7 +76,7 @@ def share_place(earlier: Sequence[str], later: Sequence[str], pattern: str | Non
     stems = [PurePath(name).stem for name in (*earlier, *later)]
     tiles = None if pattern else _tiles(stems)
     if tiles is None:
-        places = [_place(stem, pattern) for stem in stems]
+        places = _places(stems, pattern)
         taken = set(places[: len(earlier)])
         return np.array([place in taken for place in places[len(earlier) :]], dtype=bool)
     near = {tile for z, x, y in tiles[: len(earlier)] for tile in _around(z, x, y)}
@@ -77,11 +88,17 @@ def _around(z: int, x: int, y: int) -> set[Tile]:
     return {(z, x + dx, y + dy) for dx, dy in product((-1, 0, 1), repeat=2)}
 
 
-def _place(stem: str, pattern: str | None) -> str:
-    found = re.search(pattern, stem) if pattern else None
-    if found is None:
-        return stem
-    return found.group(1) if found.groups() else found.group(0)
+def _places(stems: Sequence[str], pattern: str | None, *, otherwise: str = "^$") -> list[str]:
+    """The place of each stem, which `pattern` has to fit; without one what fits `otherwise` is a place, or the stem."""
+    found = [re.search(pattern or otherwise, stem) for stem in stems]
+    places = [fit and (fit.group(1) if fit.groups() else fit.group(0)) for fit in found]
+    unfit = [stem for stem, place in zip(stems, places, strict=True) if place is None]
+    if unfit and pattern:
+        raise DataError(
+            f"data.place={pattern} does not fit {len(unfit):,} of {len(stems):,} file names (without suffix), such as "
+            f"{', '.join(unfit[:3])}; correct it, or name a validation split (data.val)."
+        )
+    return [stem if place is None else place for stem, place in zip(stems, places, strict=True)]
 
 
 def _tiles(stems: Sequence[str]) -> list[Tile] | None:
@@ -89,7 +106,7 @@ def _tiles(stems: Sequence[str]) -> list[Tile] | None:
 
     A tile lies inside its parent, so that several zooms of one ground share a place.
     """
-    found = [TILE.search(stem) for stem in stems]
+    found = [None if re.search(CUT, stem) else TILE.search(stem) for stem in stems]
     tiles = [(int(m[1]), int(m[2]), int(m[3])) for m in found if m]
     if not tiles or len(tiles) < len(stems):
         return None
@@ -131,11 +148,8 @@ def _strip(tiles: Sequence[Tile], share: float) -> NDArray[np.bool_]:
 
 def _whole_places(places: Sequence[str], share: float) -> NDArray[np.bool_]:
     """Draw whole places in the order of a hash of their names until `share` is reached."""
-    names = np.asarray(places)
-    order = sorted(set(places), key=lambda place: hashlib.sha256(place.encode()).digest())
-    chosen = np.zeros(len(names), dtype=bool)
-    for place in order[:-1]:
-        if chosen.mean() >= share:
-            break
-        chosen |= names == place
-    return chosen
+    names, place_of, sizes = np.unique(np.asarray(places), return_inverse=True, return_counts=True)
+    order = np.array(sorted(range(len(names)), key=lambda i: hashlib.sha256(str(names[i]).encode()).digest()))
+    before = np.concatenate([[0], np.cumsum(sizes[order])[:-1]])  # pictures of the places that come earlier
+    drawn = order[:-1][before[:-1] / len(places) < share]
+    return np.isin(place_of, drawn)

@@ -1,6 +1,7 @@
 """The run can be stopped and gone on with."""
 
 import csv
+import json
 import os
 import signal
 
@@ -54,6 +55,31 @@ def test_epochs_that_are_not_validated_have_training_scores_of_their_own_and_no_
     pixels = [sum(float(row[f"train/{name}"]) for name in ("iou", "accuracy")) for row in rows]
     assert len(set(pixels)) == 4
     assert (tmp_path / "run" / "pictures" / "learning_curve.png").is_file()
+
+
+def test_the_best_of_several_validations_an_epoch_is_the_one_that_is_kept(run_script, tiny, tmp_path, fast):
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "trainer.max_epochs=2", "data.batch_size=2", "optimizer.lr=0.03"),
+        *("+trainer.val_check_interval=0.5", "choose_threshold=false", f"hydra.run.dir={tmp_path}/run"),
+    )
+    assert code == 0, text
+    kept = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    scores = [state["best_model_score"] for state in kept["callbacks"].values() if "best_model_score" in state]
+    monitor = json.loads((tmp_path / "run" / "scores.json").read_text())["monitor"]
+    assert monitor["value"] == pytest.approx(float(max(score for score in scores if score is not None)))
+    assert monitor["epoch"] == kept["epoch"]
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    (history,) = [state for state in last["callbacks"].values() if "validations" in state]
+    assert len(history["validations"]) == 4
+
+
+def test_a_training_that_ends_before_its_first_validation_is_refused(run_script, tiny, tmp_path, fast):
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "data.batch_size=2", "+trainer.max_steps=1"),
+        f"hydra.run.dir={tmp_path}/run",
+    )
+    assert code == 2, text
+    assert "trainer.max_steps=1 comes before the first validation, after 4 steps" in text
 
 
 def test_a_diverged_training_stops_at_the_end_of_its_epoch(run_script, tiny, tmp_path, fast):

@@ -105,7 +105,7 @@ def test_empty_ground_has_no_sides():
     assert not sides_of_ridges(np.zeros((5, 7), np.uint8)).any()
 
 
-@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 6, 10, 13])
 def test_what_knows_no_colours_works_on_any_number_of_bands(channels):
     with initialize_config_dir(CONF, version_base="1.3"):
         operations = build(compose("train", ["augmentation=bands"]).augmentation, "augmentation")

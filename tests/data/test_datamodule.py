@@ -173,6 +173,14 @@ def test_mask_folders_are_paired_by_name(folders, caplog):
     assert "1 masks without picture are left out: zzz" in caplog.text
 
 
+def test_names_that_tell_no_place_are_told_of_where_validation_is_cut_out(folders, caplog):
+    RoofDataModule(masks(folders)).dataset("val")
+    assert "3 of 3 file names tell no place (a.jpg, ...)" in caplog.text
+    caplog.clear()
+    RoofDataModule({**masks(folders), "place": "(.)"}).dataset("val")
+    assert "tell no place" not in caplog.text
+
+
 def test_removed_mask_is_named_and_shifts_no_pair(folders):
     (folders / "masks" / "b.png").unlink()
     with pytest.raises(DataError, match=r"no mask for b\.jpg"):
@@ -241,3 +249,22 @@ def test_several_categories_give_one_channel_each(tiny):
     assert masks["18_0_0.png"].shape == (2, 48, 80)
     assert masks["18_0_0.png"].any(axis=(1, 2)).tolist() == [True, True]
     assert masks["18_0_1.png"].any(axis=(1, 2)).tolist() == [True, False]
+
+
+def test_channels_follow_the_names_of_the_training_split(tiny):
+    def reordered(coco):
+        coco["categories"] = [{"id": 3, "name": "tower"}, {"id": 7, "name": "shed"}, *coco["categories"]]
+
+    edit(tiny, lambda coco: coco["categories"].append({"id": 7, "name": "shed"}))
+    edit(tiny, reordered, split="test")
+    data = RoofDataModule(config(tiny, categories=None))
+    assert data.categories == ("building", "shed")
+    test = data.dataset("test")
+    assert test.source.categories == ("building", "shed")
+    assert test[0]["mask"].any(axis=(1, 2)).tolist() == [True, False]
+
+
+def test_a_split_without_a_category_of_the_training_is_refused(tiny):
+    edit(tiny, lambda coco: coco["categories"].append({"id": 7, "name": "shed"}))
+    with pytest.raises(DataError, match="no category 'shed'"):
+        RoofDataModule(config(tiny, categories=None)).dataset("test")

@@ -50,6 +50,20 @@ def test_the_cut_depends_on_names_alone():
     assert len(first[1]) == 6
 
 
+def test_tiles_of_one_raster_stay_together():
+    names = [f"sheet_{n}_{256 * r:06d}_{256 * c:06d}.png" for n in range(12, 20) for r in range(3) for c in range(3)]
+    train, val = split_by_place(names, 0.25)
+    raster = lambda i: names[i][:8]  # noqa: E731
+    assert {raster(i) for i in train} & {raster(i) for i in val} == set()
+    assert len(val) == 18
+
+
+@pytest.mark.parametrize("pattern", [r"^(town\d+)_", r"^(.*)_\d+\.png$", r"^(?:a|(b))"])
+def test_a_pattern_that_does_not_fit_is_refused(pattern):
+    with pytest.raises(DataError, match=r"data.place=.* does not fit 4 of 4 file names .*such as a1_1, a1_2, a2_1;"):
+        split_by_place(["a1_1.png", "a1_2.png", "a2_1.png", "a2_2.png"], 0.5, pattern)
+
+
 @pytest.mark.parametrize(("names", "pattern"), [(["18_1_1.jpg"], None), (["a_1.jpg", "a_2.jpg"], "^(a)")])
 def test_one_place_cannot_be_split(names, pattern):
     with pytest.raises(DataError, match=r"1 place\(s\) cannot be split by place; name a validation split"):
