@@ -47,9 +47,20 @@ def test_cleaned_files_have_no_errors_and_no_leaks(planted, tmp_path):
 
 
 def test_two_entries_of_one_file_become_one(planted, tmp_path):
-    planted.add_entry("train", "train_2.png")
+    planted.add_annotation("train", planted.add_entry("train", "train_2.png"))
     splits, pairs = planted.audit()
     assert write_fixed(tmp_path / "clean", splits, pairs)["train"] == {"pictures": 6, "left_out": 1}
+    assert open_index(tmp_path / "clean" / "train.json", cache=tmp_path).annotation_count == 7
+
+
+def test_a_split_of_which_nothing_is_left_is_refused(planted, tmp_path):
+    planted.documents["val"]["images"] = []
+    planted.documents["val"]["annotations"] = []
+    planted.add_picture("val", "copy.png", scene(3))
+    splits, pairs = planted.audit()
+    with pytest.raises(DataError, match="val: no picture can be read and is no copy of one in an earlier split"):
+        write_fixed(tmp_path / "clean", splits, pairs)
+    assert not (tmp_path / "clean").exists()
 
 
 def test_the_originals_are_never_overwritten(planted):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from rooftop.config.schema import SCHEMAS
+
 
 @pytest.mark.parametrize(
     ("override", "said"),
@@ -51,7 +53,7 @@ def test_full_error_keeps_the_traceback(run_script, monkeypatch):
         run_script("train", "model.deph=4")
 
 
-@pytest.mark.parametrize("script", ["train", "evaluate", "predict", "make_masks", "export"])
+@pytest.mark.parametrize("script", sorted(SCHEMAS))
 def test_help_shows_examples_and_settings(run_script, tmp_path, script):
     code, text = run_script(script, "--help")
     assert code == 0
