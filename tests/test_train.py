@@ -170,7 +170,10 @@ def test_sweep_ends_with_one_table_and_a_failed_job_stops_no_other(run_script, t
     assert [row["status"] for row in rows] == ["done", "done", "failed", "failed", "done", "done"]
     assert [(row["model.depth"], row["loss"]) for row in rows[:3]] == [("2", "bce"), ("2", "dice"), ("9", "bce")]
     assert "depth=9 is outside 2 to 7" in rows[2]["error"]
-    assert all(float(row["iou"]) >= 0 for row in rows if row["status"] == "done")
+    for job, row in enumerate(rows):
+        if row["status"] == "done":
+            scored = json.loads((tmp_path / "sweep" / str(job) / "scores.json").read_text())
+            assert float(row["iou"]) == pytest.approx(scored["pixel"]["iou"], abs=1e-4)
     assert (tmp_path / "sweep" / "4" / "model.safetensors").is_file()
     assert "sweep.csv" in text
 
