@@ -42,6 +42,10 @@ def main(cfg: DictConfig) -> None:
     folder, splits = run_folder(), open_splits(data)
     if cfg.fix and not any(split.index for split in splits):
         raise ConfigError(f"fix={cfg.fix}: cleans annotation files, and data={data['name']} has masks; leave fix out.")
+    shared = partial(share_place, pattern=data["place"]) if cfg.apart == "places" else None
+    if cfg.fix and shared:
+        for split in splits:
+            shared([], split.names)  # refuses a pattern that does not fit before hours of work
     with counting_bar() as bar:
         tasks: dict[str, Any] = {}
 
@@ -51,13 +55,13 @@ def main(cfg: DictConfig) -> None:
 
         pairs = audit(splits, folder / "facts", processes=cfg.processes, progress=show)
     result = report(splits) | {"bands": data["bands"], "scale": data["scale"]}
+    write_json(folder / "report.json", result)
+    write_page(folder / "report.html", data["name"], splits)
     if cfg.fix:
-        shared = partial(share_place, pattern=data["place"]) if cfg.apart == "places" else None
         result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared)
         cleaned = " ".join(f"data.{name}.annotations={Path(cfg.fix).resolve() / name}.json" for name in result["fixed"])
         log.info("next: python train.py data=%s data.root=%s %s", data["name"], data["root"], cleaned)
-    write_json(folder / "report.json", result)
-    write_page(folder / "report.html", data["name"], splits)
+        write_json(folder / "report.json", result)
     tell(splits)
     if result["errors"]:
         raise FaultError(f"{result['errors']} errors; pictures of the worst in {folder / 'report.html'}")

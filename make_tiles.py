@@ -35,7 +35,8 @@ def main(cfg: DictConfig) -> None:
         log.info("left out: %s %s", f"{count:,}", reason)
     how = arguments(tiles)
     log.info("next: python check_data.py %s", how)
-    log.info("      python %s %s", "train.py" if "train" in made else "evaluate.py run=RUN", how)
+    scored = "evaluate.py run=RUN" if "test" in made else "evaluate.py run=RUN split=val"
+    log.info("      python %s %s", "train.py" if "train" in made else scored, how)
 
 
 def arguments(tiles: Tiles) -> str:

@@ -8,7 +8,7 @@ python train.py resume=outputs/train/...               go on where a run stopped
 
 from omegaconf import DictConfig
 
-from rooftop.config import keep_settings, run_folder, script
+from rooftop.config import run_folder, script
 
 
 @script
@@ -23,8 +23,6 @@ def main(cfg: DictConfig) -> float:
     card = training.make_card(cfg, task, data)
     history = History(run_folder(), monitor=cfg.monitor.name, mode=cfg.monitor.mode)
     trainer = training.make_trainer(cfg, run_folder(), card=card, history=history)
-    if cfg.resume and trainer.is_global_zero:
-        keep_settings(cfg, run_folder())
     training.fit_and_test(trainer, task, data, resume=bool(cfg.resume))
     return history.best[cfg.monitor.name]
 

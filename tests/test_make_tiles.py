@@ -119,7 +119,10 @@ def cut(run_script, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("shares", ["{train: 0.6, val: 0.2, test: 0.2}", "{train: 0.6, val: 0.4, test: 0}"])
+@pytest.mark.parametrize(
+    "shares",
+    ["{train: 0.6, val: 0.2, test: 0.2}", "{train: 0.6, val: 0.4, test: 0}", "{train: 0.6, val: 0, test: 0.4}"],
+)
 def test_the_commands_that_are_told_check_and_train(run_script, cut, fast, tmp_path, shares):
     write_raster(tmp_path / "ortho.tif")
     write_footprints(tmp_path / "roofs.gpkg", ROOFS)
@@ -151,7 +154,7 @@ def test_ground_that_two_rasters_show_is_in_one_split(cut, tmp_path):
     assert union["train"].intersection(union["val"]).area == 0
     assert union["train"].intersection(union["test"]).area == 0
     assert union["val"].intersection(union["test"]).area == 0
-    assert report["left_out"]["tile on ground that another raster gave to another split"] > 0
+    assert report["left_out"]["tile on ground that another raster has claimed for another split"] > 0
 
 
 def test_ground_without_data_is_not_judged(cut, tmp_path):

@@ -107,10 +107,17 @@ def test_settings_with_which_a_run_goes_on_are_kept_or_refused(trained, run_scri
     for wrong in ("optimizer.lr=0.1", "model.depth=3", "callbacks.early_stop.patience=60", "data.targets=[roof,core]"):
         code, text = run_script("train", f"resume={trained}", wrong)
         assert (code, f"{wrong} would change nothing, or not fit" in text) == (2, True), text
-    code, text = run_script("train", f"resume={trained}", "trainer.max_epochs=3")
-    assert code == 0, text
-    kept = OmegaConf.load(trained / ".hydra" / "config.yaml")
-    assert (kept.trainer.max_epochs, kept.resume) == (3, None)
+    recorded = trained / ".hydra" / "config.yaml"
+    before = recorded.read_text()
+    assert run_script("train", f"resume={trained}", "callbacks.best=null")[0] == 2
+    assert recorded.read_text() == before
+    for epochs in (3, 4):  # the same command, as after a stop: what it adds is there the second time
+        added = ("+trainer.limit_train_batches=2", "~callbacks.early_stop", f"trainer.max_epochs={epochs}")
+        code, text = run_script("train", f"resume={trained}", *added)
+        assert code == 0, text
+    kept = OmegaConf.load(recorded)
+    assert (kept.trainer.max_epochs, kept.trainer.limit_train_batches, kept.resume) == (4, 2, None)
+    assert "early_stop" not in kept.callbacks
 
 
 def test_equal_seeds_give_equal_weights_and_others_differ(run_script, tiny, tmp_path, fast):

@@ -105,7 +105,8 @@ def _usable(split: Split) -> list[bool]:
     usable = []
     for name, fault, is_fitting in zip(split.names, split.facts.fault, fits, strict=True):
         usable.append(not fault and bool(is_fitting) and name not in seen)
-        seen.add(name)
+        if usable[-1]:
+            seen.add(name)
     return usable
 
 

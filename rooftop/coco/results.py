@@ -72,15 +72,15 @@ class Results:
     def _shape(self, number: int, entry: _Entry, size: tuple[int, int]) -> tuple[Run, Rings | None, Rings | None]:
         """Run lengths, the polygon, and rings of their own; the latter two where there are any."""
         try:
-            outline = _SEGMENTATION.decode(entry.segmentation)
+            said = _SEGMENTATION.decode(entry.segmentation)
         except msgspec.DecodeError as error:
             raise self._wrong(number, f"its segmentation is neither rings nor run lengths ({error})") from error
-        if isinstance(outline, RunLengths):
-            counts = outline.counts.encode() if isinstance(outline.counts, str) else pack(outline.counts, *size)
-            if outline.size != size or not fill([counts], np.array([size[0] * size[1]]))[0]:
+        if isinstance(said, RunLengths):
+            counts = said.counts.encode() if isinstance(said.counts, str) else pack(said.counts, *size)
+            if said.size != size or not fill([counts], np.array([size[0] * size[1]]))[0]:
                 raise self._wrong(number, f"its run lengths do not fill the picture of {size[1]} x {size[0]} px")
             return {"size": list(size), "counts": counts}, self._polygon(number, entry), None
-        rings = self._rings(number, outline)
+        rings = self._rings(number, said)
         return encode(decode(ring_runs(rings, *size), *size)), None, rings
 
     def _polygon(self, number: int, entry: _Entry) -> Rings | None:

@@ -113,12 +113,12 @@ def _annotations(content: Iterable[Picture], entries: list[dict[str, Any]]) -> I
 
 def _annotation(thing: CocoObject, picture: int) -> dict[str, Any]:
     """One annotation as the file has it."""
-    outline = _outline(thing.rle) if thing.rle else [ring.ravel().tolist() for ring in thing.rings or ()]
+    segmentation = _as_text(thing.rle) if thing.rle else [ring.ravel().tolist() for ring in thing.rings or ()]
     fields = {
         "id": thing.annotation_id,
         "image_id": picture,
         "category_id": thing.category_id,
-        "segmentation": outline,
+        "segmentation": segmentation,
         "bbox": _box(thing),
         "iscrowd": int(thing.is_crowd),
     }
@@ -140,7 +140,7 @@ def _result(result: Result) -> dict[str, Any]:
     fields = {
         "image_id": result.image_id,
         "category_id": result.category_id,
-        "segmentation": _outline(result.rle),
+        "segmentation": _as_text(result.rle),
         "score": result.score,
     }
     if result.outline is None:
@@ -148,6 +148,6 @@ def _result(result: Result) -> dict[str, Any]:
     return fields | {"outline": [ring.round(_DIGITS).ravel().tolist() for ring in result.outline]}
 
 
-def _outline(rle: Run) -> Run:
+def _as_text(rle: Run) -> Run:
     """Run lengths with the bytes as text, since JSON has no bytes."""
     return {"size": rle["size"], "counts": rle["counts"].decode()}

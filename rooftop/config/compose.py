@@ -14,7 +14,7 @@ from hydra.errors import (
     HydraException,
     MissingConfigException,
 )
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from rooftop.config.axes import first_jobs, values_of, with_direction
@@ -29,7 +29,15 @@ LOGGING = (  # that of conf/output.yaml, which a run's own configuration does no
     "+hydra.job_logging.loggers.pytorch_lightning.level=WARNING",
 )
 RESTORED = (  # keys whose values a checkpoint brings along, or which have to fit its weights
-    *("model", "optimizer", "scheduler", "callbacks.early_stop", "callbacks.average", "callbacks.start", "monitor"),
+    *(
+        "model",
+        "optimizer",
+        "scheduler.factor",
+        "scheduler.patience",
+        "callbacks.early_stop.patience",
+        "callbacks.start",
+    ),
+    "monitor",
     *("data.targets", "data.categories", "data.bands", "data.scale", "data.mean", "data.std"),
 )
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -91,9 +99,14 @@ def _resumed(arguments: list[str]) -> list[str]:
                 f"resume={folder}: {needed.relative_to(folder)} is missing; name a run that finished an epoch."
             )
     rest = [argument for argument in arguments if argument not in asked]
-    for argument in rest:
+    recorded = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    for i, argument in enumerate(rest):
         key, _, value = argument.lstrip("+~").partition("=")
-        if value != "null" and any(f"{key}.".startswith(f"{restored}.") for restored in RESTORED):
+        if argument.startswith("+"):
+            rest[i] = f"++{key}={value}"  # what an earlier start of the same command has added is there already
+        if argument.startswith("~"):
+            rest[i] = argument if OmegaConf.select(recorded, key) is not None else ""
+        elif value != "null" and any(f"{key}.".startswith(f"{restored}.") for restored in RESTORED):
             raise ConfigError(
                 f"{argument} would change nothing, or not fit: a run goes on with what its checkpoint holds; leave it "
                 "out, or begin a new run with it."
@@ -103,7 +116,7 @@ def _resumed(arguments: list[str]) -> list[str]:
         *("--config-path", str(folder / ".hydra"), "--config-name", "config"),
         *(f"++resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null", "hydra.job.name=train"),
         *LOGGING,
-        *rest,
+        *filter(None, rest),
     ]
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rooftop.errors import DataError
 
 TILE = re.compile(r"(?:^|_)(\d{1,2})_(\d+)_(\d+)$")  # zoom, column, row of a slippy tile
-CUT = r"^(.+)_0\d{5}_0\d{5}$"  # raster, row, column, as make_tiles.py names tiles; slippy tiles begin with no 0
+CUT = r"^(.+)_(0\d{5})_(0\d{5})$"  # raster, row, column, as make_tiles.py names tiles; slippy tiles begin with no 0
 MANY = 5  # from so many separate places on, whole places are drawn; below, a strip is cut off
 
 Tile = tuple[int, int, int]
@@ -31,8 +31,8 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
         names: file names.
         share: of the pictures, in (0, 1).
         pattern: regular expression on the stem; its first group (or the whole match) is the place. None: slippy tiles
-            are grouped by neighbourhood, tiles of make_tiles.py by raster, and a name that tells nothing is a place of
-            its own, see `tell_place`.
+            are grouped by neighbourhood, tiles of make_tiles.py by raster; of fewer than `MANY` a strip is cut off. A name
+            that tells nothing is a place of its own, see `tell_place`.
 
     Returns:
         Indices of training and of validation pictures, ascending; both are non-empty and depend on names alone.
@@ -43,8 +43,10 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
     stems = [PurePath(name).stem for name in names]
     tiles = None if pattern else _tiles(stems)
     places = _neighbourhoods(tiles) if tiles else _places(stems, pattern, otherwise=CUT)
-    few = len(set(places)) < MANY
-    chosen = _strip(tiles, share) if tiles and few else _whole_places(places, share)
+    few = not pattern and len(set(places)) < MANY
+    chosen = _strip_of_each(stems, tiles, share) if few else None
+    if chosen is None:
+        chosen = _whole_places(places, share)
     if not chosen.any() or chosen.all():
         raise DataError(
             f"{len(names)} pictures from {len(set(places))} place(s) cannot be split by place; "
@@ -96,7 +98,7 @@ def _places(stems: Sequence[str], pattern: str | None, *, otherwise: str = "^$")
     if unfit and pattern:
         raise DataError(
             f"data.place={pattern} does not fit {len(unfit):,} of {len(stems):,} file names (without suffix), such as "
-            f"{', '.join(unfit[:3])}; correct it, or name a validation split (data.val)."
+            f"{', '.join(unfit[:3])}; correct it, or do without (data.place=null)."
         )
     return [stem if place is None else place for stem, place in zip(stems, places, strict=True)]
 
@@ -144,6 +146,21 @@ def _strip(tiles: Sequence[Tile], share: float) -> NDArray[np.bool_]:
     if not options:
         return np.zeros(len(tiles), dtype=bool)
     return np.asarray(min(options, key=lambda option: option[:4])[-1])
+
+
+def _strip_of_each(stems: Sequence[str], tiles: Sequence[Tile] | None, share: float) -> NDArray[np.bool_] | None:
+    """A strip of slippy tiles, or of each raster that make_tiles.py cut; None if the names are of other kinds."""
+    if tiles:
+        return _strip(tiles, share)
+    cuts = [re.search(CUT, stem) for stem in stems]
+    rasters = np.array([cut[1] if cut else "" for cut in cuts])
+    if not all(cuts):
+        return None
+    chosen = np.zeros(len(stems), dtype=bool)
+    for raster in np.unique(rasters):
+        own = np.flatnonzero(rasters == raster)
+        chosen[own] = _strip([(0, int(cut[3]), int(cut[2])) for i in own if (cut := cuts[i])], share)
+    return chosen
 
 
 def _whole_places(places: Sequence[str], share: float) -> NDArray[np.bool_]:

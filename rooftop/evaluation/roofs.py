@@ -29,7 +29,8 @@ class Roofs:
 
     rles: masks; areas: in pixels; crowd: bool, True where the outline stands for a group that nobody counted;
     scores: the higher the surer, 1 for true ones; each of length n. polygons: outlines of the objects that are
-    no crowd, valid, in the pixel frame; an object may have several.
+    no crowd, valid, in the pixel frame; an object may have several. outlines: for each found object its polygon, None
+    where it is not one.
     """
 
     rles: list[Rle] = field(default_factory=list)
@@ -37,6 +38,7 @@ class Roofs:
     crowd: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     scores: Floats = field(default_factory=lambda: np.zeros(0))
     polygons: list[Polygon] = field(default_factory=list)
+    outlines: list[Polygon | None] = field(default_factory=list)
 
     def as_truth(self) -> Truth:
         """Give them to the object scores as truth."""
@@ -92,15 +94,17 @@ def shaped(
 def detected(results: Sequence[ReadResult]) -> Roofs:
     """Take the objects of a results file, with outlines as they are drawn there."""
     rles = [result.rle for result in results]
-    polygons = [part for result in results for part in _drawn_or_traced(result)]
+    shapes = [_drawn_or_traced(result) for result in results]
+    polygons = [part for parts in shapes for part in parts]
+    outlines = [parts[0] if len(parts) == 1 else None for parts in shapes]
     scores = np.array([result.score for result in results], dtype=np.float64)
-    return Roofs(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons)
+    return Roofs(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons, outlines)
 
 
 def _drawn(polygons: list[Polygon], scores: list[float], height: int, width: int) -> Roofs:
     rles = [encode(rasterise([polygon], height, width)) for polygon in polygons]
     crowd = np.zeros(len(rles), dtype=bool)
-    return Roofs(rles, mask_areas(rles), crowd, np.array(scores, dtype=np.float64), polygons)
+    return Roofs(rles, mask_areas(rles), crowd, np.array(scores, dtype=np.float64), polygons, [*polygons])
 
 
 def _cut_out(labels: NDArray[np.int32], name: int, place: tuple[slice, slice]) -> Rle:

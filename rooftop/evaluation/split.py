@@ -86,8 +86,5 @@ def _results(cases: Cases, settings: Settings, measured: list[Measured]) -> Iter
 
 def _found(case: Case, categories: list[int]) -> Iterator[Result]:
     for category, roofs in zip(categories, case.found, strict=True):
-        # objects of a file that is scored may be of several polygons
-        each = len(roofs.polygons) == len(roofs.rles)
-        outlines = [rings(polygon) for polygon in roofs.polygons] if each else [None] * len(roofs.rles)
-        for rle, sure, outline in zip(roofs.rles, roofs.scores.tolist(), outlines, strict=True):
-            yield Result(case.picture_id, category, sure, rle, outline)
+        for rle, sure, outline in zip(roofs.rles, roofs.scores.tolist(), roofs.outlines, strict=True):
+            yield Result(case.picture_id, category, sure, rle, outline and rings(outline))

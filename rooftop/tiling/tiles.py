@@ -21,8 +21,8 @@ from rooftop.raster.rasterise import encode, rasterise
 from rooftop.raster.resample import resampled
 from rooftop.raster.scene import Scene
 from rooftop.raster.windows import Window
+from rooftop.tiling.claims import Claims, is_claimed
 from rooftop.tiling.grid import split_of, strips, windows
-from rooftop.tiling.ground import Ground, is_given_away
 from rooftop.tiling.raster import open_raster
 from rooftop.tiling.shelf import Shelf
 
@@ -66,7 +66,7 @@ class Tiles:
     is_rgb: bool = True
     gsds: list[float] = field(default_factory=list)
     _shelves: dict[Path, Shelf] = field(default_factory=dict)
-    _ground: Ground = field(default_factory=Ground)
+    _claims: Claims = field(default_factory=Claims)
     _others: dict[Path, dict[str, list[Polygon]]] = field(default_factory=dict)
     _aside: Path = Path()
 
@@ -126,8 +126,8 @@ class Tiles:
         strip, is_along_rows = self._strips(scene), scene.height > scene.width
         for window in windows(scene.height, scene.width, size=tiling.size, overlap=tiling.overlap):
             owner = split_of(window, strip, is_along_rows=is_along_rows)
-            if owner == split and is_given_away(window, split, self._others[path]):
-                self.left_out["tile on ground that another raster gave to another split"] += 1
+            if owner == split and is_claimed(window, split, self._others[path]):
+                self.left_out["tile on ground that another raster has claimed for another split"] += 1
             elif owner == split:
                 yield window, shelf
             elif owner is None and is_first:
@@ -151,7 +151,7 @@ class Tiles:
             raise SourceError(f"{path}: has no reference system and corners, so no footprint can be laid on it.")
         shape = scene.height, scene.width
         self.gsds.append(scene.gsd or 0.0)
-        self._others[path] = self._ground.share_out(scene.georeference, shape, self._strips(scene))
+        self._others[path] = self._claims.share_out(scene.georeference, shape, self._strips(scene))
         shelf = self._shelves[path] = Shelf(self._aside / f"{len(self._shelves)}.shelf", shape, cell=self.tiling.size)
         for found in read_footprints(self.footprints, scene.georeference, *shape):
             shelf.add(found.polygons)

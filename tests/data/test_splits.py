@@ -58,6 +58,20 @@ def test_tiles_of_one_raster_stay_together():
     assert len(val) == 18
 
 
+def test_a_strip_is_cut_off_each_of_few_rasters():
+    names = [
+        f"{raster}_{256 * r:06d}_{256 * c:06d}.png"
+        for raster, n in (("a", 10), ("b_12", 5))
+        for r in range(n)
+        for c in range(4)
+    ]
+    train, val = split_by_place(names, 0.2)
+    rows = {(names[i][0], int(names[i].split("_")[-2]) // 256) for i in val}
+    assert len(val) == 12
+    assert rows in ({("a", 0), ("a", 1), ("b", 0)}, {("a", 8), ("a", 9), ("b", 4)}, {("a", 0), ("a", 1), ("b", 4)})
+    assert len(train) == 48
+
+
 @pytest.mark.parametrize("pattern", [r"^(town\d+)_", r"^(.*)_\d+\.png$", r"^(?:a|(b))"])
 def test_a_pattern_that_does_not_fit_is_refused(pattern):
     with pytest.raises(DataError, match=r"data.place=.* does not fit 4 of 4 file names .*such as a1_1, a1_2, a2_1;"):
