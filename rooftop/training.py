@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
 
 from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
 from rooftop.config import build, flat, keep_settings, plain
@@ -91,7 +92,7 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
     board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     choose = [ChooseThreshold()] if cfg.choose_threshold else []
     # once it has trained an epoch with them; other ranks, which compose the same command, have started by then
-    keep = [LambdaCallback(on_train_epoch_end=lambda trainer, _: _keep(trainer, cfg, folder))] if cfg.resume else []
+    record = LambdaCallback(on_train_epoch_end=rank_zero_only(lambda *_: keep_settings(cfg, folder)))
     finish = WriteRun(folder, card, history, pictures=cfg.pictures)
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node]
     named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
@@ -103,16 +104,11 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
         accelerator=_accelerator(cfg.trainer.get("accelerator", "auto")),
         default_root_dir=str(folder),
         # pictures are drawn before the mean of the weights is swapped back
-        callbacks=[history, board, *choose, *keep, finish, *named],
+        callbacks=[history, board, *choose, *([record] if cfg.resume else []), finish, *named],
         logger=loggers or False,
         plugins=[WholeCheckpoints()],
         enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning would add one of its own
     )
-
-
-def _keep(trainer: pl.Trainer, cfg: "DictConfig", folder: Path) -> None:
-    if trainer.is_global_zero:
-        keep_settings(cfg, folder)
 
 
 def _check_that_epochs_are_validated(cfg: "DictConfig") -> None:

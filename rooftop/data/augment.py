@@ -84,10 +84,8 @@ def _mirrored(truth: NDArray[Any]) -> NDArray[Any]:
 
 def _rotated(picture: Array, times: int) -> Array:
     """A picture (H, W, C) after so many quarter turns against the clock; OpenCV drops the axis of a single band."""
-    if not times:
-        return picture
-    if picture.shape[2] not in _TURNED_BY_OPENCV:
-        return np.ascontiguousarray(np.rot90(picture, times))
+    if not times or picture.shape[2] not in _TURNED_BY_OPENCV:
+        return np.rot90(picture, times)
     turned: Array = cv2.rotate(picture, 3 - times)
     return turned.reshape(*turned.shape[:2], -1)
 
@@ -178,8 +176,7 @@ class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
 
     def apply(self, img: Array, gain: NDArray[np.float32], **params: Any) -> Array:
         """uint8 (H, W, C) -> uint8 (H, W, C)."""
-        lit: Array = np.clip(img * gain[..., None], 0, 255).astype(np.uint8)
-        return lit
+        return np.asarray(np.clip(img * gain[..., None], 0, 255), np.uint8)
 
 
 def sides_of_ridges(mask: Array) -> NDArray[np.float32]:

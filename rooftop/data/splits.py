@@ -31,8 +31,8 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
         names: file names.
         share: of the pictures, in (0, 1).
         pattern: regular expression on the stem; its first group (or the whole match) is the place. None: slippy tiles
-            are grouped by neighbourhood, tiles of make_tiles.py by raster; of fewer than `MANY` a strip is cut off. A name
-            that tells nothing is a place of its own, see `tell_place`.
+            are grouped by neighbourhood, tiles of make_tiles.py by raster; of fewer than `MANY` a strip is cut off. A
+            name that tells nothing is a place of its own, see `tell_place`.
 
     Returns:
         Indices of training and of validation pictures, ascending; both are non-empty and depend on names alone.
