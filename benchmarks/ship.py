@@ -1,9 +1,10 @@
 """Which threshold do trained weights want, and what do they score? Makes a folder to ship out of a run.
 
-    python benchmarks/ship.py RUN [START]      after benchmarks/open_data.py DIR
+    python benchmarks/ship.py RUN[,RUN...] [START]      after benchmarks/open_data.py DIR
 
-START is a run whose weights RUN began with: what ships lies halfway between the two, which keeps more of what START
-knows of other places than RUN does (Wortsman et al. 2022, arXiv 2109.01903); targets that only RUN learned are RUN's.
+Of several runs of one recipe the mean of the weights is taken (Wortsman et al. 2022, arXiv 2203.05482). START is a run
+whose weights RUN began with: what ships lies halfway between the two, which keeps more of what START knows of other
+places than RUN does (Wortsman et al. 2022, arXiv 2109.01903); targets that only RUN learned are RUN's.
 
 The threshold is the lowest whose mean IoU over the sources the weights were trained on (at most 12 pictures of each,
 scaled as predict.py scales them) is within a tenth of a point of the best: on ground never seen probabilities are
@@ -34,10 +35,12 @@ MOST = 12  # pictures a source
 PLATEAU = 0.001  # of IoU, by which thresholds may differ that count as equally good
 
 
-def main(run_folder, start=None):
-    run = load(run_folder)
+def main(run_folders, start=None):
+    run, *others = map(load, run_folders.split(","))
+    for i, other in enumerate(others, 2):
+        move(run.network, other.network, 1 / i)
     if start:
-        halfway(run.network, load(start).network)
+        move(run.network, load(start).network, 0.5)
     predictor = Predictor(run)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         data = OmegaConf.to_container(compose("train", ["data=open"]).data, resolve=True)
@@ -53,13 +56,13 @@ def main(run_folder, start=None):
     print("test", {name: round(value, 4) for name, value in scores(total).items()}, "->", SHIPPED)
 
 
-def halfway(network, start):
-    """Move the weights of a network half the way back to where they began."""
-    began, state = start.state_dict(), network.state_dict()
+def move(network, other, share):
+    """Move the weights of a network so much of the way to those of another, as far as that has them."""
+    aims, state = other.state_dict(), network.state_dict()
     for name, weight in state.items():
         if weight.is_floating_point():
-            shared = weight[: len(began[name])] if weight.ndim else weight
-            shared.lerp_(began[name], 0.5)
+            shared = weight[: len(aims[name])] if weight.ndim else weight
+            shared.lerp_(aims[name], share)
     network.load_state_dict(state)
 
 
