@@ -75,6 +75,7 @@ def data_config(folder: Path) -> dict:
     return yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())["data"]
 
 
+@pytest.mark.slow
 def test_four_bands_of_16_bits_on_the_whole_way(train, run_script, banded, tmp_path):
     code, text = train()
     assert code == 0, text
@@ -171,7 +172,7 @@ def test_one_and_two_bands(train, bands):
         (["data.scale=[[5,5]]"], "data.scale: [5, 5] must be two values, the lower one first"),
         (["data.scale=[0,1,2,3]"], "data.scale: 0 must be two values"),
         (["data.scale=[[0,9],[0,9]]"], "data.scale has 2 values"),
-        (["data.percentiles=[2]"], "data.percentiles=[2] must be two of 0 to 100"),
+        (["data.percentiles=[2]"], "data.percentiles=[2.0] must be two of 0 to 100"),
         (["model.in_channels=3"], "model.in_channels=3, but pictures have 4 bands"),
         (["augmentation=aerial"], "augmentation.colour: ColorJitter works on colours, not on 4 bands"),
     ],

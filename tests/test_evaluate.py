@@ -59,6 +59,7 @@ def test_runs_are_compared_by_what_each_scores_alone(trained, tiny, run_script, 
     assert abs(compared["differences"]["v1.1"]["pixel"]["iou"]["value"]) == pytest.approx(abs(first - second))
 
 
+@pytest.mark.slow
 def test_what_a_person_asks_of_a_run_changes_its_scores(trained, tiny, run_script, tmp_path, quick):
     card = json.loads((trained / "card.json").read_text())
     (trained / "card.json").write_text(json.dumps({**card, "gsd": 0.5}))

@@ -22,6 +22,7 @@ def upper(name):
     return name.startswith(("encoder._conv_stem", "encoder._bn0", *(f"encoder._blocks.{i}." for i in range(3))))
 
 
+@pytest.mark.slow
 def test_frozen_levels_keep_weights_and_statistics_and_the_others_learn(train, tmp_path):
     begin = "++callbacks.start={_target_: rooftop.callbacks.RunStart, run: %s}"
     assert train("first", "callbacks.start=null")[0] == 0

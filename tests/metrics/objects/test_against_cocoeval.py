@@ -148,6 +148,7 @@ def test_every_average_equals_cocoeval(split):
     assert_equal_everywhere(ranked(split), *cocoeval(split))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=75)
 @given(splits)
 def test_every_boundary_average_equals_the_official_one(split):
