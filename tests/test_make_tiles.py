@@ -121,7 +121,11 @@ def cut(run_script, tmp_path):
 
 @pytest.mark.parametrize(
     "shares",
-    ["{train: 0.6, val: 0.2, test: 0.2}", "{train: 0.6, val: 0.4, test: 0}", "{train: 0.6, val: 0, test: 0.4}"],
+    [
+        pytest.param("{train: 0.6, val: 0.2, test: 0.2}", marks=pytest.mark.slow),
+        pytest.param("{train: 0.6, val: 0.4, test: 0}", marks=pytest.mark.slow),
+        "{train: 0.6, val: 0, test: 0.4}",
+    ],
 )
 def test_the_commands_that_are_told_check_and_train(run_script, cut, fast, tmp_path, shares):
     write_raster(tmp_path / "ortho.tif")

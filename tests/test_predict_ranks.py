@@ -85,6 +85,7 @@ def files(folder):
     return {**content, "summary.json": json.dumps(summary)}
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_where_one_stopped_and_give_equal_files(predict, start, town, tmp_path, monkeypatch):
     from rooftop.inference.predictor import Predictor
 

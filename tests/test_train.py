@@ -88,6 +88,7 @@ def test_evaluate_counts_what_training_reported(trained, tiny, run_script, tmp_p
     assert counted == pytest.approx(reported["pixel"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_equals_one_that_never_stopped(run_script, tiny, tmp_path, fast):
     common = (*fast, f"data.root={tiny}", "scheduler=plateau", "model.dropout=0.2")
     assert run_script("train", *common, "trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/whole")[0] == 0
@@ -120,6 +121,7 @@ def test_settings_with_which_a_run_goes_on_are_kept_or_refused(trained, run_scri
     assert "early_stop" not in kept.callbacks
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_weights_and_others_differ(run_script, tiny, tmp_path, fast):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         code, text = run_script(

@@ -14,7 +14,11 @@ from rooftop.task import RooftopTask
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 3])  # in the first epoch, in the second
-def test_ctrl_c_says_how_to_go_on_and_the_result_is_the_same(run_script, tiny, tmp_path, fast, monkeypatch, step):
+def test_ctrl_c_says_how_to_go_on_and_the_result_is_the_same(
+    run_script, tiny, tmp_path, fast, monkeypatch, request, step
+):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs behind it ignore Ctrl-C
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     common = ("train", *fast, f"data.root={tiny}", "trainer.max_epochs=2", "data.batch_size=4")
     assert run_script(*common, f"hydra.run.dir={tmp_path}/whole")[0] == 0
     honest = RooftopTask.training_step

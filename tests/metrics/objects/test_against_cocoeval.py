@@ -142,6 +142,7 @@ def assert_equal_everywhere(rankings, precision, recall):
                 np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(splits)
 def test_every_average_equals_cocoeval(split):
