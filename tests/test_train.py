@@ -169,6 +169,7 @@ def test_full_disk_while_saving_keeps_the_old_checkpoint(trained, run_script, mo
     assert not [path for path in (trained / "checkpoints").iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_sweep_ends_with_one_table_and_a_failed_job_stops_no_other(run_script, tiny, tmp_path, fast):
     code, text = run_script(
         *("train", "-m", *fast, f"data.root={tiny}", "trainer.max_epochs=1"),
