@@ -153,7 +153,10 @@ def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
     others = [override for override in overrides if override.lstrip("+~").split("=", 1)[0] != key]
     if len(others) == len(overrides):
         return str(error).splitlines()[0]
-    known = keys_of(_compose(root, others))
+    cfg = _compose(root, others)
+    known, (parent, _, name) = keys_of(cfg), key.rpartition(".")
+    if parent in known and OmegaConf.select(cfg, parent) is None:
+        return f"{parent} is null, so that it has no {name} to set; give it whole: '{parent}={{{name}: VALUE, ...}}'"
     if inside := [name for name in known if name.rpartition(".")[0] == key]:
         some = "'++" + key + "={NAME: VALUE, ...}'"
         return f"{key} holds several settings; set one of them: {', '.join(inside)}; or several at once: {some}"

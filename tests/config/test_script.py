@@ -27,6 +27,7 @@ from rooftop.config.schema import SCHEMAS
         ("model._target_=os.system", "allowed packages"),
         ("model.depth=[", "model.depth"),
         ("resume=nowhere", "resume"),
+        ("data.val.images=val", "data.val is null, so that it has no images to set; give it whole: 'data.val={images:"),
     ],
 )
 def test_wrong_key_or_value_ends_in_one_sentence_and_leaves_nothing(run_script, tmp_path, override, said):
