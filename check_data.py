@@ -17,7 +17,7 @@ from rooftop.coco import open_index
 from rooftop.config import counting_bar, plain, run_folder, script
 from rooftop.data.calibrate import scale_of_readable
 from rooftop.data.layout import check_layout, complete
-from rooftop.data.splits import share_place
+from rooftop.data.splits import cells_of, share_place
 from rooftop.errors import ConfigError, FaultError
 from rooftop.files import write_json
 from rooftop.raster.reading import reading_of
@@ -53,7 +53,7 @@ def main(cfg: DictConfig) -> None:
             tasks.setdefault(what, bar.add_task(what, total=total) if what not in tasks else None)
             bar.update(tasks[what], completed=done)
 
-        pairs = audit(splits, folder / "facts", processes=cfg.processes, progress=show)
+        pairs = audit(splits, folder / "facts", cells=cells_of, processes=cfg.processes, progress=show)
     result = report(splits) | {"bands": data["bands"], "scale": data["scale"]}
     write_json(folder / "report.json", result)
     write_page(folder / "report.html", data["name"], splits)

@@ -7,13 +7,13 @@ are the roofs; where they touch, parts are taken apart at their necks (`rooftop.
 the true masks of the Banepa test tiles). The fine Banepa tiles get the footprints of the coarse ones over the same
 ground.
 
-In the coarse ones nobody drew the northernmost 77 px of the row of tiles south of the test ground (40 m, full of
-roofs). They become an `iscrowd` area, which is not judged; of the fine tiles there the masks are used.
+Roofs that cross the outer border of the official areas are missing, in the coarse tiles south of the test ground all of
+the northernmost 77 px (40 m). Such borders (`rooftop.audit.border`) become `iscrowd` areas, which are not judged; only
+the test tiles stay as they were published.
 
 Writes FOLDER/images/<source>/ and FOLDER/annotations/<source>.json; `conf/data/open.yaml` mixes them.
 """
 
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -26,7 +26,9 @@ import shapely
 from scipy import ndimage
 from shapely import Polygon
 
+from rooftop.audit.border import doubtful_areas, undrawn_borders
 from rooftop.coco import Category, CocoObject, Picture, measured, open_index, pictures, write_annotations
+from rooftop.data.splits import cells_of
 from rooftop.polygons.separate import separate
 from rooftop.raster.picture import list_pictures, read_mask
 from rooftop.raster.rasterise import encode, rasterise
@@ -34,7 +36,6 @@ from rooftop.raster.rasterise import encode, rasterise
 ROOF = Category(id=100, name="building")
 NECK = 0.85  # conf/polygons/square.yaml
 APART, TOUCHING = False, True
-UNDRAWN = re.compile(r"18_\d+_110123"), (0, 0, 256, 77)  # tiles, left, top, right, bottom in px
 FINE = 512  # px, side of a tile of zoom 19
 SAME = 0.9  # IoU of drawn footprints and mask from which on they agree
 FRAME = shapely.box(0, 0, FINE, FINE)
@@ -61,15 +62,21 @@ ANNOTATED = {  # source -> folder of the pictures, annotations
 }
 
 
+TEST = "banepa_test"
+
+
 def main(shared, folder="outputs/open"):
     shared, folder = Path(shared), Path(folder)
     for name, (images, start, touching) in MASKS.items():
         write(folder, name, from_masks(shared / images, start, touching))
     for name, (images, annotations) in ANNOTATED.items():
         index = open_index(shared / annotations, cache=folder / ".index")
-        write(folder, name, ((shared / images / picture.name, judged(picture)) for picture in pictures(index)))
+        write(folder, name, ((shared / images / picture.name, picture) for picture in pictures(index)))
     coarse = open_index(shared / ANNOTATED["banepa"][1], cache=folder / ".index")
     write(folder, "banepa_fine", finer(shared / "open/banepa_z19_train", coarse))
+    for name in [*MASKS, *ANNOTATED, "banepa_fine"]:
+        if name != TEST:
+            leave_out_borders(folder, name)
 
 
 def write(folder, name, content):
@@ -87,15 +94,20 @@ def write(folder, name, content):
     print(f"{name}: {len(found)} pictures, {sum(found)} roofs", flush=True)
 
 
-def judged(picture):
-    """The picture; where nobody drew its roofs, with an area that says so."""
-    tiles, (left, top, right, bottom) = UNDRAWN
-    if not tiles.match(picture.name):
-        return picture
-    ring = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)
-    run = encode(rasterise([Polygon(ring)], picture.height, picture.width))
-    undrawn = CocoObject(10**6 + picture.id, ROOF.id, True, float((right - left) * (bottom - top)), None, run)
-    return replace(picture, objects=[*picture.objects, undrawn])
+def leave_out_borders(folder, name):
+    """Mark the borders of a source at which roofs are missing as not judged."""
+    path = folder / "annotations" / f"{name}.json"
+    index = open_index(path, cache=folder / ".index")
+    borders = undrawn_borders(index, cells_of(index.names))
+    doubtful = doubtful_areas(index, borders)
+    marked = [
+        replace(picture, objects=[*picture.objects, *doubtful.get(row, ())])
+        for row, picture in enumerate(pictures(index))
+    ]
+    write_annotations(path, marked, [ROOF])
+    for border in borders:
+        told = f"{border.touching} of about {border.usual:g} roofs at the border of {len(border.edges)} tiles"
+        print(f"  {name}: {told}, {border.width} px left out")
 
 
 def from_masks(folder, start, touching):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+BANEPA = Path(__file__).resolve().parents[1] / "data/banepa"
 TRAIN = "data.train={images: images/train, annotations: annotations/train.json}"
 
 
@@ -31,6 +32,19 @@ def test_a_leak_ends_with_exit_code_1_and_can_be_fixed(run_script, tiny, tmp_pat
     assert " ".join(reversed(cleaned)) in text  # the command that it tells to type next
     code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/again", *cleaned)
     assert code == 0, text
+
+
+def test_a_border_without_roofs_is_told_and_not_judged_in_the_fix(run_script, tmp_path):
+    clean = tmp_path / "clean"
+    where = ("data.train=null", f"data.root={BANEPA}", f"hydra.run.dir={tmp_path}/out")
+    code, text = run_script("check_data", *where, f"fix={clean}")
+    assert code == 0, text
+    assert "test: 4 undrawn border (note)" in text
+    crowds = [a for a in json.loads((clean / "test.json").read_text())["annotations"] if a["iscrowd"]]
+    assert len(crowds) == 20  # of 36 tiles in six rows, those along the border
+    code, text = run_script("check_data", *where, f"data.test.annotations={clean}/test.json")
+    assert code == 0, text
+    assert "undrawn border" not in text
 
 
 def test_tiles_that_touch_another_split_can_be_left_out(run_script, tiny, tmp_path):

@@ -27,6 +27,10 @@ KINDS = {
     "mask of another size": Kind(True, "Make the mask again."),
     "leak": Kind(True, "The same place in two splits flatters the score; let `fix` cut the splits anew."),
     "file without entry": Kind(False, "Not used. Add an entry if it should be, with or without annotations."),
+    "undrawn border": Kind(
+        False,
+        "Roofs that cross the border of the tiles are not drawn; let `fix` mark it as not judged, or draw them.",
+    ),
     "duplicate picture": Kind(False, "The same pixels; it weighs more in training than it should."),
     "near duplicate picture": Kind(False, "The same picture, turned, mirrored, compressed or brightened."),
     "tiny outline": Kind(False, "Hardly a roof; look whether it is a slip of the hand or a rest of a cut."),

@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from rooftop.audit.border import doubtful_areas
 from rooftop.audit.duplicates import Pairs, groups
 from rooftop.audit.splits import Split
 from rooftop.coco import CocoObject, Picture, measured, write_annotations
@@ -27,7 +28,7 @@ def write_fixed(
     Pictures without a readable file, or of another size, are left out, and all copies of a picture but the first: the
     splits come in order of worth, so that what is in an earlier one is in no later one, turned or mirrored neither.
     Crossing outlines are repaired by shapely's `make_valid`, second copies of an annotation are left out, and areas and
-    boxes are measured anew.
+    boxes are measured anew. Borders at which roofs are missing become `iscrowd` areas, which are not judged.
 
     Args:
         folder: to write to.
@@ -116,6 +117,7 @@ def _pictures(split: Split, kept: Sequence[bool]) -> Iterator[Picture]:
     entries = defaultdict[tuple[str, int, int], list[int]](list)
     for i, (name, (height, width)) in enumerate(zip(split.names, split.index.sizes.tolist(), strict=True)):
         entries[name, height, width].append(i)
+    doubtful = doubtful_areas(split.index, split.borders)
     for i in np.flatnonzero(kept).tolist():
         height, width = split.index.sizes[i].tolist()
         seen: list[CocoObject] = []
@@ -126,6 +128,7 @@ def _pictures(split: Split, kept: Sequence[bool]) -> Iterator[Picture]:
             )
             if not copy:
                 seen.append(thing)
+        seen += doubtful.get(i, ())
         objects = [measured(fixed, height, width) for thing in seen if (fixed := repaired(thing, height, width))]
         yield Picture(int(split.index.ids[i]), split.index.names[i], height, width, objects)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rooftop.audit.border import Border, Cell, undrawn_borders
 from rooftop.audit.duplicates import Pairs, find_pairs
 from rooftop.audit.facts import Facts, gather
 from rooftop.audit.findings import Finding, Findings
@@ -18,14 +19,15 @@ from rooftop.raster.picture import list_pictures, read_size
 from rooftop.raster.reading import PlainReading, Reading
 
 Progress = Callable[[str, int, int], None]
+Cells = Callable[[Sequence[str]], Sequence[Cell | None]]
 
 
 @dataclass
 class Split:
     """One split.
 
-    images: folder of the pictures. index: its annotations, or None with `masks`, a folder of masks. reading: how
-    picture files are read.
+    images: folder of the pictures. index: its annotations, or None with `masks`, a folder of masks. borders: at which
+    roofs are missing. reading: how picture files are read.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Split:
     masks: Path | None = None
     findings: Findings = field(default_factory=Findings)
     statistics: Statistics = field(default_factory=Statistics)
+    borders: list[Border] = field(default_factory=list)
     facts: Facts | None = None
     reading: Reading = field(default_factory=PlainReading)
 
@@ -50,12 +53,20 @@ class Split:
         return {name: row for row, name in enumerate(self.names)}
 
 
-def audit(splits: Sequence[Split], store: Path, *, processes: int = 1, progress: Progress | None = None) -> Pairs:
+def audit(
+    splits: Sequence[Split],
+    store: Path,
+    *,
+    cells: Cells | None = None,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Pairs:
     """Fill in the findings of every split.
 
     Args:
         splits: to be looked at; in order of worth, so that of two copies the one in the earlier split is the original.
         store: folder for what is known of pictures, so that a stopped audit goes on.
+        cells: tells of file names where their pictures lie in a grid of tiles.
         processes: that work at the same time.
         progress: is told (what is done, pictures done, pictures in all).
 
@@ -77,6 +88,8 @@ def audit(splits: Sequence[Split], store: Path, *, processes: int = 1, progress:
                 split.findings.add(Finding("annotation left out", "", reason, annotation=identity))
             unlisted = len(split.index.rejected) - len(split.index.rejected.listed)
             split.findings.unlisted["annotation left out"] = unlisted
+            if cells:
+                _check_borders(split, split.index, cells(split.names))
         elif split.masks is not None:
             _check_masks(split, split.masks)
     return _compare(splits)
@@ -117,6 +130,19 @@ def _check_files(split: Split) -> None:
                 split.findings.add(Finding("size differs", name, detail))
     twice = [name for name, count in Counter(split.names).items() if count > 1]
     _take(split, [Finding("two entries of one file", name) for name in twice])
+
+
+def _check_borders(split: Split, index: Index, cells: Sequence[Cell | None]) -> None:
+    """Look for roofs that are missing at the outer border of tiled ground."""
+    split.borders = undrawn_borders(index, cells)
+    for border in split.borders:
+        row, side = max(border.edges, key=lambda edge: len(index.objects(edge[0])))
+        detail = (
+            f"{border.touching} outlines touch the outer border of {len(border.edges)} tiles (this one: {side}), "
+            f"{border.usual:g} a line inside; {border.width} px are doubtful"
+        )
+        weight = border.usual - border.touching
+        split.findings.add(Finding("undrawn border", index.names[row], detail, weight))
 
 
 def _check_masks(split: Split, masks: Path) -> None:

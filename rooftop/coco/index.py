@@ -83,6 +83,11 @@ class Index:
         """How many annotations were kept."""
         return len(self._arrays["id"])
 
+    @property
+    def last_annotation_id(self) -> int:
+        """The largest id of an annotation, 0 if there is none."""
+        return int(self._arrays["id"].max(initial=0))
+
     @cached_property
     def _category_list(self) -> list[int]:
         return [category.id for category in self.categories]

@@ -63,6 +63,24 @@ def tell_place(names: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([re.search(CUT, stem) is not None for stem in stems], dtype=bool)
 
 
+def cells_of(names: Sequence[str]) -> list[tuple[str, int, int] | None]:
+    """Where tiles lie in their grid, as their names say: slippy tiles by zoom, tiles of make_tiles.py by raster.
+
+    Returns:
+        (grid, column, row) of each name, None for names of other kinds.
+    """
+    cells: list[tuple[str, int, int] | None] = []
+    for name in names:
+        stem = PurePath(name).stem
+        if cut := re.search(CUT, stem):
+            cells.append((cut[1], int(cut[3]), int(cut[2])))
+        elif tile := TILE.search(stem):
+            cells.append((tile[1], int(tile[2]), int(tile[3])))
+        else:
+            cells.append(None)
+    return cells
+
+
 def share_place(earlier: Sequence[str], later: Sequence[str], pattern: str | None = None) -> NDArray[np.bool_]:
     """Tell which pictures lie in the same place as others.
 

@@ -119,8 +119,8 @@ def test_each_fault_is_found_and_nothing_else(planted, plant):
     assert planted.counts() == {PLANTS[plant]: 1}
 
 
-def test_every_kind_but_that_of_masks_is_planted():
-    assert {kind for _, kind in PLANTS.values()} == set(KINDS) - {"mask of another size"}
+def test_every_kind_but_those_of_masks_and_of_tiles_is_planted():
+    assert {kind for _, kind in PLANTS.values()} == set(KINDS) - {"mask of another size", "undrawn border"}
 
 
 def test_all_at_once_on_two_processes(planted):
