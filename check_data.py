@@ -58,7 +58,9 @@ def main(cfg: DictConfig) -> None:
     write_json(folder / "report.json", result)
     write_page(folder / "report.html", data["name"], splits)
     if cfg.fix:
-        result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared)
+        result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, borders=cfg.borders)
+        for name, count in result["fixed"].items():
+            log.info("fix: %s: %s", name, ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in count.items()))
         cleaned = " ".join(f"data.{name}.annotations={Path(cfg.fix).resolve() / name}.json" for name in result["fixed"])
         log.info("next: python train.py data=%s data.root=%s %s", data["name"], data["root"], cleaned)
         write_json(folder / "report.json", result)

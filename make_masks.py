@@ -1,4 +1,4 @@
-"""Make masks: annotation json -> one mask picture an image, for every split.
+"""Make masks: annotation json -> one mask a picture, for every split.
 
 python make_masks.py                                         the embedded data set
 python make_masks.py data=crowdai data.root=DIR limit=1000   the first pictures of each split

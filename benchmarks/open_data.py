@@ -8,8 +8,9 @@ the true masks of the Banepa test tiles). The fine Banepa tiles get the footprin
 ground.
 
 Roofs that cross the outer border of the official areas are missing, in the coarse tiles south of the test ground all of
-the northernmost 77 px (40 m). Such borders (`rooftop.audit.border`) become `iscrowd` areas, which are not judged; only
-the test tiles stay as they were published.
+the northernmost 77 px (40 m). Such borders (`rooftop.audit.border`) become `iscrowd` areas, which are not judged, in
+the fine tiles too; of fine tiles whose masks know more than the footprints the masks are used. The test tiles stay as
+they were published.
 
 Writes FOLDER/images/<source>/ and FOLDER/annotations/<source>.json; `conf/data/open.yaml` mixes them.
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import shapely
+from pycocotools import mask as coco
 from scipy import ndimage
 from shapely import Polygon
 
@@ -60,8 +62,6 @@ ANNOTATED = {  # source -> folder of the pictures, annotations
     "banepa": ("banepa/images/train", "banepa/annotations/train.json"),
     "banepa_test": ("banepa/images/test", "banepa/annotations/test.json"),
 }
-
-
 TEST = "banepa_test"
 
 
@@ -71,12 +71,10 @@ def main(shared, folder="outputs/open"):
         write(folder, name, from_masks(shared / images, start, touching))
     for name, (images, annotations) in ANNOTATED.items():
         index = open_index(shared / annotations, cache=folder / ".index")
-        write(folder, name, ((shared / images / picture.name, picture) for picture in pictures(index)))
-    coarse = open_index(shared / ANNOTATED["banepa"][1], cache=folder / ".index")
+        content = pictures(index) if name == TEST else with_borders(index)
+        write(folder, name, ((shared / images / picture.name, picture) for picture in content))
+    coarse = with_borders(open_index(shared / ANNOTATED["banepa"][1], cache=folder / ".index"))
     write(folder, "banepa_fine", finer(shared / "open/banepa_z19_train", coarse))
-    for name in [*MASKS, *ANNOTATED, "banepa_fine"]:
-        if name != TEST:
-            leave_out_borders(folder, name)
 
 
 def write(folder, name, content):
@@ -94,20 +92,12 @@ def write(folder, name, content):
     print(f"{name}: {len(found)} pictures, {sum(found)} roofs", flush=True)
 
 
-def leave_out_borders(folder, name):
-    """Mark the borders of a source at which roofs are missing as not judged."""
-    path = folder / "annotations" / f"{name}.json"
-    index = open_index(path, cache=folder / ".index")
+def with_borders(index):
+    """Pictures, with the borders at which roofs are missing marked as not judged."""
     borders = undrawn_borders(index, cells_of(index.names))
     doubtful = doubtful_areas(index, borders)
-    marked = [
-        replace(picture, objects=[*picture.objects, *doubtful.get(row, ())])
-        for row, picture in enumerate(pictures(index))
-    ]
-    write_annotations(path, marked, [ROOF])
-    for border in borders:
-        told = f"{border.touching} of about {border.usual:g} roofs at the border of {len(border.edges)} tiles"
-        print(f"  {name}: {told}, {border.width} px left out")
+    for row, picture in enumerate(pictures(index)):
+        yield replace(picture, objects=[*picture.objects, *doubtful.get(row, ())])
 
 
 def from_masks(folder, start, touching):
@@ -126,19 +116,29 @@ def roofs_of(mask, touching, numbers):
         yield CocoObject(next(numbers), ROOF.id, False, float(roof.sum()), None, encode(roof))
 
 
-def finer(folder, index):
-    """Tiles of the next zoom at twice the pixels a tile, with the footprints of the tiles they are quarters of."""
+def finer(folder, coarse_tiles):
+    """Tiles of the next zoom at twice the pixels a tile, with the annotations of the tiles they are quarters of."""
     numbers = count(1)
-    coarse = {tile_of(picture.name): picture.objects for picture in pictures(index)}
+    coarse = {tile_of(picture.name): picture for picture in coarse_tiles}
     for i, path in enumerate(list_pictures(folder / "images"), 1):
         x, y = tile_of(path.name)
         mask = read_mask(folder / "masks" / f"{path.stem}.png")
-        rings = [ring * 4 - (x % 2 * FINE, y % 2 * FINE) for o in coarse[x // 2, y // 2] for ring in o.rings]
+        parent, corner = coarse[x // 2, y // 2], (x % 2 * FINE, y % 2 * FINE)
+        rings = [ring * 4 - corner for o in parent.objects if not o.is_crowd for ring in o.rings]
         objects = [*cut(rings, numbers)]
         drawn = rasterise(objects, FINE, FINE)
         if (drawn & mask).sum() < SAME * (drawn | mask).sum():
             objects = [*roofs_of(mask, TOUCHING, numbers)]
+        else:
+            objects += [quarter(o, parent, corner, numbers) for o in parent.objects if o.is_crowd]
         yield path, Picture(i, path.name, FINE, FINE, objects)
+
+
+def quarter(area, parent, corner, numbers):
+    """What a fine tile sees of an area of its coarse tile."""
+    whole = rasterise([area], parent.height, parent.width).repeat(4, axis=0).repeat(4, axis=1)
+    run = encode(np.ascontiguousarray(whole[corner[1] : corner[1] + FINE, corner[0] : corner[0] + FINE]))
+    return CocoObject(next(numbers), ROOF.id, True, float(coco.area(run)), None, run)
 
 
 def cut(rings, numbers):

@@ -25,7 +25,7 @@ def test_a_leak_ends_with_exit_code_1_and_can_be_fixed(run_script, tiny, tmp_pat
     assert code == 1, text
     assert "train: 1 leak (error)" in text
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["fixed"]["train"] == {"pictures": 9, "left_out": 1}
+    assert report["fixed"]["train"] == {"pictures": 9, "left_out": 1, "at_border": 0}
     names = {image["file_name"] for image in json.loads((tmp_path / "clean" / "train.json").read_text())["images"]}
     assert "18_3_1.png" not in names
     cleaned = [f"data.{split}.annotations={tmp_path}/clean/{split}.json" for split in ("train", "test")]
@@ -42,9 +42,13 @@ def test_a_border_without_roofs_is_told_and_not_judged_in_the_fix(run_script, tm
     assert "test: 4 undrawn border (note)" in text
     crowds = [a for a in json.loads((clean / "test.json").read_text())["annotations"] if a["iscrowd"]]
     assert len(crowds) == 20  # of 36 tiles in six rows, those along the border
+    assert "fix: test: pictures 36, left out 0, at border 20" in text
     code, text = run_script("check_data", *where, f"data.test.annotations={clean}/test.json")
     assert code == 0, text
     assert "undrawn border" not in text
+    code, text = run_script("check_data", *where, f"fix={tmp_path}/as_it_is", "borders=false")
+    assert code == 0, text
+    assert '"iscrowd":1' not in (tmp_path / "as_it_is" / "test.json").read_text()
 
 
 def test_tiles_that_touch_another_split_can_be_left_out(run_script, tiny, tmp_path):

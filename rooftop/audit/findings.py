@@ -29,7 +29,8 @@ KINDS = {
     "file without entry": Kind(False, "Not used. Add an entry if it should be, with or without annotations."),
     "undrawn border": Kind(
         False,
-        "Roofs that cross the border of the tiles are not drawn; let `fix` mark it as not judged, or draw them.",
+        "Hardly an outline crosses the border of the tiles, as where labels were cut to an area. Look: draw the roofs, "
+        "or let `fix` mark the border as not judged.",
     ),
     "duplicate picture": Kind(False, "The same pixels; it weighs more in training than it should."),
     "near duplicate picture": Kind(False, "The same picture, turned, mirrored, compressed or brightened."),

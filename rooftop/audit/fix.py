@@ -1,7 +1,7 @@
 """Cleaned annotation files, beside the originals, never over them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +21,15 @@ Shared = Callable[[Sequence[str], Sequence[str]], NDArray[np.bool_]]
 
 
 def write_fixed(
-    folder: Path, splits: Sequence[Split], pairs: Pairs, *, shared: Shared | None = None
+    folder: Path, splits: Sequence[Split], pairs: Pairs, *, shared: Shared | None = None, borders: bool = True
 ) -> dict[str, dict[str, int]]:
     """Write `<folder>/<split>.json` of every split with annotations.
 
     Pictures without a readable file, or of another size, are left out, and all copies of a picture but the first: the
     splits come in order of worth, so that what is in an earlier one is in no later one, turned or mirrored neither.
     Crossing outlines are repaired by shapely's `make_valid`, second copies of an annotation are left out, and areas and
-    boxes are measured anew. Borders at which roofs are missing become `iscrowd` areas, which are not judged.
+    boxes are measured anew. Borders at which roofs are missing become `iscrowd` areas: what is found there is not held
+    against a network.
 
     Args:
         folder: to write to.
@@ -36,9 +37,10 @@ def write_fixed(
         pairs: of equal or nearly equal pictures.
         shared: tells of file names which lie in the same place as one of the names that come first; what a later split
             shares with an earlier one is left out, too.
+        borders: whether borders at which roofs are missing become `iscrowd` areas.
 
     Returns:
-        how many pictures were kept and left out, by split.
+        by split how many pictures were kept and left out, and how many of the kept have a border that is not judged.
 
     Raises:
         DataError: the folder holds one of the files that were read, or nothing is left of a split.
@@ -59,8 +61,10 @@ def write_fixed(
         target = folder / f"{split.name}.json"
         if target.exists() and target.samefile(split.index.source):
             raise DataError(f"fix={folder} holds {target.name} itself; give another folder, originals are not touched.")
-        write_annotations(target, _pictures(split, kept), split.index.categories)
-        report[split.name] = {"pictures": sum(kept), "left_out": len(kept) - sum(kept)}
+        doubtful = doubtful_areas(split.index, split.borders) if borders else {}
+        write_annotations(target, _pictures(split, kept, doubtful), split.index.categories)
+        at_border = sum(kept[row] for row in doubtful)
+        report[split.name] = {"pictures": sum(kept), "left_out": len(kept) - sum(kept), "at_border": at_border}
     return report
 
 
@@ -111,13 +115,15 @@ def _usable(split: Split) -> list[bool]:
     return usable
 
 
-def _pictures(split: Split, kept: Sequence[bool]) -> Iterator[Picture]:
-    """The pictures to keep, with cleaned annotations; those of several entries of one file come together."""
+def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequence[CocoObject]]) -> Iterator[Picture]:
+    """The pictures to keep, with cleaned annotations; those of several entries of one file come together.
+
+    doubtful: areas of a picture that are not to be judged, by its row.
+    """
     assert split.index is not None
     entries = defaultdict[tuple[str, int, int], list[int]](list)
     for i, (name, (height, width)) in enumerate(zip(split.names, split.index.sizes.tolist(), strict=True)):
         entries[name, height, width].append(i)
-    doubtful = doubtful_areas(split.index, split.borders)
     for i in np.flatnonzero(kept).tolist():
         height, width = split.index.sizes[i].tolist()
         seen: list[CocoObject] = []
@@ -128,7 +134,8 @@ def _pictures(split: Split, kept: Sequence[bool]) -> Iterator[Picture]:
             )
             if not copy:
                 seen.append(thing)
-        seen += doubtful.get(i, ())
+        for row in rows:
+            seen += doubtful.get(row, ())
         objects = [measured(fixed, height, width) for thing in seen if (fixed := repaired(thing, height, width))]
         yield Picture(int(split.index.ids[i]), split.index.names[i], height, width, objects)
 

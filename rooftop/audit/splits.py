@@ -88,10 +88,10 @@ def audit(
                 split.findings.add(Finding("annotation left out", "", reason, annotation=identity))
             unlisted = len(split.index.rejected) - len(split.index.rejected.listed)
             split.findings.unlisted["annotation left out"] = unlisted
-            if cells:
-                _check_borders(split, split.index, cells(split.names))
         elif split.masks is not None:
             _check_masks(split, split.masks)
+    if cells:
+        _check_borders(splits, cells)
     return _compare(splits)
 
 
@@ -132,17 +132,22 @@ def _check_files(split: Split) -> None:
     _take(split, [Finding("two entries of one file", name) for name in twice])
 
 
-def _check_borders(split: Split, index: Index, cells: Sequence[Cell | None]) -> None:
+def _check_borders(splits: Sequence[Split], cells: Cells) -> None:
     """Look for roofs that are missing at the outer border of tiled ground."""
-    split.borders = undrawn_borders(index, cells)
-    for border in split.borders:
-        row, side = max(border.edges, key=lambda edge: len(index.objects(edge[0])))
-        detail = (
-            f"{border.touching} outlines touch the outer border of {len(border.edges)} tiles (this one: {side}), "
-            f"{border.usual:g} a line inside; {border.width} px are doubtful"
-        )
-        weight = border.usual - border.touching
-        split.findings.add(Finding("undrawn border", index.names[row], detail, weight))
+    places = [cells(split.names) for split in splits]
+    for i, split in enumerate(splits):
+        if split.index is None:
+            continue
+        others = {cell for other in (*places[:i], *places[i + 1 :]) for cell in other if cell}
+        split.borders = undrawn_borders(split.index, places[i], others)
+        for border in split.borders:
+            row, side = border.fullest
+            detail = (
+                f"outlines that touch the outer border of {len(border.edges)} tiles (this one: {side}): "
+                f"{border.touching}, usual inside: {border.usual:g}; doubtful: {border.width} px"
+            )
+            weight = border.usual - border.touching
+            split.findings.add(Finding("undrawn border", split.index.names[row], detail, weight))
 
 
 def _check_masks(split: Split, masks: Path) -> None:

@@ -29,16 +29,19 @@ LOGGING = (  # that of conf/output.yaml, which a run's own configuration does no
     "+hydra.job_logging.loggers.pytorch_lightning.level=WARNING",
 )
 RESTORED = (  # keys whose values a checkpoint brings along, or which have to fit its weights
-    *(
-        "model",
-        "optimizer",
-        "scheduler.factor",
-        "scheduler.patience",
-        "callbacks.early_stop.patience",
-        "callbacks.start",
-    ),
+    "model",
+    "optimizer",
     "monitor",
-    *("data.targets", "data.categories", "data.bands", "data.scale", "data.mean", "data.std"),
+    "scheduler.factor",
+    "scheduler.patience",
+    "callbacks.early_stop.patience",
+    "callbacks.start",
+    "data.targets",
+    "data.categories",
+    "data.bands",
+    "data.scale",
+    "data.mean",
+    "data.std",
 )
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

@@ -103,6 +103,7 @@ class CheckDataConfig:
     data: DataConfig
     processes: int
     fix: str | None
+    borders: bool
     apart: str
 
 

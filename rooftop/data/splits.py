@@ -64,21 +64,17 @@ def tell_place(names: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def cells_of(names: Sequence[str]) -> list[tuple[str, int, int] | None]:
-    """Where tiles lie in their grid, as their names say: slippy tiles by zoom, tiles of make_tiles.py by raster.
+    """Where slippy tiles lie in their grid, as their names say, if all do.
 
     Returns:
-        (grid, column, row) of each name, None for names of other kinds.
+        (what stands before column and row, column, row) of each name, columns counted eastwards, rows southwards; None
+        for each where one name is no slippy tile.
     """
-    cells: list[tuple[str, int, int] | None] = []
-    for name in names:
-        stem = PurePath(name).stem
-        if cut := re.search(CUT, stem):
-            cells.append((cut[1], int(cut[3]), int(cut[2])))
-        elif tile := TILE.search(stem):
-            cells.append((tile[1], int(tile[2]), int(tile[3])))
-        else:
-            cells.append(None)
-    return cells
+    stems = [PurePath(name).stem for name in names]
+    found = [None if re.search(CUT, stem) else TILE.search(stem) for stem in stems]
+    if not all(found):
+        return [None] * len(stems)
+    return [(stem[: tile.end(1)], int(tile[2]), int(tile[3])) for stem, tile in zip(stems, found, strict=True) if tile]
 
 
 def share_place(earlier: Sequence[str], later: Sequence[str], pattern: str | None = None) -> NDArray[np.bool_]:

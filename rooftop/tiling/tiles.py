@@ -166,7 +166,10 @@ class Tiles:
     def _cut(self, shelf: Shelf, window: Window, valid: NDArray[np.bool_]) -> Iterator[Polygon]:
         """The parts of footprints inside a tile and on ground with data, in its own frame."""
         corner = window.column, window.row
-        known = shapely.union_all(polygonise(valid.view(np.uint8)))
+        if valid.all():
+            known = shapely.box(0, 0, window.width, window.height)
+        else:
+            known = shapely.union_all(polygonise(valid.view(np.uint8)))
         frame = shapely.transform(known, lambda points: points + corner)
         for shape in shelf.near(window):
             for part in shapely.get_parts(shapely.intersection(shape, frame)):

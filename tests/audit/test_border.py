@@ -1,5 +1,6 @@
 """Roofs that labels leave out where the ground ends: found, told, and marked as not judged."""
 
+from dataclasses import replace
 from itertools import count, product
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_nothing_is_found_where_all_roofs_are_drawn(tmp_path):
     assert found(labels(tmp_path, town())) == []
 
 
-@pytest.mark.parametrize("name", ["18_{x}_{y}.png", "city_0{y:05}_0{x:05}.png"])
+@pytest.mark.parametrize("name", ["18_{x}_{y}.png", "banepa_18_{x}_{y}.png"])
 def test_roofs_that_cross_the_border_are_missed_on_every_side(tmp_path, name):
     index = labels(tmp_path, town(lambda *box: not crosses(*box)), name)
     borders = found(index)
@@ -82,6 +83,27 @@ def test_what_somebody_marked_as_not_judged_is_not_found_again(tmp_path):
     assert found(index) == []
 
 
+def test_tiles_chosen_by_their_roofs_are_no_fault(tmp_path):
+    """No roof crosses into a tile that is left out, since it would have been taken for that roof."""
+    rng = np.random.default_rng(2)
+    middles = rng.uniform(0, (COLUMNS * TILE, ROWS * TILE), (5, 2))
+    boxes = [b for b in town().tolist() if (np.hypot(*(middles - b[:2]).T) < 1.2 * TILE).any()]
+    (tmp_path / "all").mkdir()
+    every = labels(tmp_path / "all", np.array(boxes))
+    filled = [cell if every.objects(row) else None for row, cell in enumerate(cells_of(every.names))]
+    assert any(cell is None for cell in filled)
+    assert undrawn_borders(every, filled) == []
+
+
+def test_streets_along_the_border_are_no_fault(tmp_path):
+    """Every 48 px a street, of which one lies on each border: inner lines are as empty."""
+
+    def between_streets(left, top, right, bottom):
+        return all(low % 48 > 6 and low // 48 == (high + 6) // 48 for low, high in ((left, right), (top, bottom)))
+
+    assert found(labels(tmp_path, town(between_streets))) == []
+
+
 def test_names_that_tell_no_place_are_left_alone(tmp_path):
     assert found(labels(tmp_path, town(lambda *box: not crosses(*box)), name="picture{x}x{y}.png")) == []
 
@@ -90,10 +112,48 @@ def test_scattered_tiles_are_judged_together(tmp_path):
     def whole(left, top, right, bottom):
         return left // TILE == right // TILE and top // TILE == bottom // TILE
 
-    (border,) = found(labels(tmp_path, town(whole), every=2))
-    assert len(border.edges) == COLUMNS // 2 * ROWS // 2 * 4
-    assert border.usual >= 100
+    borders = found(labels(tmp_path, town(whole), every=2))
+    assert sum(len(border.edges) for border in borders) == COLUMNS // 2 * ROWS // 2 * 4
+    assert sum(border.usual for border in borders) >= 100
     assert found(labels(tmp_path, town(), every=2)) == []
+
+
+def test_edges_towards_another_split_are_judged_apart(tmp_path):
+    """Roofs are cut there, not missing, and do not hide those that are missing where the ground ends."""
+    index = labels(tmp_path, town(lambda *box: not box[1] < 0 or box[0] < COLUMNS // 2 * TILE))
+    cells = cells_of(index.names)
+    test_split = {(grid, x, -1) for grid, x, _ in cells if x < COLUMNS // 2}
+    assert undrawn_borders(index, cells) == []
+    (border,) = undrawn_borders(index, cells, test_split)
+    assert {cells[row][1] for row, _ in border.edges} == set(range(COLUMNS // 2, COLUMNS))
+
+
+def test_a_category_is_judged_by_itself(tmp_path):
+    """Roads that are drawn through the border say nothing of the roofs."""
+    index = labels(tmp_path, town(lambda *box: not crosses(*box)))
+    road = Category(id=7, name="road")
+    numbers = count(10**6)
+    ring = np.array([[0, 40], [TILE, 40], [TILE, 50], [0, 50]], float)
+    ways = [
+        [replace(thing, category_id=7, annotation_id=next(numbers), rings=[ring[:, ::turn]]) for turn in (1, -1)]
+        for thing in [CocoObject(1, 7, False, 1.0, [ring], None)] * len(index)
+    ]
+    both = [replace(one, objects=[*one.objects, *way]) for one, way in zip(pictures(index), ways, strict=True)]
+    write_annotations(tmp_path / "both.json", both, [BUILDING, road])
+    index = open_index(tmp_path / "both.json", cache=tmp_path / "index")
+    borders = found(index)
+    assert {side for border in borders for _, side in border.edges} == {"left", "right", "top", "bottom"}
+    areas = doubtful_areas(index, borders)
+    assert {thing.category_id for things in areas.values() for thing in things} == {100}
+
+
+def test_a_scrap_of_a_tile_does_not_end_the_lines_of_the_others(tmp_path):
+    index = labels(tmp_path, town(lambda *box: not crosses(*box)))
+    content = [*pictures(index)]
+    content[3] = replace(content[3], width=5, objects=[])
+    write_annotations(tmp_path / "scrap.json", content, [BUILDING])
+    borders = found(open_index(tmp_path / "scrap.json", cache=tmp_path / "index"))
+    assert "left" in {side for border in borders for _, side in border.edges}
 
 
 def test_the_border_is_not_judged_and_roofs_on_it_are(tmp_path):
@@ -124,7 +184,10 @@ def test_the_embedded_labels_miss_roofs_at_their_border(tmp_path):
     assert sorted(border.edges[0][1] for border in borders) == ["bottom", "left", "right", "top"]
     assert sum(border.touching for border in borders) <= 3
     assert sum(border.usual for border in borders) >= 100
-    widest = max(found(open_index(EMBEDDED / "train.json", cache=tmp_path)), key=lambda border: border.width)
+    train = open_index(EMBEDDED / "train.json", cache=tmp_path)
+    widest = max(found(train), key=lambda border: border.width)
     assert {side for _, side in widest.edges} == {"top"}
     assert len(widest.edges) == 15
     assert 77 <= widest.width <= 96  # nobody drew the northernmost 77 px
+    apart = undrawn_borders(train, cells_of(train.names), cells_of(index.names))
+    assert sorted(len(border.edges) for border in apart if border.width >= 77) == [6, 8]  # six touch the test ground
