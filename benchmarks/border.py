@@ -3,7 +3,7 @@
     python benchmarks/border.py SHARED_DATA [RUN]
 
 Scores a run on the embedded test tiles, as evaluate.py does, and on the fine tiles over the same ground (zoom 19, made
-half as large: 0.27 m), one view and the mean of four flips, in three ways: against the labels as published; where what
+half as large: 0.27 m), one view and the mean of several, in three ways: against the labels as published; where what
 is found at the border and not drawn does not count (the `iscrowd` areas of `check_data.py fix=`); without that strip.
 Brackets: 95 % of 1,000 draws of tiles.
 """
@@ -40,7 +40,7 @@ def main(shared, run=ROOT / "pretrained/rooftop-unet"):
         ("0.27 m", FINE_GSD, fine(Path(shared) / "open/banepa_z19_test")),
     ):
         tiles = list(tiles)
-        for views in (None, "flips"):
+        for views in (None, "flips", "scales"):
             ask = asked(predictor.forward, factor=scale_factor(gsd, predictor.run.card), views=views)
             counts = [counted(ask(picture[None])[0, 0] >= threshold, mask, strip) for picture, mask, strip in tiles]
             cells = " | ".join(interval(ways) for ways in zip(*counts, strict=True))

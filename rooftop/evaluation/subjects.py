@@ -39,7 +39,7 @@ class Choice:
 
     split: train, val or test. threshold: probability from which on a pixel is called roof; None takes that of the
     run's card. shaping: how probabilities become polygons. device: auto, cpu, cuda ... views: test-time augmentation,
-    "flips", "d4" or None. rescale: scale pictures to the metres per pixel that the run learned at.
+    "flips", "d4", "scales" or None. rescale: scale pictures to the metres per pixel that the run learned at.
     """
 
     split: str

@@ -1,6 +1,6 @@
 """Other ways to ask the same network: several views averaged, a picture at another scale, or window by window."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,12 +14,14 @@ from rooftop.run import Card
 
 Array = NDArray[np.generic]
 _ALIKE = 0.1  # share by which ground sampling distances may differ
-_FLIPS = ((0, False), (0, True), (2, False), (2, True))
-VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
+View = tuple[int, bool, float]  # quarter turns, then mirror or not, times the size
+_FLIPS: tuple[View, ...] = tuple((turns, mirror, 1.0) for turns in (0, 2) for mirror in (False, True))
+VIEWS: dict[str, tuple[View, ...]] = {
     "flips": _FLIPS,
-    "d4": (*_FLIPS, (1, False), (1, True), (3, False), (3, True)),
+    "d4": (*_FLIPS, *((turns, mirror, 1.0) for turns in (1, 3) for mirror in (False, True))),
+    "scales": tuple((turns, mirror, size) for size in (0.75, 1.0, 1.3) for turns, mirror, _ in _FLIPS),
 }
-"""Quarter turns, then mirror or not: `flips` keeps height and width, `d4` are all eight symmetries of a square."""
+"""`flips` keeps height and width, `d4` are all eight symmetries of a square, `scales` are the flips at three sizes."""
 
 
 def scale_factor(gsd: float | None, card: Card) -> float | None:
@@ -36,15 +38,22 @@ def scale_factor(gsd: float | None, card: Card) -> float | None:
 
 def asked(forward: Forward, *, factor: float | None, views: str | None) -> Forward:
     """The network asked as a prediction wants it: see `rescaled` for `factor`, `averaged` for `views`."""
-    scaled = rescaled(forward, factor) if factor else forward
-    return averaged(scaled, views) if views else scaled
+    if views:
+        return averaged(forward, views, factor=factor or 1.0)
+    return rescaled(forward, factor) if factor else forward
 
 
-def averaged(forward: Forward, views: str) -> Forward:
-    """Mean over `flips` (4) or `d4` (8) views of each picture, every answer turned back (test-time augmentation)."""
+def averaged(forward: Forward, views: str, *, factor: float = 1.0) -> Forward:
+    """Mean over several views of each picture, every answer turned back (test-time augmentation).
+
+    Args:
+        forward: the network.
+        views: a key of `VIEWS`: flips (4), d4 (8) or scales (12).
+        factor: by which pictures are scaled besides; see `rescaled`. A view is scaled once, by the product.
+    """
 
     def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        total = sum(_answers(forward, pictures, VIEWS[views]))
+        total = sum(_answers(forward, pictures, VIEWS[views], factor))
         return np.asarray(total / len(VIEWS[views]), dtype=np.float32)
 
     return ask
@@ -105,13 +114,15 @@ def _blended(
 
 
 def _answers(
-    forward: Callable[[NDArray[np.uint8]], Array],
+    forward: Forward,
     pictures: NDArray[np.uint8],
-    views: tuple[tuple[int, bool], ...],
+    views: tuple[View, ...],
+    factor: float,
 ) -> Iterator[NDArray[np.float64]]:
-    for turns, mirror in views:
+    for turns, mirror, size in views:
         view = np.rot90(pictures, turns, (1, 2))
-        answer = forward(np.ascontiguousarray(view[:, :, ::-1] if mirror else view))
+        ask = forward if size * factor == 1 else rescaled(forward, size * factor)
+        answer = ask(np.ascontiguousarray(view[:, :, ::-1] if mirror else view))
         back = answer[..., ::-1] if mirror else answer
         yield np.rot90(back, -turns, (2, 3)).astype(np.float64)  # float64: equal answers average to themselves
 

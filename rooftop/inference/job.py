@@ -28,8 +28,8 @@ class Job:
         threshold: probability from which on a pixel is roof.
         shaping: how probabilities become polygons.
         tiling: how scenes are cut.
-        views: test-time augmentation, "flips" or "d4"; None = each window is looked at once; "auto" = flips for
-            pictures, none for scenes, which would take four times as long.
+        views: test-time augmentation, "flips", "d4" or "scales"; None = each window is looked at once; "auto" = flips
+            for pictures, none for scenes, which would take four times as long.
         gsd: metres per pixel of the sources; None = as their place on the map says, else unknown. Where they have a
             place, it changes the scale at which the network sees them, never what is measured.
         rescale: scale what the network sees to the metres per pixel that it learned at.

@@ -16,11 +16,32 @@ def test_a_network_without_context_answers_the_same(views, per_pixel):
     assert np.array_equal(averaged(per_pixel, views)(PICTURES), per_pixel(PICTURES))
 
 
-@pytest.mark.parametrize(("views", "count"), [("flips", 4), ("d4", 8)])
+@pytest.mark.parametrize(("views", "count"), [("flips", 4), ("d4", 8), ("scales", 12)])
 def test_each_view_is_another(views, count, per_pixel):
     seen = set()
     averaged(lambda pictures: seen.add(pictures.tobytes()) or per_pixel(pictures), views)(PICTURES)
     assert len(seen) == count
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_scales_are_flips_at_three_sizes_each_scaled_once(factor, per_pixel):
+    seen = []
+    answer = averaged(lambda pictures: seen.append(pictures.shape[1:3]) or per_pixel(pictures), "scales", factor=factor)
+    probability = answer(PICTURES)
+    assert seen == [
+        size for share in (0.75, 1, 1.3) for size in [(round(24 * share * factor), round(40 * share * factor))] * 4
+    ]
+    assert probability.shape == (2, 2, 24, 40)
+    parts = [averaged(per_pixel, "flips", factor=share * factor)(PICTURES) for share in (0.75, 1, 1.3)]
+    assert np.allclose(probability, np.mean(parts, axis=0), atol=1e-6)
+
+
+def test_scales_keep_places(per_pixel):
+    pictures = np.zeros((1, 24, 40, 3), np.uint8)
+    pictures[:, 4:12, 20:36] = 255
+    answer = averaged(per_pixel, "scales")(pictures)[0, 0]
+    assert answer[6:10, 23:33].min() > 0.9
+    assert answer[15:].max() < 0.1
 
 
 def test_the_mean_has_the_symmetry(per_pixel):

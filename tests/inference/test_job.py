@@ -39,7 +39,8 @@ def job(**changes):
 
 
 @pytest.mark.parametrize(
-    ("views", "scene", "looks"), [("auto", False, 4), ("auto", True, 1), ("d4", True, 8), (None, False, 1)]
+    ("views", "scene", "looks"),
+    [("auto", False, 4), ("auto", True, 1), ("d4", True, 8), ("scales", True, 12), (None, False, 1)],
 )
 def test_how_often_the_network_looks(views, scene, looks):
     network = Counted()
