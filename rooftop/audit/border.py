@@ -6,20 +6,18 @@ Annotations are looked at, mask pictures are not: they do not tell one roof from
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, groupby
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from rooftop.audit.edges import SIDES, Cell, Edge, pieces_of
 from rooftop.coco import CocoObject, Index
 from rooftop.raster.rasterise import encode
 
-Cell = tuple[str, int, int]  # a grid, column and row in it
-Edge = tuple[int, str]  # row of a picture in the index, one of SIDES
-SIDES = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 ENOUGH = 20  # outlines along an inner line, from which on a border is judged by itself
 # Shares of the usual number of outlines: at the border, where what crosses it is missing (of a town that thins out more
 # are left); inside, from where on most are there.
@@ -59,7 +57,7 @@ def undrawn_borders(index: Index, cells: Sequence[Cell | None], others: Collecti
         cells: of each picture its place in a grid of tiles, None if its name tells none.
         others: places of the pictures of other splits; edges towards them are judged apart from the rest.
     """
-    pieces = _pieces(cells, set(others))
+    pieces = pieces_of(cells, set(others))
     depth = np.median([index.sizes[row] for row, cell in enumerate(cells) if cell], axis=0) if pieces else np.zeros(2)
     boxes: dict[int, _Boxes] = {}
     found: list[Border] = []
@@ -163,40 +161,6 @@ def _box(thing: CocoObject) -> list[float]:
         return [x, y, x + width, y + height]
     points = np.concatenate(thing.rings or [])
     return [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
-
-
-def _pieces(cells: Sequence[Cell | None], others: set[Cell]) -> list[tuple[str, list[Edge]]]:
-    """The edges of tiles without a neighbour: of which kind, and those of one straight line together.
-
-    Kinds: outer; hole, where a tile lies further out in the same row or column; split, beside one of another split.
-    """
-    taken = {cell for cell in cells if cell}
-    ends = _ends(taken)
-    lines = defaultdict[tuple[str, str, str, int], dict[int, list[int]]](lambda: defaultdict(list))
-    for row, cell in enumerate(cells):
-        for side, (dx, dy) in SIDES.items() if cell else ():
-            grid, x, y = cell or ("", 0, 0)
-            beside = grid, x + dx, y + dy
-            if beside in taken:
-                continue
-            is_end = ends[grid, side, y if dx else x] == (x if dx else y)
-            kind = "split" if beside in others else "outer" if is_end else "hole"
-            lines[kind, grid, side, x if dx else y][y if dx else x].append(row)
-    pieces = []
-    for (kind, _, side, _), places in sorted(lines.items()):
-        for _, run in groupby(enumerate(sorted(places)), lambda pair: pair[1] - pair[0]):
-            pieces.append((kind, [(row, side) for _, place in run for row in places[place]]))
-    return pieces
-
-
-def _ends(taken: set[Cell]) -> Mapping[tuple[str, str, int], int]:
-    """The outermost tile at each side of each row and column of a grid."""
-    ends: dict[tuple[str, str, int], int] = {}
-    for grid, x, y in taken:
-        for side, (dx, dy) in SIDES.items():
-            key, place = (grid, side, y if dx else x), x if dx else y
-            ends[key] = (min if dx + dy < 0 else max)(ends.get(key, place), place)
-    return ends
 
 
 def _count(

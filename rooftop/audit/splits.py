@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rooftop.audit.border import Border, Cell, undrawn_borders
+from rooftop.audit.border import Border, undrawn_borders
 from rooftop.audit.duplicates import Pairs, find_pairs
+from rooftop.audit.edges import Cell
 from rooftop.audit.facts import Facts, gather
 from rooftop.audit.findings import Finding, Findings
 from rooftop.audit.outlines import Statistics, check_outlines
