@@ -12,6 +12,7 @@ from rich.progress import track
 
 from rooftop.errors import DataError, SourceError
 from rooftop.files import write_json
+from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
 from rooftop.inference.pictures import predict_one_picture
 from rooftop.inference.predictor import Predictor
@@ -51,6 +52,8 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
 
     A source that cannot be read is listed under `skipped`, and the others are predicted. Each of several processes
     predicts sources of its own; where scenes are fewer than processes, these share their windows. The files are equal.
+    A single scene can be gone on with until all is written; of a folder, each only until its own files are, since the
+    disk need not have room for the probabilities of all.
 
     Raises:
         SourceError: not one source could be read.
@@ -59,44 +62,55 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
     predictor.preparation_of(job.bands)  # before anything is read
     sources, job = ranks.share(sources), replace(job, folder=ranks.share(job.folder))
     scenes = [i for i, source in enumerate(sources) if source.scene]
-    shared = scenes if len(scenes) < ranks.count else []
+    shared = scenes if len(scenes) < ranks.count or len(sources) == 1 else []
     if scenes and not ranks.rank:
         require_folder(job.unfinished)
     own = [i for i in range(len(sources)) if i not in shared][ranks.rank :: ranks.count]
     try:
         with ExitStack() as unfinished:
-            work = _shared([(i, sources[i]) for i in shared], predictor, job, ranks=ranks, unfinished=unfinished)
-            work += [(i, partial(_predict_one, predictor, sources[i], job)) for i in own]
+            work, canvases = _shared([(i, sources[i]) for i in shared], predictor, job, ranks, unfinished=unfinished)
+            work += [(i, partial(_predict_one, predictor, sources[i], job, ranks)) for i in own]
             found = _Found([], {})
             for i, do in _shown(work, bar=not (scenes or ranks.rank)):
+                ranks.watch()
                 _add(found, i, do, sources)
             everyone = ranks.gather(found)
-        if not ranks.rank:
-            _write(everyone, sources, predictor, job)
+            if not ranks.rank:
+                _write(everyone, sources, predictor, job)
+                for outcome in (outcome for part in everyone for outcome in part.outcomes):
+                    if outcome.done and outcome.number in canvases:
+                        canvases[outcome.number].remove()
     finally:
         if not ranks.rank:
             shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
 
 
 def _shared(
-    scenes: list[tuple[int, Source]], predictor: Predictor, job: Job, *, ranks: Ranks, unfinished: ExitStack
-) -> list[_Work]:
-    """Predict scenes, all processes together; what is left to do is to write them, one process one scene."""
+    scenes: list[tuple[int, Source]], predictor: Predictor, job: Job, ranks: Ranks, *, unfinished: ExitStack
+) -> tuple[list[_Work], dict[int, Canvas]]:
+    """Predict scenes, all processes together; what is left to do is to write them, one process one scene.
+
+    Their canvases, by the same numbers, are this process's until `unfinished` ends, if it is the first.
+    """
     work: list[_Work] = []
+    canvases: dict[int, Canvas] = {}
     for i, source in scenes:
         try:
             scene = unfinished.enter_context(predicted(predictor, source, job, ranks))
             work.append((i, partial(write_scene, scene)))
-        except SourceError as error:
+            canvases[i] = scene.canvas
+        except (DataError, SourceError) as error:
             work.append((i, partial(_refuse, error)))
-    return work[ranks.rank :: ranks.count]
+    return work[ranks.rank :: ranks.count], canvases
 
 
-def _predict_one(predictor: Predictor, source: Source, job: Job) -> Done:
-    return (predict_one_scene if source.scene else predict_one_picture)(predictor, source, job)
+def _predict_one(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> Done:
+    if source.scene:
+        return predict_one_scene(predictor, source, job, ranks)
+    return predict_one_picture(predictor, source, job)
 
 
-def _refuse(error: SourceError) -> Done:
+def _refuse(error: DataError | SourceError) -> Done:
     raise error
 
 

@@ -29,10 +29,24 @@ class Ranks:
         rank: number of this process; 0 is the one that writes what concerns all.
         count: of all processes.
         device: as torch names it, where this process counts.
+        shows: whether this process is the one whose progress is shown.
     """
 
-    def __init__(self, rank: int = 0, count: int = 1, device: str = "auto") -> None:
+    def __init__(
+        self,
+        rank: int = 0,
+        count: int = 1,
+        device: str = "auto",
+        *,
+        shows: bool = True,
+        watch: Callable[[], None] | None = None,
+    ) -> None:
         self.rank, self.count, self.device = rank, count, device
+        self.shows, self._watch = shows, watch
+
+    def alone(self) -> "Ranks":
+        """This process by itself, for work of its own; it still hears when another one fails."""
+        return Ranks(device=self.device, shows=self.shows, watch=self.watch)
 
     def gather(self, item: T) -> list[T]:
         """What each process hands over, by rank; waits for all of them."""
@@ -60,6 +74,8 @@ class Ranks:
 
     def watch(self) -> None:
         """Look, during long work, whether it is in vain because another process failed."""
+        if self._watch:
+            self._watch()
 
 
 class Several(Ranks):
@@ -71,7 +87,7 @@ class Several(Ranks):
     """
 
     def __init__(self, folder: Path, device: str) -> None:
-        super().__init__(dist.get_rank(), dist.get_world_size(), device)
+        super().__init__(dist.get_rank(), dist.get_world_size(), device, shows=not dist.get_rank())
         self._parent = os.getppid()
         if not self.rank:
             (folder / _ALARM).unlink(missing_ok=True)

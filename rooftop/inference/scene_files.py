@@ -62,7 +62,7 @@ def write_scene(predicted: Predicted) -> Done:
     picture, valid = scene.preview(_PREVIEW)
     _warn_of_scale(source, picture[valid])
     picture = as_rgb(picture)
-    mask = drawn(roofs, picture.shape[1] / scene.width, picture.shape[:2])
+    mask = drawn(roofs, (scene.height, scene.width), picture.shape[:2])
     write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
     write_outlines(job, source.stem, roofs, scene=(scene.height, scene.width, ground, picture))
     pixels = _write_rasters(scene, layers, source, job=job)

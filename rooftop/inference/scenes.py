@@ -29,13 +29,15 @@ from rooftop.raster.scene import Scene
 
 log = logging.getLogger(__name__)
 Say = Callable[..., None]
+_SQUARE = 1.1  # ratio of a pixel's sides in metres that no roof minds
 
 
 @contextmanager
 def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> Iterator[Predicted]:
-    """Predict a scene, sharing its rows of windows out; what is on disk is deleted once the block ends well.
+    """Predict a scene, sharing its rows of windows out; in the first process the canvas is nobody else's in the block.
 
-    A stopped prediction of the same task goes on where it stopped, whatever the number of processes then and now.
+    A stopped prediction of the same task goes on where it stopped, whatever the number of processes then and now: the
+    canvas stays until somebody removes it.
 
     Raises:
         SourceError: the raster cannot be read by one of the processes, or lies nowhere on the earth.
@@ -54,18 +56,18 @@ def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> I
         forward = job.asked(predictor, scene=True, gsd=seen)
         speed = _fill(canvas, forward, (scene, source.stem), job=job, ranks=ranks)
         yield Predicted(source, scene, canvas, ground, job, job.factor(predictor, seen), speed)
-        if own:
-            canvas.remove()
 
 
-def predict_one_scene(predictor: Predictor, source: Source, job: Job) -> Done:
-    """Write every file of one scene.
+def predict_one_scene(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> Done:
+    """Write every file of one scene, all of it in this process.
 
     Raises:
         SourceError: the raster cannot be read.
     """
-    with predicted(predictor, source, job, Ranks()) as scene:
-        return write_scene(scene)
+    with predicted(predictor, source, job, ranks.alone()) as scene:
+        done = write_scene(scene)
+        scene.canvas.remove()
+    return done
 
 
 def _opened(predictor: Predictor, source: Source, job: Job) -> AbstractContextManager[Scene]:
@@ -87,7 +89,7 @@ def _fill(canvas: Canvas, forward: Forward, about: tuple[Scene, str], *, job: Jo
     """Fill this process's part of a canvas, wait for the others; millions of pixels a second."""
     scene, name = about
     start, size, before = time.monotonic(), scene.height * scene.width, ranks.share(canvas.finished())
-    with pixel_bar(name, size, shown=not ranks.rank) as show:
+    with pixel_bar(name, size, shown=ranks.shows) as show:
 
         def progress(pixels: int) -> None:
             show(pixels)
@@ -102,9 +104,14 @@ def _fitting(predictor: Predictor, about: tuple[Scene, float | None], job: Job, 
     """The job as the run and a scene of so many metres a pixel allow it; says what a person should know of it."""
     (scene, gsd), card, size = about, predictor.run.card, predictor.preparation.size
     factor = scale_factor(gsd, card)
+    _warn_of_shape(scene, say)
     if size is not None:
-        say(logging.WARNING, "the run resizes what it sees to %d x %d px: windows get that size", *size)
         tiling = Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch)
+        learned = (
+            "the run learned from pictures resized to %d x %d px; windows of %d px of the scene are resized so, too: "
+        )
+        alike = "roofs look as they should if its pictures had that size"
+        say(logging.WARNING, learned + alike, *size, tiling.window)
         return replace(job, tiling=tiling)
     if factor is None or gsd is None:
         return job
@@ -120,6 +127,19 @@ def _fitting(predictor: Predictor, about: tuple[Scene, float | None], job: Job, 
     if card.gsd_range is None or not card.gsd_range[0] <= gsd <= card.gsd_range[1]:
         say(logging.WARNING, known + "roofs look %.1f times %s", gsd, card.gsd, *_smaller(factor))
     return job
+
+
+def _warn_of_shape(scene: Scene, say: Say) -> None:
+    """Tell of pixels that are not square on the ground, as in degrees; outlines are measured right in any case."""
+    if scene.georeference is None or scene.gsd is None:
+        return
+    wide, high = scene.georeference.pixel(scene.height, scene.width)
+    if max(wide, high) / min(wide, high) > _SQUARE:
+        squeezed = (
+            "%s: its pixels are %.2f m wide and %.2f m high, and so squeezed are roofs to the network; better first "
+        )
+        place = scene.georeference.utm(scene.height, scene.width)
+        say(logging.WARNING, squeezed + "gdalwarp -t_srs %s -r cubic IN.tif OUT.tif", scene.path, wide, high, place)
 
 
 def _silent(level: int, message: str, *values: object) -> None:
@@ -146,7 +166,7 @@ def _key(source: Source, scene: Scene, predictor: Predictor, job: Job) -> dict[s
         "size": [scene.height, scene.width],
         "place": scene.georeference and [*scene.georeference.affine[:6], scene.georeference.crs],
         "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "torch": predictor.own,
+        "engine": [predictor.own, predictor.device.type],
         "tiling": asdict(job.tiling),
         "views": job.views,
         "gsd": job.gsd,

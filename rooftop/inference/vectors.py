@@ -67,9 +67,10 @@ def _results(found: Iterable[Found]) -> Iterator[Result]:
                 yield Result(number, roof.category + 1, round(roof.confidence, 4), run, outline)
 
 
-def drawn(roofs: Iterable[Roof], scale: float, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Mask uint8 (height, width) = `size` of roofs whose coordinates are multiplied by `scale`."""
+def drawn(roofs: Iterable[Roof], scene: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Mask uint8 (height, width) = `size` of the roofs of a scene (height, width) that is thinned out to that size."""
     mask = np.zeros(size, np.uint8)
+    scale = size[1] / scene[1], size[0] / scene[0]
     for roof in roofs:
         small = shapely.transform(roof.polygon, lambda corners: corners * scale)
         left, top = np.maximum(np.floor(small.bounds[:2]), 0).astype(int).tolist()

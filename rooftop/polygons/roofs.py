@@ -84,12 +84,13 @@ def find_roofs(layers: Layers, *, threshold: float, shaping: Shaping, ground: Gr
         shaping: how they become polygons.
         ground: what a pixel is on the ground.
     """
+    frame = shapely.box(0, 0, layers.shape[2], layers.shape[1])
     for category in range(layers.categories):
         said = layers.category(category)
 
         def roofs(component: Polygon, category: int = category, read: Read = said) -> list[Roof]:
             outlines = _outlines(component, read, threshold, shaping=shaping, stretch=ground.stretch(component))
-            return [_measured(polygon, (category, mean), shaping, ground) for polygon, mean in outlines]
+            return [_measured(_inside(polygon, frame), (category, mean), shaping, ground) for polygon, mean in outlines]
 
         found = components(*layers.shape[1:], partial(_mask, said, threshold))
         large = (component for component in found if ground.roughly(component.area) >= shaping.min_area)
@@ -157,6 +158,16 @@ def _shaped(polygons: Sequence[Polygon], shaping: Shaping, stretch: Points | Non
     if shaping.angle:
         walls = squared(walls, angle=shaping.angle, shift=shaping.shift, stretch=stretch)
     return walls.polygons()
+
+
+def _inside(polygon: Polygon, frame: Polygon) -> Polygon:
+    """What lies inside the picture: a wall made straight may leave it by a pixel or two."""
+    left, top, right, bottom = polygon.bounds
+    if left >= 0 and top >= 0 and right <= frame.bounds[2] and bottom <= frame.bounds[3]:
+        return polygon
+    parts = shapely.get_parts(shapely.intersection(polygon, frame))
+    largest: Polygon = max(parts, key=shapely.area)
+    return largest
 
 
 def _measured(polygon: Polygon, found: tuple[int, float], shaping: Shaping, ground: Ground) -> Roof:

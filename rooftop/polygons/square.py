@@ -63,7 +63,7 @@ def squared(walls: Walls, *, angle: float, shift: float, stretch: Points | None 
         stretch: symmetric matrix (2, 2) that makes pixels square on the ground; None = they are.
 
     Returns:
-        Other walls; a roof that would become invalid or overlap a neighbour stays as it was.
+        Other walls; a roof that would become invalid or overlap one of the others stays as it was.
     """
     if stretch is None:
         return _squared(walls, angle=angle, shift=shift)

@@ -71,19 +71,25 @@ class Georeference:
         """
         try:
             corners = self.to_lonlat(np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float64))
-            found = self._middle(height, width) if np.isfinite(corners).all() else 0.0
+            found = math.sqrt(math.prod(self.pixel(height, width))) if np.isfinite(corners).all() else 0.0
         except (ProjError, GeodError) as error:
             raise ValueError(str(error)) from error
         if not (math.isfinite(found) and found > 0):
             raise ValueError("not on the earth")
         return found
 
-    def _middle(self, height: int, width: int) -> float:
+    def pixel(self, height: int, width: int) -> tuple[float, float]:
+        """Width and height in metres of the pixel in the middle of a raster of that size, which lies on the earth."""
         row, column = height / 2, width / 2
         middle = np.array([(column, row), (column + 1, row), (column, row + 1)])
         (lon, lat), *others = self.to_lonlat(middle)
-        sides = [_GEOD.inv(lon, lat, *other)[2] for other in others]
-        return math.sqrt(sides[0] * sides[1])
+        wide, high = (float(_GEOD.inv(lon, lat, *other)[2]) for other in others)
+        return wide, high
+
+    def utm(self, height: int, width: int) -> str:
+        """The UTM zone in which the middle of a raster of that size lies, e.g. "EPSG:32645"."""
+        ((lon, lat),) = self.to_lonlat(np.array([(width / 2, height / 2)]))
+        return f"EPSG:{(32600 if lat >= 0 else 32700) + int((lon + 180) % 360 // 6) + 1}"
 
     def measure(self, polygon: Polygon) -> tuple[float, float]:
         """Geodesic area in square metres, holes taken off, and length in metres of the outline; pixel frame in."""

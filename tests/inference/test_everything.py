@@ -1,10 +1,15 @@
+import errno
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from rooftop.errors import RooftopError
+from rooftop.inference import everything
 from rooftop.inference.everything import _on_sheet
+from rooftop.inference.predictor import Predictor
+from rooftop.inference.ranks import Ranks
 
 
 @pytest.fixture
@@ -46,3 +51,39 @@ def test_a_scene_too_large_for_coco_is_listed(find, raster, town, tmp_path, monk
     assert summary["not_in_coco"] == [large]
     results = json.loads((tmp_path / "out" / "predictions.coco.json").read_text())
     assert {result["image_id"] for result in results} == {1}
+
+
+def test_a_scene_that_could_not_be_written_to_the_end_is_not_predicted_again(find, raster, town, tmp_path, monkeypatch):
+    path, asked, forward = raster(town), [], Predictor.forward
+    monkeypatch.setattr(Predictor, "forward", lambda self, seen: asked.append(len(seen)) or forward(self, seen))
+    with monkeypatch.context() as full, pytest.raises(OSError, match="No space"):
+        full.setattr(everything, "write_coco", _full)
+        find(path)
+    assert asked
+    asked.clear()
+    assert find(path)["roofs"] == 12
+    assert not asked
+    assert not [*(tmp_path / "unfinished").iterdir()]
+
+
+def _full(path, found):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(("kind", "call", "written"), [("pictures", 4, 3), ("scenes", 2, 0)])
+def test_a_process_with_sources_of_its_own_hears_that_another_one_failed(
+    find, photos, raster, town, tmp_path, kind, call, written
+):
+    """Before the next picture, and within a scene; what it has done so far stays."""
+    heard = []
+
+    def watch():
+        heard.append(1)
+        if len(heard) == call:
+            raise RooftopError("another process failed")
+
+    raster(town, "a.tif"), raster(town, "b.tif")
+    with pytest.raises(RooftopError, match="another process"):
+        find(photos() if kind == "pictures" else f"{tmp_path}/?.tif", ranks=Ranks(watch=watch))
+    assert len([*(tmp_path / "out").glob("masks/*")]) == written
+    assert not (tmp_path / "out" / "summary.json").exists()

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from PIL import Image
 from rasterio import Affine
 from rasterio.shutil import copy
 
@@ -54,3 +56,23 @@ def test_a_mosaic_whose_file_changed_is_not_gone_on_with(find, raster, town, bri
     raster(255 - town)
     (row,) = find(tmp_path / "mosaic.vrt")["pictures"]
     assert row["roof_pixels"] == 80 * 110 - 12 * 150
+
+
+def test_pixels_that_are_not_square_on_the_ground_are_told_with_what_to_do(find, raster, town, caplog):
+    degrees = {"crs": "EPSG:4326", "transform": Affine(2.7e-6, 0, 2.35, 0, -2.7e-6, 48.85)}
+    find(raster(town), rescale=False)
+    assert "squeezed" not in caplog.text
+    find(raster(town, **degrees), rescale=False)
+    assert "its pixels are 0.20 m wide and 0.30 m high" in caplog.text
+    assert "gdalwarp -t_srs EPSG:32631" in caplog.text
+
+
+def test_roofs_lie_on_their_houses_in_the_overlay_of_a_long_scene(find, raster, tmp_path):
+    """Thinned out, sides are rounded each by itself: 9,000 x 100 px to 3,000 x 33."""
+    values = np.full((3, 9000, 100), 30, np.uint8)
+    values[:, 8900:8948, 40:70] = 220
+    assert find(raster(values))["roofs"] == 1
+    overlay = np.asarray(Image.open(tmp_path / "out" / "overlays" / "scene.png")).astype(int)
+    rows = np.flatnonzero((overlay.max(-1) != overlay.min(-1)).any(axis=1))  # what is coloured
+    assert rows.min() >= 8900 / 3 - 2
+    assert rows.max() <= 8948 / 3 + 2

@@ -4,6 +4,7 @@ from pyproj import CRS, Geod
 from rasterio import Affine
 from scipy import ndimage
 from shapely import Polygon, box
+from shapely.affinity import rotate, translate
 
 import rooftop.polygons.roofs as module
 from rooftop.polygons import large
@@ -173,3 +174,19 @@ def test_where_pixels_are_square_the_place_changes_no_outline(code, labelled, ro
     values = (200 * (labelled(row_houses, 17) > 0)).astype(np.uint8)
     placed = roofs_of(values, DEFAULT, ground=Ground(georeference, None))
     assert [roof.polygon.wkb for roof in placed] == [roof.polygon.wkb for roof in roofs_of(values, DEFAULT)]
+
+
+def test_no_roof_leaves_the_picture(monkeypatch):
+    """Walls made straight would, by up to two pixels, where the picture cuts roofs that lie askew."""
+    rng, outside = np.random.default_rng(0), 0
+    for _ in range(20):
+        centre, turn = rng.uniform(0, 64, 2), rng.uniform(0, 90)
+        house = translate(rotate(box(-14, -9, 14, 9), turn), *centre)
+        values = rasterise([house], 64, 64) * np.uint8(200)
+        for roof in roofs_of(values, DEFAULT):
+            assert box(0, 0, 64, 64).covers(roof.polygon)
+            assert roof.polygon.is_valid
+        with monkeypatch.context() as before:
+            before.setattr("rooftop.polygons.roofs._inside", lambda polygon, frame: polygon)
+            outside += sum(not box(0, 0, 64, 64).covers(roof.polygon) for roof in roofs_of(values, DEFAULT))
+    assert outside
