@@ -76,6 +76,7 @@ class Form:
         is_rgb: 8-bit grey or colours, perhaps with transparency or a palette, so that a png can hold it.
         has_colours: the first three bands are red, green and blue.
         has_alpha: the last band is transparency.
+        has_palette: its values are indices of colours.
         has_mask: a mask of its own says where there is data.
         nodata: the value that says that there is none.
     """
@@ -83,6 +84,7 @@ class Form:
     is_rgb: bool
     has_colours: bool
     has_alpha: bool
+    has_palette: bool
     has_mask: bool
     nodata: float | None
 
@@ -95,6 +97,7 @@ class Form:
             is_rgb={*dataset.dtypes} == {"uint8"} and len(opaque) in (1, 3),
             has_colours=tuple(colours[:3]) == _RGB,
             has_alpha=colours[-1] == ColorInterp.alpha,
+            has_palette=colours[0] == ColorInterp.palette,
             has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
             nodata=dataset.nodata,
         )

@@ -1,5 +1,6 @@
 """Pictures and masks on disk: read with a bound on their size, written whole or not at all."""
 
+import glob
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,12 @@ def list_pictures(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Pa
     if not found:
         raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) in this folder.")
     return found
+
+
+def matching(pattern: str, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files of these kinds that a glob names, sorted; `**` stands for folders within folders."""
+    named = (Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute patterns too)
+    return sorted(path for path in named if path.suffix.lower() in suffixes)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -104,14 +111,22 @@ def _read_jpeg(path: Path) -> Picture | None:
 def read_mask(path: Path) -> Mask:
     """Read a mask picture as uint8 (H, W) of 0 and 1.
 
-    Roof is what is brighter than 127, or 1 in a file that holds nothing but 0 and 1.
+    Roof is what is brighter than 127, or 1 in a file that holds nothing but 0 and 1. Of a palette of greys the greys
+    count, of any other its indices.
 
     Raises:
         DataError: missing, no picture, truncated, or larger than `MAX_PIXELS`.
     """
     with _opened(path) as image:
-        values = np.asarray(image.convert("L") if image.mode not in ("L", "P", "1") else image)
+        numbers = image.mode in ("L", "1") or (image.mode == "P" and not _is_grey(image))
+        values = np.asarray(image if numbers else image.convert("L"))
     return (values > (127 if values.max(initial=0) > 1 else 0)).astype(np.uint8)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether the colours that a palette picture uses are greys."""
+    red, green, blue = image.convert("RGB").split()
+    return red.tobytes() == green.tobytes() == blue.tobytes()
 
 
 def write_mask(path: Path, mask: Mask) -> None:

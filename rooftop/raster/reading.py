@@ -88,7 +88,7 @@ class BandReading:
         return picture
 
     def valid(self, path: Path) -> NDArray[np.bool_]:
-        """Where the picture has data: not marked as nodata, and a finite number in each band."""
+        """Where the picture has data: one of the bands at least, and no band a number that is not finite."""
         valid: NDArray[np.bool_] = self._latest(path)[1]
         return valid
 

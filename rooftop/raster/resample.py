@@ -23,7 +23,8 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
     Finer rasters are averaged, coarser ones interpolated (cubic).
 
     Raises:
-        SourceError: the raster cannot be read, or has no place on the map from which its resolution were known.
+        SourceError: the raster cannot be read, has no place on the map from which its resolution were known, or holds
+            indices of colours, whose mean is the index of another one.
     """
     if gsd is None:
         yield path
@@ -31,6 +32,11 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
     with open_bands(path) as scene:
         if scene.georeference is None or scene.gsd is None:
             raise SourceError(f"{path}: has no reference system and corners, so gsd={gsd} means nothing; leave it out.")
+        if scene.form.has_palette:
+            raise SourceError(
+                f"{path}: has a palette, whose colours cannot be resampled; make colours of it, e.g. "
+                "gdal_translate -expand rgb IN.tif OUT.tif, or leave gsd out."
+            )
         affine, crs = scene.georeference.affine, scene.georeference.crs
         scale = gsd / scene.gsd
         height, width = max(1, round(scene.height / scale)), max(1, round(scene.width / scale))

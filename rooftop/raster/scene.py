@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as GdalWindow
@@ -69,6 +70,8 @@ class Scene:
     def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Picture uint8 (h, w, C), of `open_scene` RGB, black where there is no data; valid bool (h, w).
 
+        Where a value marks what is missing, a pixel has data if one of the bands that are read has.
+
         Raises:
             SourceError: the file is corrupt there, cut short, or gone.
         """
@@ -91,6 +94,13 @@ class Scene:
         thin = max(1.0, max(self.height, self.width) / limit)
         shape = (max(1, round(self.height / thin)), max(1, round(self.width / thin)))
         return self._read(Window(0, 0, self.width, self.height), shape)
+
+    @cached_property
+    def _marks_values(self) -> bool:
+        """Whether a value says where a band has no data, which then the bands that are not read must not deny."""
+        flags = [self._dataset.mask_flag_enums[band - 1] for band in self._bands]
+        own = any(MaskFlags.nodata in some and MaskFlags.per_dataset not in some for some in flags)
+        return own and ColorInterp.alpha not in self._dataset.colorinterp
 
     @cached_property
     def _striped(self) -> bool:
@@ -117,7 +127,10 @@ class Scene:
                 values = self._dataset.read(self._bands, window=area, out_shape=(len(self._bands), *shape))
             else:  # rasterio reads only bands of one type together
                 values = np.stack([self._dataset.read(band, window=area, out_shape=shape) for band in self._bands])
-            known = self._dataset.dataset_mask(window=area, out_shape=shape) > 0
+            if self._marks_values:
+                known = self._dataset.read_masks(self._bands, window=area, out_shape=(len(self._bands), *shape)).any(0)
+            else:
+                known = self._dataset.dataset_mask(window=area, out_shape=shape) > 0
         except RasterioError as error:
             raise SourceError(unreadable(self.path, error)) from error
         return values, known

@@ -100,6 +100,17 @@ def test_nodata_is_where_every_band_says_so(geotiff, rgb):
     assert valid.sum() == valid.size - 1
 
 
+def test_a_band_that_is_not_looked_at_has_no_say_in_where_there_is_data(geotiff):
+    """Infrared or heights may reach farther than the colours."""
+    values = np.random.default_rng(0).integers(1, 2000, (4, 37, 53)).astype(np.int16)
+    values[:3, :, :20] = -9999
+    path = geotiff(values, nodata=-9999)
+    picture, valid = read(path, bands=[1, 2, 3])
+    assert np.array_equal(valid, np.tile(np.arange(53) >= 20, (37, 1)))
+    assert not picture[~valid].any()
+    assert read(path, bands=[4])[1].all()
+
+
 def test_a_mask_inside_the_file_is_respected(geotiff, rgb):
     mask = np.random.default_rng(1).random((37, 53)) < 0.5
     picture, valid = read(geotiff(rgb, mask=mask))

@@ -48,6 +48,20 @@ def test_masks_of_0_and_1_and_of_0_and_255_mean_the_same(tmp_path, top, mode):
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
 
 
+def test_a_palette_of_greys_counts_by_its_greys_and_classes_by_their_numbers(tmp_path):
+    mask = np.zeros((48, 80), np.uint8)
+    mask[5:20, 7:60] = 1
+    for name, values, palette in (
+        ("white first", 1 - mask, [255, 255, 255, 0, 0, 0]),
+        ("black first", mask, [0, 0, 0, 255, 255, 255]),
+        ("classes", mask, [0, 0, 0, 128, 0, 0]),
+    ):
+        image = Image.fromarray(values)
+        image.putpalette(palette)
+        image.save(tmp_path / f"{name}.png")
+        np.testing.assert_array_equal(read_mask(tmp_path / f"{name}.png"), mask, name)
+
+
 def test_truncated_jpg_is_named(tmp_path, photo):
     path = tmp_path / "half.jpg"
     Image.fromarray(photo).save(path)
