@@ -23,7 +23,7 @@ BAR = ("{task.description}", SpinnerColumn(), MofNCompleteColumn(), TaskProgress
 def main(cfg: DictConfig) -> None:
     """Cut the rasters, then say what was made and how to train on it."""
     folder, plan = run_folder(), tiling(cfg)
-    tiles = Tiles(find_rasters(cfg.source), Path(cfg.footprints), folder, plan)
+    tiles = Tiles(find_rasters(cfg.source), Path(cfg.footprints), folder, plan, cfg.layer)
     with Progress(*BAR) as bar:
         tasks = {split: bar.add_task(split, total=None) for split in plan.shares}
         tiles.write(lambda split: bar.advance(tasks[split]))

@@ -374,3 +374,53 @@ def test_tiles_keep_a_mask_of_the_file(run_script, tmp_path):
     with rasterio.open(tmp_path / "out" / "images" / "train" / "ortho_000032_000064.tif") as tile:
         assert np.array_equal(tile.dataset_mask() > 0, mask[32:64, 64:96])
     assert {path.suffix for path in (tmp_path / "out" / "images" / "train").iterdir()} == {".tif"}
+
+
+def test_the_layer_of_the_buildings_is_asked_for_and_used(cut, tmp_path):
+    write_raster(tmp_path / "ortho.tif")
+    for name, polygons in (("districts", [box(0, 0, 160, 96)]), ("buildings", [box(4, 4, 28, 28)])):
+        place = shapely.transform(np.array(polygons, object), lambda points: np.column_stack(AFFINE * points.T))
+        more = {"layer": name, "append": (tmp_path / "roofs.gpkg").exists(), "geometry_type": "Polygon"}
+        pyogrio.raw.write(
+            tmp_path / "roofs.gpkg", shapely.to_wkb(place), [], [], crs="EPSG:32645", driver="GPKG", **more
+        )
+    code, text, _ = cut(f"source={tmp_path}/ortho.tif")
+    assert code == 2
+    assert "layer=districts or buildings" in text
+    code, text, report = cut(f"source={tmp_path}/ortho.tif", "layer=buildings")
+    assert code == 0, text
+    assert report["made"]["train"]["buildings"] == 1
+
+
+def test_indices_of_colours_are_not_averaged(cut, tmp_path):
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    with rasterio.open(
+        tmp_path / "ortho.tif", "w", "GTiff", WIDTH, HEIGHT, 1, "EPSG:32645", AFFINE, "uint8", photometric="palette"
+    ) as file:
+        file.write_colormap(1, {0: (255, 0, 0, 255), 200: (0, 0, 255, 255)})
+        file.write(np.tile(np.array([0, 200], np.uint8), (1, HEIGHT, WIDTH // 2)))
+    code, text, _ = cut(f"source={tmp_path}/ortho.tif", "gsd=1.0")
+    assert code == 2
+    assert "gdal_translate -expand rgb" in text
+    assert cut(f"source={tmp_path}/ortho.tif")[0] == 0
+
+
+def test_transparency_is_no_band_to_learn_from(cut, tmp_path):
+    values = np.random.default_rng(0).integers(1, 9000, (4, HEIGHT, WIDTH)).astype(np.uint16)
+    values[3] = 65535
+    write_bands(tmp_path / "ortho.tif", values, photometric="rgb", alpha="yes")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text, _ = cut(f"source={tmp_path}/ortho.tif")
+    assert code == 0, text
+    assert "data.bands=[1,2,3] " in text
+
+
+def test_a_pattern_finds_rasters_at_any_depth_and_nothing_else(cut, tmp_path):
+    for name in ("a", "b/c", "b/d/e"):
+        (tmp_path / "area" / name).mkdir(parents=True)
+        write_raster(tmp_path / "area" / name / f"{name[-1]}.tif", shift=200 * len(name))
+    (tmp_path / "area" / "a" / "a.tfw").write_text("0.5")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text, report = cut(f"source='{tmp_path}/area/**/*'")
+    assert code == 0, text
+    assert report["made"]["train"]["tiles"] == 3 * 15

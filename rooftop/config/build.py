@@ -93,8 +93,8 @@ def unknown_key(key: str, known: list[str]) -> str:
     known = [name for name in known if name != key]
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     parent = key.rpartition(".")[0]
-    level = sorted(name for name in known if name.rpartition(".")[0] == parent)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(level or sorted(known))}."
+    level = sorted({name for name in known if name.rpartition(".")[0] == parent})
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(level or sorted({*known}))}."
     return f"unknown configuration key {key}: {hint}"
 
 

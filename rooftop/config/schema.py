@@ -113,6 +113,7 @@ class MakeTilesConfig:
 
     source: str
     footprints: str
+    layer: str | None
     size: int
     overlap: int
     gsd: float | None

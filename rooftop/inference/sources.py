@@ -1,6 +1,5 @@
 """What `source=` names: pictures, read as a whole, and scenes, read by window."""
 
-import glob
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from rooftop.errors import SourceError
 from rooftop.raster.geotiff import is_scene
-from rooftop.raster.picture import SUFFIXES, list_pictures
+from rooftop.raster.picture import SUFFIXES, list_pictures, matching
 from rooftop.raster.scene import is_address
 
 _ALL = (*SUFFIXES, ".vrt", ".jp2")
@@ -55,8 +54,7 @@ def _files(source: str) -> Sequence[Path | str]:
         return list_pictures(path, _ALL)
     if path.is_file():
         return [path]
-    found = [Path(name) for name in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207 (absolute patterns too)
-    found = [name for name in found if name.suffix.lower() in _ALL]
+    found = matching(source, _ALL)
     if not found and is_address(source):
         return [source]
     if not found:

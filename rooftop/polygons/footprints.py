@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from shapely import Polygon
 
-from rooftop.polygons.features import Box, Shapes, read_crs, read_shapes
+from rooftop.polygons.features import Box, Shapes, choose_layer, read_crs, read_shapes
 from rooftop.raster.georeference import Georeference
 
 
@@ -23,15 +23,18 @@ class Footprints:
     left_out: Counter[str]
 
 
-def read_footprints(path: Path, place: Georeference, height: int, width: int) -> Iterator[Footprints]:
-    """Read the footprints that touch a raster of `height` x `width` pixels, some thousand at a time.
+def read_footprints(
+    path: Path, place: Georeference, size: tuple[int, int], *, layer: str | None = None
+) -> Iterator[Footprints]:
+    """Read the footprints that touch a raster of `size` = (height, width) pixels, some thousand at a time.
 
     Crossing outlines are repaired by shapely's `make_valid`; multipolygons come apart.
 
     Raises:
-        DataError: missing, no vector file, or without a reference system.
+        DataError: missing, no vector file, without a reference system, or `layer` does not tell which to read.
     """
-    crs = read_crs(path)
+    layer = choose_layer(path, layer)
+    crs, (height, width) = read_crs(path, layer), size
     to_map = Transformer.from_crs(crs, CRS.from_wkt(place.crs), always_xy=True)
 
     def to_pixels(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -39,7 +42,7 @@ def read_footprints(path: Path, place: Georeference, height: int, width: int) ->
         return np.column_stack([column, row])
 
     frame = shapely.box(0, 0, width, height)
-    for shapes in read_shapes(path, _box(place, height, width, crs)):
+    for shapes in read_shapes(path, _box(place, height, width, crs), layer):
         parts, left_out = _areas(shapes)
         polygons = shapely.make_valid(shapely.transform(parts, to_pixels))
         touching = polygons[shapely.intersects(polygons, frame)]

@@ -1,9 +1,9 @@
 """Rasters that a person names."""
 
-import glob
 from pathlib import Path
 
 from rooftop.errors import SourceError
+from rooftop.raster.picture import matching
 
 SUFFIXES = (".tif", ".tiff", ".vrt")
 
@@ -18,7 +18,7 @@ def find_rasters(source: str) -> list[Path]:
     if path.is_dir():
         found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
     else:
-        found = [path] if path.is_file() else [Path(name) for name in glob.glob(source)]  # noqa: PTH207 (absolute too)
+        found = [path] if path.is_file() else matching(source, SUFFIXES)
     if not found:
         raise SourceError(f"source={source}: no such raster, folder of {', '.join(SUFFIXES)}, or pattern.")
     return sorted(found)

@@ -51,15 +51,16 @@ class Tiling:
 class Tiles:
     """The work: rasters and the footprints on them, cut into `<folder>/images/<split>` and `<folder>/annotations`.
 
-    made: tiles and buildings, by split. left_out: tiles, buildings and features, by reason. channels: the
-    least number of bands of a raster. is_rgb: all tiles are 8-bit pictures. gsds: metres per pixel of each raster, as
-    it is cut.
+    layer: of the footprints; None = the only one of areas. made: tiles and buildings, by split. left_out: tiles,
+    buildings and features, by reason. channels: the least number of bands of a raster, without transparency. is_rgb:
+    all tiles are 8-bit pictures. gsds: metres per pixel of each raster, as it is cut.
     """
 
     sources: Sequence[Path]
     footprints: Path
     folder: Path
     tiling: Tiling
+    layer: str | None = None
     made: dict[str, Counter[str]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     channels: int = 0
@@ -100,7 +101,8 @@ class Tiles:
         ids = count(1)
         for path in self.sources:
             with resampled(str(path), self.tiling.gsd) as name, open_raster(name) as raster:
-                self.channels = min(self.channels or raster.scene.channels, raster.scene.channels)
+                channels = raster.scene.channels - int(raster.scene.form.has_alpha)
+                self.channels = min(self.channels or channels, channels)
                 self.is_rgb &= raster.suffix == ".png"
                 for window, shelf in self._windows(raster.scene, path, split):
                     valid, write = raster.cut(window)
@@ -153,7 +155,7 @@ class Tiles:
         self.gsds.append(scene.gsd or 0.0)
         self._others[path] = self._claims.share_out(scene.georeference, shape, self._strips(scene))
         shelf = self._shelves[path] = Shelf(self._aside / f"{len(self._shelves)}.shelf", shape, cell=self.tiling.size)
-        for found in read_footprints(self.footprints, scene.georeference, *shape):
+        for found in read_footprints(self.footprints, scene.georeference, shape, layer=self.layer):
             shelf.add(found.polygons)
             self.left_out.update({f"feature {reason}": number for reason, number in found.left_out.items()})
         return shelf
@@ -185,11 +187,8 @@ class Tiles:
         """A building as an annotation: a ring, or run lengths if it has a court."""
         height, width = window.height, window.width
         if shape.interiors:
-            return measured(
-                CocoObject(number, CATEGORY.id, False, 0.0, None, encode(rasterise([shape], height, width))),
-                height,
-                width,
-            )
+            run = encode(rasterise([shape], height, width))
+            return measured(CocoObject(number, CATEGORY.id, False, 0.0, None, run), height, width)
         ring = np.asarray(shape.exterior.coords)[:-1].round(_DIGITS) + 0.0  # no negative zero
         return CocoObject(number, CATEGORY.id, False, round(float(shape.area), _DIGITS), [ring], None)
 

@@ -8,7 +8,7 @@ import shapely
 
 from rooftop.errors import DataError
 from rooftop.polygons import collection, features
-from rooftop.polygons.features import read_crs, read_shapes
+from rooftop.polygons.features import choose_layer, read_crs, read_shapes
 
 logging.getLogger("pyogrio").setLevel(logging.WARNING)
 KINDS = {".geojson": "GeoJSON", ".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".fgb": "FlatGeobuf"}
@@ -124,3 +124,43 @@ def test_broken_collections_are_one_sentence(tmp_path, content, said):
         read_crs(path)
         list(read_shapes(path, EVERYWHERE))
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def layers(tmp_path, boxes):
+    """layers(name=geometry type, ...) -> GeoPackage with a layer of two hundred boxes, or nothing, for each name."""
+
+    def write(**kinds):
+        path = tmp_path / "region.gpkg"
+        corners = shapely.get_coordinates(boxes).reshape(200, 5, 2)
+        shapes = {"Point": shapely.points(corners[:, 0]), "LineString": shapely.linestrings(corners), "Polygon": boxes}
+        for name, kind in kinds.items():
+            wkb = shapely.to_wkb(shapes[kind])
+            common = {"geometry_type": kind, "crs": "EPSG:32645", "driver": "GPKG", "layer": name}
+            pyogrio.raw.write(path, wkb, [], [], append=path.exists(), **common)
+        return path
+
+    return write
+
+
+def test_the_only_layer_of_areas_is_taken(layers):
+    path = layers(trees="Point", buildings="Polygon", roads="LineString")
+    assert choose_layer(path, None) == "buildings"
+    assert sum(len(page) for page in read_shapes(path, EVERYWHERE, "buildings")) == 200
+
+
+def test_of_several_layers_of_areas_one_has_to_be_named(layers):
+    path = layers(districts="Polygon", buildings="Polygon")
+    with pytest.raises(DataError, match="has 2 layers; say which holds the buildings: layer=districts or buildings"):
+        choose_layer(path, None)
+    assert choose_layer(path, "buildings") == "buildings"
+    with pytest.raises(DataError, match="has no layer houses; choose one of districts, buildings"):
+        choose_layer(path, "houses")
+
+
+def test_geojson_has_no_layers(tmp_path):
+    path = tmp_path / "roofs.geojson"
+    path.write_text('{"type": "FeatureCollection", "features": []}')
+    assert choose_layer(path, None) is None
+    with pytest.raises(DataError, match="no layers; leave it out"):
+        choose_layer(path, "buildings")
