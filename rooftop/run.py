@@ -116,8 +116,10 @@ def read_card(folder: Path) -> Card:
         content = read_json(folder / CARD)
         known = {item.name for item in dataclasses.fields(Card)}
         card = Card(**{key: value for key, value in content.items() if key in known})
-        if not isinstance(card.network["_target_"], str) or card.format > FORMAT:
+        if card.format > FORMAT:
             raise RunError(f"{folder / CARD}: format {card.format} is newer than this version; update rooftop.")
+        if not isinstance(card.network["_target_"], str):
+            raise TypeError("its network has no name")
     except (RooftopError, TypeError, KeyError, AttributeError) as error:
         if isinstance(error, RunError):
             raise

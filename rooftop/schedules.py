@@ -11,10 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 Schedule = dict[str, Any]
-START, END = (
-    1 / 25,
-    1e-4,
-)  # of the top: where one_cycle begins and ends; the values of its paper's first implementations
+START, END = 1 / 25, 1e-4  # of the top: where one_cycle begins and ends, as its paper's first implementations do
 
 
 def one_cycle(optimizer: Optimizer, steps: int, *, rise: float) -> Schedule:
