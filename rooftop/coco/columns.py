@@ -108,10 +108,14 @@ def _is_too_long(table: Columns, _: Frame) -> Verdict:
     long: Verdict = (high / 2 - low / 2).max(axis=1, initial=0) > LONGEST / table["numbers"]
     first = np.cumsum(table["numbers"]) - table["numbers"]
     for ring in np.flatnonzero(long & ~far):
-        points = table["xy"][first[ring] :][: table["numbers"][ring]].reshape(-1, 2)
-        edges = np.abs(points - np.roll(points, 1, axis=0)).max(axis=1)
-        long[ring] = edges.sum() > LONGEST
+        long[ring] = is_absurd(table["xy"][first[ring] :][: table["numbers"][ring]].reshape(-1, 2))
     return _any_ring(np.logical_or(far, long), table)
+
+
+def is_absurd(ring: Array) -> bool:
+    """Whether a ring (N, 2) is so far off or so long that pycocotools would overflow, which kills the process."""
+    edges = np.abs(ring - np.roll(ring, 1, axis=0)).max(axis=1)
+    return bool(np.abs(ring).max() > FARTHEST or edges.sum() > LONGEST)
 
 
 def _is_outside(table: Columns, frame: Frame) -> Verdict:

@@ -150,8 +150,9 @@ class Index:
             categories: ids of the categories, one channel each.
 
         Returns:
-            mask uint8 (K, H, W), 1 = object; valid bool (H, W), False where only a crowd lies, since nobody
-            judged there. Neither need be contiguous, and `valid` may be read-only.
+            mask uint8 (K, H, W), 1 = object; valid bool (H, W), one for all categories: False where a crowd of any of
+            them lies and no object of any, since nobody judged there. Neither need be contiguous, and `valid` may be
+            read-only.
         """
         a, (height, width) = self._arrays, self.sizes[i].tolist()
         rows = a["order"][slice(*a["first"][i : i + 2].tolist())]

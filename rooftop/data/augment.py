@@ -2,7 +2,7 @@
 
 albumentations 2.0.8 is the last MIT release. It looks for updates online when imported, and unseeded it repeats the
 same draw in every epoch for the same worker and batch position (AlbumentationsX issue 266); so the look-up is
-switched off, and each picture is seeded by (seed, epoch, picture): the draw does not depend on workers or ranks.
+switched off, and each picture is seeded by (seed, epoch, its place there): draws depend on no worker or rank.
 """
 
 import os
@@ -98,10 +98,7 @@ _TURNS: dict[type, tuple[_Turn, _Turn]] = {
         lambda truth, _: _mirrored(truth),
     ),
     albumentations.VerticalFlip: (lambda picture, _: picture[::-1], lambda truth, _: truth[..., ::-1, :]),
-    albumentations.RandomRotate90: (
-        _rotated,
-        lambda truth, times: np.rot90(truth, times, (-2, -1)),
-    ),
+    albumentations.RandomRotate90: (_rotated, lambda truth, times: np.rot90(truth, times, (-2, -1))),
 }
 
 
@@ -111,10 +108,13 @@ class Augment:
     Args:
         operations: in this order.
         seed: of the run.
+        targets: T of the T K channels of the truth; the first K are roofs.
     """
 
-    def __init__(self, operations: Iterable[albumentations.BasicTransform], *, seed: int) -> None:
+    def __init__(self, operations: Iterable[albumentations.BasicTransform], *, seed: int, targets: int = 1) -> None:
         chain = list(operations)
+        for shade in filter(lambda operation: isinstance(operation, GableShade), chain):
+            shade.channels_of_a_kind = targets
         self._turns = list(takewhile(lambda operation: type(operation) in _TURNS, chain))
         self._chain = albumentations.Compose(chain[len(self._turns) :])
         self._seed = seed
@@ -128,7 +128,7 @@ class Augment:
             picture: uint8 (H, W, C).
             mask: uint8 (K, H, W).
             valid: bool (H, W); what a shift or turn uncovers becomes False.
-            draw: (epoch, index of the picture), which with the seed fixes the draw.
+            draw: (epoch, place in its order), which with the seed fixes the draw.
 
         Returns:
             The same three, perhaps of another height and width, perhaps views.
@@ -161,7 +161,7 @@ class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
 
     def __init__(self, strength: tuple[float, float], p: float) -> None:
         super().__init__(p=p)
-        self.strength = strength
+        self.strength, self.channels_of_a_kind = strength, 1
 
     @property
     def targets_as_params(self) -> list[str]:
@@ -172,7 +172,8 @@ class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
         """Draw the light: the gain of each pixel, float32 (H, W)."""
         amount = self.py_random.uniform(*self.strength) * self.py_random.choice((-1, 1))
         *masks, _ = data["masks"]
-        return {"gain": 1 + amount * sides_of_ridges(np.max(masks, axis=0))}
+        roofs = masks[: len(masks) // self.channels_of_a_kind]  # edges would join neighbours
+        return {"gain": 1 + amount * sides_of_ridges(np.max(roofs, axis=0))}
 
     def apply(self, img: Array, gain: NDArray[np.float32], **params: Any) -> Array:
         """uint8 (H, W, C) -> uint8 (H, W, C)."""

@@ -47,7 +47,8 @@ class RoofDataModule(LightningDataModule):
         self.config, self.seed = config, seed
         self.preparation = Preparation.of(config)
         check_operations(operations or {}, self.channels)
-        self._augment = Augment([item for item in (operations or {}).values() if item], seed=seed)
+        chain = [item for item in (operations or {}).values() if item]
+        self._augment = Augment(chain, seed=seed, targets=len(config["targets"]))
         window = config["window"]
         self._window = Window(window["size"], window["gsd"], seed=seed) if window else None
         self._places = read_places(config, self.preparation.reading)

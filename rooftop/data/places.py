@@ -15,7 +15,7 @@ from rooftop.data.layout import PATHS, check_layout, complete
 from rooftop.data.mask_source import MaskSource
 from rooftop.data.mix import MixedSource, take
 from rooftop.data.sources import Drawing, Source
-from rooftop.data.splits import split_by_place, tell_place
+from rooftop.data.splits import is_near, split_by_place, tell_place
 from rooftop.errors import ConfigError, DataError
 from rooftop.raster.reading import PlainReading, Reading
 from rooftop.raster.targets import ROOF, TARGETS
@@ -64,6 +64,11 @@ def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarra
         mixed = open_mix(places, places.mix)
         return mixed, np.arange(len(mixed.names))
     cut = split in ("train", "val") and places.splits["val"] is None
+    if cut and places.mix:
+        raise ConfigError(
+            f"the data set {name} is a mix (data.mix), out of which no validation is cut; name pictures that are not "
+            "in it: 'data.val={images: ..., annotations: ...}'."
+        )
     where = "train" if cut else split
     if places.splits[where] is None:
         known = [key for key in SPLITS if places.splits[key] or (key == "val" and places.splits["train"])]
@@ -78,6 +83,12 @@ def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarra
     train, val = split_by_place(source.names, places.val_share, places.place)
     if split == "train":
         return source, train
+    if not is_near(len(val) / len(source.names), places.val_share):
+        log.warning(
+            "%s: val gets %.1f %% of the pictures instead of %.0f %%, since places stay whole; set a finer "
+            "data.place, or name data.val.",
+            *(name, 100 * len(val) / len(source.names), 100 * places.val_share),
+        )
     told = tell_place(source.names)
     if not places.place and not told.all():
         log.warning(

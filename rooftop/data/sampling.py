@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rooftop.raster.windows import WHOLE
+
 
 class Key(NamedTuple):
     """One picture of a batch.
@@ -74,7 +76,7 @@ class TrainingBatches:
             mine = range(start, min(start + step, self.draws))[self.rank :: self.ranks] or range(
                 self.rank, self.rank + 1
             )
-            yield [Key(int(order[draw]), self.epoch, draw=draw) for draw in mine]
+            yield [Key(int(order[draw % len(order)]), self.epoch, draw=draw) for draw in mine]
 
     def _order(self, random: np.random.Generator) -> NDArray[np.int64]:
         """Pictures of the epoch, at least `draws` of them."""
@@ -87,6 +89,7 @@ class TrainingBatches:
 class EvaluationBatches:
     """All pictures once, in batches of one picture size, so that nothing is padded and no score depends on the batch.
 
+    A batch of large pictures has fewer of them: together no more pixels than one that is looked at whole (`WHOLE`).
     Ranks take turns. A rank that would run out first repeats a batch that does not count.
     """
 
@@ -95,8 +98,9 @@ class EvaluationBatches:
         self._batches: list[list[Key]] = []
         for size in range(int(group.max(initial=-1)) + 1):
             same = np.flatnonzero(group.ravel() == size)
-            for start in range(0, len(same), batch_size):
-                self._batches.append([Key(int(i)) for i in same[start : start + batch_size]])
+            most = min(batch_size, max(1, WHOLE // max(1, int(sizes[same[0]].prod(dtype=np.int64)))))
+            for start in range(0, len(same), most):
+                self._batches.append([Key(int(i)) for i in same[start : start + most]])
         fill = -len(self._batches) % ranks
         self._batches += [[key._replace(counts=False) for key in batch] for batch in self._batches[:1] * fill]
         self._batches = self._batches[rank::ranks]

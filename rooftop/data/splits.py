@@ -31,8 +31,9 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
         names: file names.
         share: of the pictures, in (0, 1).
         pattern: regular expression on the stem; its first group (or the whole match) is the place. None: slippy tiles
-            are grouped by neighbourhood, tiles of make_tiles.py by raster; of fewer than `MANY` a strip is cut off. A
-            name that tells nothing is a place of its own, see `tell_place`.
+            are grouped by neighbourhood, tiles of make_tiles.py by raster; of fewer than `MANY`, and where whole ones
+            come nowhere near `share`, a strip is cut off. A name that tells nothing is a place of its own, see
+            `tell_place`.
 
     Returns:
         Indices of training and of validation pictures, ascending; both are non-empty and depend on names alone.
@@ -47,12 +48,19 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
     chosen = _strip_of_each(stems, tiles, share) if few else None
     if chosen is None:
         chosen = _whole_places(places, share)
+        strip = None if pattern or is_near(chosen.mean(), share) else _strip_of_each(stems, tiles, share)
+        chosen = chosen if strip is None else strip  # one place is larger than all the others together
     if not chosen.any() or chosen.all():
         raise DataError(
             f"{len(names)} pictures from {len(set(places))} place(s) cannot be split by place; "
             "name a validation split (data.val) or a finer data.place."
         )
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def is_near(found: float, share: float) -> bool:
+    """Whether a cut has about the size that was asked for."""
+    return share / 2 <= found <= 2 * share
 
 
 def tell_place(names: Sequence[str]) -> NDArray[np.bool_]:
@@ -178,9 +186,12 @@ def _strip_of_each(stems: Sequence[str], tiles: Sequence[Tile] | None, share: fl
 
 
 def _whole_places(places: Sequence[str], share: float) -> NDArray[np.bool_]:
-    """Draw whole places in the order of a hash of their names until `share` is reached."""
+    """Draw whole places in the order of a hash of their names; one that would lead away from `share` is passed over."""
     names, place_of, sizes = np.unique(np.asarray(places), return_inverse=True, return_counts=True)
     order = np.array(sorted(range(len(names)), key=lambda i: hashlib.sha256(str(names[i]).encode()).digest()))
-    before = np.concatenate([[0], np.cumsum(sizes[order])[:-1]])  # pictures of the places that come earlier
-    drawn = order[:-1][before[:-1] / len(places) < share]
-    return np.isin(place_of, drawn)
+    drawn, lacking = list[int](), share * len(places)
+    for place in order.tolist():
+        if sizes[place] <= 2 * lacking and len(drawn) < len(names) - 1:
+            drawn.append(place)
+            lacking -= sizes[place]
+    return np.isin(place_of, drawn or [int(order[np.argmin(sizes[order])])])

@@ -41,7 +41,7 @@ class Window:
             mask: uint8 (K, H, W).
             valid: bool (H, W).
             gsd: of the picture, in metres per pixel.
-            draw: (epoch, index of the picture), which with the seed fixes the draw.
+            draw: (epoch, place in its order), which with the seed fixes the draw.
 
         Returns:
             The same three in the size of the window.

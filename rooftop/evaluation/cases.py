@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from rooftop.inference.scene import Forward
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import decode
 from rooftop.raster.reading import read_shown
+
+log = logging.getLogger(__name__)
 
 Array = NDArray[np.uint8]
 
@@ -109,6 +112,13 @@ class RunCases:
                 f"the run tells {len(known)} categories ({', '.join(known)}), the data set {len(asked)} "
                 f"({', '.join(asked)}); choose by data.categories."
             )
+        places = [known.index(label) for label in asked] if {*known} == {*asked} else [*range(len(known))]
+        if len(known) > 1 and {*known} != {*asked}:
+            log.warning(
+                "the run tells %s, the data set %s: taken for the same in this order; data.categories=[...] sets it",
+                *(", ".join(known), ", ".join(asked)),
+            )
+        self._channels = [target * len(known) + place for target in range(len(self.targets)) for place in places]
         self._ids = self.source.index.category_ids(list(asked)) if isinstance(self.source, CocoSource) else [1]
         self.categories = list(zip(self._ids, asked, strict=True))
 
@@ -118,7 +128,7 @@ class RunCases:
     def __getitem__(self, i: int) -> Case:
         at = int(self.picks[i])
         mask, valid = self.source.truth(at)
-        said = self.forward(self.source.picture(at)[None])[0]
+        said = self.forward(self.source.picture(at)[None])[0][self._channels]  # in the data set's order
         found = shaped(said, self.targets, threshold=self.cut.threshold, shaping=self.cut.shaping, gsd=self.cut.gsd)
         probability = said[: len(self.categories)]
         prediction = (probability >= self.cut.threshold).astype(np.uint8)

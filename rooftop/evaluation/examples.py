@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rooftop.evaluation.cases import Case, Cases
+from rooftop.evaluation.measure import judged_pairs
 from rooftop.evaluation.roofs import Roofs
 from rooftop.evaluation.tally import Tally
 from rooftop.metrics.objects.kinds import KINDS, sort_errors
@@ -106,7 +107,7 @@ def _labels(categories: list[Roofs], shape: tuple[int, ...]) -> NDArray[np.int32
 def _crops(case: Case, picture: Array) -> list[tuple[str, tuple[int, Crop]]]:
     errors = error_map(picture, case.mask.max(axis=0), case.prediction.max(axis=0), case.valid)
     crops = []
-    for found, truth in zip(case.found, case.truth, strict=True):
+    for found, truth in judged_pairs(case):
         done = sort_errors(found.as_found(), truth.as_truth())
         real = [rle for rle, crowd in zip(truth.rles, truth.crowd, strict=True) if not crowd]
         wrong = [(KINDS[kind], rle) for kind, rle in zip(done.kinds, real, strict=True) if kind]

@@ -63,9 +63,7 @@ def measure(case: Case, *, max_dets: int, as_published: str | None = None) -> Me
         as_published: hisup or ffl counts what that published code counts, too.
     """
     pixel = count(case.prediction, case.mask, case.valid)
-    without = _without_data(case)
-    truths = [_unsought(truth, without) for truth in case.truth]
-    pairs = [(_judged(found, case.valid), truth) for found, truth in zip(case.found, truths, strict=True)]
+    pairs = judged_pairs(case)
     masks = [match(f.as_found(), t.as_truth(), max_dets=max_dets) for f, t in pairs]
     boundaries = [match(f.as_found(), t.as_truth(), max_dets=max_dets, boundary=True) for f, t in pairs]
     fine, ious = _histogram(case), _drawn_ious(case)
@@ -81,6 +79,13 @@ def measure(case: Case, *, max_dets: int, as_published: str | None = None) -> Me
     if as_published:
         rows["published"] = _over_categories(PUBLISHED[as_published], pairs, ious)
     return Measured(case.name, case.picture_id, rows, masks, boundaries, fine)
+
+
+def judged_pairs(case: Case) -> list[tuple[Roofs, Roofs]]:
+    """Give found and true roofs of each category as object scores take them; ground without data is a crowd."""
+    without = _without_data(case)
+    truths = [_unsought(truth, without) for truth in case.truth]
+    return [(_judged(found, case.valid), truth) for found, truth in zip(case.found, truths, strict=True)]
 
 
 def _judged(found: Roofs, valid: NDArray[np.bool_]) -> Roofs:

@@ -65,8 +65,9 @@ def _curves(done: Evaluated) -> str:
             place = int(np.searchsorted(thresholds(), value, side="right")) - 1
             points[name] = (float(recall[place]), float(precision[place]))
     for label, threshold in (("roofs at IoU 0.5", 0), ("roofs at IoU 0.75", 5)):
-        each = [precision_curve(ranks, threshold, max_dets=done.settings.max_dets) for ranks in done.tally.masks]
-        curves[label] = (RECALLS, np.mean(each, axis=0))
+        sought = [ranks for ranks in done.tally.masks if ranks.positives[:, 0].any()]  # as in AP
+        each = [precision_curve(ranks, threshold, max_dets=done.settings.max_dets) for ranks in sought]
+        curves[label] = (RECALLS, np.mean(each, axis=0) if each else np.zeros(len(RECALLS)))
     left = f"<figure>{precision_recall_chart(curves, points)}<figcaption>Precision over recall.</figcaption></figure>"
     if not (found.negative.any() or found.positive.any()):
         return f"<h2>Curves</h2>{left}"

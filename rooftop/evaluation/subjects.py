@@ -105,7 +105,8 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
 def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
     run = load(folder)
     categories = data["categories"] or (run.card.categories if len(run.card.categories) > 1 else None)
-    prepared = calibrated({**data, **_preparation(run, data["bands"]), "targets": [ROOF], "categories": categories})
+    asked_for = {"targets": [ROOF], "gaps": False, "categories": categories}  # roofs as they are annotated
+    prepared = calibrated({**data, **_preparation(run, data["bands"]), **asked_for})
     source, picks = open_split(read_places(prepared, Preparation.of(prepared).reading), choice.split, data["name"])
     if isinstance(source, MixedSource):
         raise ConfigError(

@@ -101,6 +101,19 @@ def test_gable_roofs_get_a_light_and_a_dark_side():
     assert (lit[mask == 0] == 100).all()
 
 
+def test_light_falls_on_roofs_and_not_on_their_edges():
+    roofs, edges = np.zeros((2, 40, 60), np.uint8)
+    roofs[10:20, 5:25] = roofs[10:20, 26:46] = 1
+    edges[9:21, 4:47] = 1
+    shade = GableShade(strength=(0.3, 0.3), p=1.0)
+    augment = Augment([shade], seed=0, targets=2)
+    lit = augment(np.full((40, 60, 3), 100, np.uint8), np.stack([roofs, edges]), np.ones((40, 60), bool), draw=(0, 0))[
+        0
+    ]
+    assert (lit[roofs == 0] == 100).all()
+    assert (lit[10:20, 5:25] == lit[10:20, 26:46]).all()
+
+
 def test_empty_ground_has_no_sides():
     assert not sides_of_ridges(np.zeros((5, 7), np.uint8)).any()
 

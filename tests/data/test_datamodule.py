@@ -268,3 +268,16 @@ def test_a_split_without_a_category_of_the_training_is_refused(tiny):
     edit(tiny, lambda coco: coco["categories"].append({"id": 7, "name": "shed"}))
     with pytest.raises(DataError, match="no category 'shed'"):
         RoofDataModule(config(tiny, categories=None)).dataset("test")
+
+
+def test_no_validation_is_cut_out_of_a_mix(tiny):
+    part = {"images": "images/train", "annotations": "annotations/train.json", "masks": None, "match": None, "skip": []}
+    module = RoofDataModule(config(tiny, mix={"own": {**part, "gsd": 0.5, "weight": 1}}))
+    with pytest.raises(ConfigError, match=r"is a mix \(data.mix\), out of which no validation is cut"):
+        module.dataset("val")
+
+
+def test_a_validation_of_another_size_than_asked_for_is_told(folders, caplog):
+    RoofDataModule(masks(folders) | {"val_share": 0.02}).dataset("val")
+    assert "val gets" in caplog.text
+    assert "instead of 2 %" in caplog.text

@@ -60,3 +60,17 @@ def test_draws_come_round_after_round_or_by_share():
     drawn = [key.picture for batch in TrainingBatches(3, 8, seed=0, draws=4000, shares=shares) for key in batch]
     counts = np.bincount(drawn, minlength=3) / 4000
     np.testing.assert_allclose(counts, shares, atol=0.03)
+
+
+def test_fewer_pictures_than_ranks_are_repeated():
+    batches = [list(TrainingBatches(3, 8, seed=0, rank=rank, ranks=8)) for rank in range(8)]
+    assert {len(mine) for mine in batches} == {1}
+    assert {key.picture for ((key,),) in batches} == {0, 1, 2}
+
+
+def test_large_pictures_are_evaluated_few_at_a_time():
+    sizes = np.array([[2000, 1000]] * 5 + [[5000, 5000]] * 2 + [[48, 80]] * 5, np.int32)
+    lengths = {
+        tuple(sizes[batch[0].picture].tolist()): len(batch) for batch in reversed([*EvaluationBatches(sizes, 4)])
+    }
+    assert lengths == {(2000, 1000): 2, (5000, 5000): 1, (48, 80): 4}

@@ -96,3 +96,28 @@ def test_other_pictures_share_a_place_by_a_pattern_or_by_their_stem():
     earlier, later = ["austin_1.jpg", "vienna_3.jpg"], ["austin_2.jpg", "tyrol_1.jpg", "vienna_3.png"]
     assert share_place(earlier, later, r"^([a-z]+)_").tolist() == [True, False, True]
     assert share_place(earlier, later).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_town_among_hamlets_is_not_all_of_validation(seed):
+    """One large place and some small ones, whatever their names."""
+    far = 1000 + 37 * seed
+    town = [f"18_{far + x}_{7 + y}.png" for x in range(30) for y in range(10)]
+    hamlets = [f"18_{far + 500 * n}_{90_000 + n}.png" for n in range(4)]
+    train, val = split_by_place([*town, *hamlets], 0.1)
+    assert 0.05 <= len(val) / (len(train) + len(val)) <= 0.2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_place_that_overshoots_is_passed_over(seed):
+    names = [f"big{seed}_{i}.png" for i in range(900)] + [f"v{seed}{n}_{i}.png" for n in range(9) for i in range(10)]
+    _, val = split_by_place(names, 0.05, "^([^_]+)_")
+    assert len(val) == 50
+    _, rest = split_by_place(names, 0.2, "^([^_]+)_")  # no place is of a fifth: as near as whole places come
+    assert len(rest) == 90
+
+
+def test_places_that_are_all_too_large_give_the_smallest():
+    names = [f"a_{i}.png" for i in range(50)] + [f"b_{i}.png" for i in range(40)] + [f"c_{i}.png" for i in range(60)]
+    _, val = split_by_place(names, 0.1, "^([^_]+)_")
+    assert {names[i][0] for i in val} == {"b"}

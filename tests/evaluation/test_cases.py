@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rooftop.data.coco_source import CocoSource
 from rooftop.data.mask_source import MaskSource
 from rooftop.errors import DataError
 from rooftop.evaluation import FileCases, RunCases
@@ -43,6 +44,24 @@ def test_a_run_is_laid_over_its_split(painter, half, cut):
 def test_a_run_of_other_categories_is_refused(painter, half, cut):
     with pytest.raises(DataError, match=r"2 categories \(roof, shed\), the data set 1"):
         RunCases(painter(["roof", "shed"]), *half, cut)
+
+
+def test_categories_in_another_order_are_told_by_name(painter, split, index, cut, caplog):
+    class OnlyHouses(painter):
+        def forward(self, pictures):
+            said = super().forward(pictures)
+            said[:, self.run.card.categories.index("house") ^ 1] = 0.0
+            return said
+
+    source = CocoSource(split / "images", index, ["shed", "house"])
+    for known in (["house", "shed"], ["shed", "house"]):
+        case = RunCases(OnlyHouses(known), source, np.array([1]), cut)[0]
+        assert not case.prediction[0].any()  # sheds, as the data set has it
+        assert case.prediction[1].any()
+        assert [len(roofs.rles) > 0 for roofs in case.found] == [False, True]
+    assert "taken for the same" not in caplog.text
+    RunCases(painter(["tin", "tile"]), source, np.array([1]), cut)
+    assert "the run tells tin, tile, the data set shed, house: taken for the same in this order" in caplog.text
 
 
 def test_mask_pictures_are_truth_too(painter, cut, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from rooftop.coco import CocoObject
 from rooftop.evaluation.cases import Case
+from rooftop.evaluation.examples import _crops
 from rooftop.evaluation.measure import measure
 from rooftop.evaluation.roofs import annotated, patches
 
@@ -52,3 +53,11 @@ def test_roofs_that_reach_into_it_by_less_than_half_count(valid):
     across = (24, 4, 44, 20)
     measured = measure(case([across], [across], valid), max_dets=100)
     assert measured.rows["object"].tolist()[:3] == [1, 0, 0]
+
+
+def test_no_error_is_shown_where_there_is_no_data(valid):
+    """What the report shows as missed or invented is what its table counts."""
+    picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    assert [kind for kind, _ in _crops(case([SEEN], [SEEN, UNSEEN], valid), picture)] == []
+    assert [kind for kind, _ in _crops(case([SEEN, UNSEEN], [SEEN], valid), picture)] == []
+    assert [kind for kind, _ in _crops(case([SEEN], [], valid), picture)] == ["missed"]
