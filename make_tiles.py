@@ -33,6 +33,8 @@ def main(cfg: DictConfig) -> None:
         log.info("%s: %s", split, ", ".join(f"{count:,} {what}" for what, count in counts.items()))
     for reason, count in tiles.left_out.items():
         log.info("left out: %s %s", f"{count:,}", reason)
+    if not any(counts.get("buildings") for counts in made.values()):
+        log.warning("not one building lies on the tiles: do footprints and source show the same ground?")
     how = arguments(tiles)
     log.info("next: python check_data.py %s", how)
     scored = "evaluate.py run=RUN" if "test" in made else "evaluate.py run=RUN split=val"

@@ -138,3 +138,34 @@ def test_what_is_wrong_is_told_in_one_sentence(run_script, overrides, sentence):
     assert code == 2
     assert sentence in text
     assert "Traceback" not in text
+
+
+def test_training_pictures_are_scored_against_roofs_as_annotated(trained, tiny, run_script, tmp_path, quick):
+    """Training takes a pixel off between roofs that touch (data.gaps); scores do not."""
+    path = tiny / "annotations" / "train.json"
+    truth = json.loads(path.read_text())
+    for item in [*truth["annotations"]]:  # cut each roof in two that touch
+        left, top, right, _, _, bottom, _, _ = item["segmentation"][0]
+        middle = (left + right) // 2
+        item["segmentation"] = [[left, top, middle, top, middle, bottom, left, bottom]]
+        half = [[middle, top, right, top, right, bottom, middle, bottom]]
+        truth["annotations"].append({**item, "id": item["id"] + 1000, "segmentation": half})
+    path.write_text(json.dumps(truth))
+    scores = []
+    for gaps in ("true", "false"):
+        folder = tmp_path / gaps
+        where = (f"run={trained}", f"data.root={tiny}", f"hydra.run.dir={folder}", "split=train")
+        code, text = run_script("evaluate", *where, f"data.gaps={gaps}", *quick)
+        assert code == 0, text
+        scores.append(json.loads((folder / "scores.json").read_text())["pixel"])
+    assert scores[0] == scores[1]
+
+
+def test_a_sweep_of_evaluations_ends_with_its_table(trained, tiny, run_script, tmp_path, quick):
+    sweep = f"hydra.sweep.dir={tmp_path}/sweep"
+    code, text = run_script("evaluate", "-m", f"run={trained}", f"data.root={tiny}", "threshold=0.4,0.6", sweep, *quick)
+    assert code == 0, text
+    table = (tmp_path / "sweep" / "sweep.csv").read_text().splitlines()
+    assert len(table) == 3
+    assert "iou" in table[0]
+    assert "monitor" not in table[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from rooftop.coco.columns import is_absurd
 from rooftop.coco.index import Index
 from rooftop.coco.rle import fill, pack
 from rooftop.coco.schema import Id, RunLengths
@@ -96,6 +97,8 @@ class Results:
         rings = [np.array(ring).reshape(-1, 2) for ring in listed if len(ring) % 2 == 0 and len(ring) >= 6]
         if len(rings) != len(listed) or not all(np.isfinite(ring).all() for ring in rings):
             raise self._wrong(number, "a ring has fewer than three corners, or half a corner, or no number")
+        if any(is_absurd(ring) for ring in rings):
+            raise self._wrong(number, "a ring reaches a million pixels and more beyond its picture")
         return rings
 
     def _wrong(self, number: int, why: str) -> DataError:
@@ -112,6 +115,8 @@ def read_results(path: Path, index: Index) -> Results:
         listed = msgspec.json.decode(path.read_bytes(), type=list[_Entry])
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file.") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder; name the file in it, e.g. {path}/predictions.coco.json.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: no COCO results ({error}); expected is a list of objects with image_id, category_id, "
@@ -120,10 +125,19 @@ def read_results(path: Path, index: Index) -> Results:
     known, categories = set(index.ids.tolist()), set(index.category_ids(None))
     entries: dict[int, list[tuple[int, _Entry]]] = defaultdict(list)
     for number, entry in enumerate(listed):
-        if entry.image_id not in known or entry.category_id not in categories or not isfinite(entry.score):
+        if why := _unknown(entry, known, categories):
             raise DataError(
-                f"{path}: result {number}: image_id {entry.image_id}, category_id {entry.category_id}, score "
-                f"{entry.score}: not a picture and category of {index.source}, or no number."
+                f"{path}: result {number}: {why} {index.source}; results have to use its ids, and those of predict.py, "
+                "which numbers pictures by itself, do not: score a run with evaluate.py run=RUN."
             )
+        if not isfinite(entry.score):
+            raise DataError(f"{path}: result {number}: its score is {entry.score}; write the file again.")
         entries[entry.image_id].append((number, entry))
     return Results(path, dict(entries), index)
+
+
+def _unknown(entry: _Entry, pictures: set[int], categories: set[int]) -> str:
+    """What of a result the annotations do not have; nothing if they have all."""
+    if entry.image_id not in pictures:
+        return f"image_id {entry.image_id} is no picture of"
+    return "" if entry.category_id in categories else f"category_id {entry.category_id} is no category of"

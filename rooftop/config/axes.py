@@ -22,7 +22,7 @@ def values_of(override: str, *, sweep: bool) -> list[str]:
     try:
         parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(override)
     except HydraException as error:
-        raise ConfigError(f"{override}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{override}: {_unread(override, str(error).splitlines()[0])}") from error
     if not parsed.is_sweep_override() or parsed.is_delete():
         return [override]
     if not sweep:
@@ -36,6 +36,15 @@ def values_of(override: str, *, sweep: bool) -> list[str]:
     if not values:
         raise ConfigError(f"{override}: nothing has such a name.")
     return values
+
+
+def _unread(override: str, reason: str) -> str:
+    """Why Hydra cannot read an override, and what to type instead."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return "a setting is written name=value, without blanks around the =, e.g. source=city.tif."
+    quoted = value.replace("'", "\\'")
+    return f"{reason}; put quotes around the value, and others around all of it for the shell: \"{key}='{quoted}'\""
 
 
 def first_jobs(axes: list[list[str]]) -> list[list[str]]:

@@ -104,4 +104,8 @@ RANGES: dict[str, Rule] = {
     "bootstrap.seed": _at_least(0),
     "examples": _at_least(0),
     "gsd": _ABOVE_0,
+    "processes": _at_least(1),
+    "limit": _at_least(1),
+    "size": _at_least(1),
+    "min_valid": _must("a share from 0 to 1", lambda share: 0 <= share <= 1),
 }

@@ -49,7 +49,7 @@ def _row(job: Path) -> dict[str, Any]:
     scores, summary = job / "scores.json", job / "summary.json"
     if row["status"] == "done" and scores.is_file():
         content = read_json(scores)
-        row["monitor"] = content.get("monitor", {}).get("value", "")
+        row |= {"monitor": content["monitor"]["value"]} if "monitor" in content else {}
         row.update({key: value for key, value in content["pixel"].items() if key in COLUMNS})
     if row["status"] == "done" and summary.is_file():
         row.update({key: value for key, value in read_json(summary).items() if key in COLUMNS})

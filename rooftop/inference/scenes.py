@@ -113,6 +113,9 @@ def _fitting(predictor: Predictor, about: tuple[Scene, float | None], job: Job, 
         alike = "roofs look as they should if its pictures had that size"
         say(logging.WARNING, learned + alike, *size, tiling.window)
         return replace(job, tiling=tiling)
+    if gsd is None and card.gsd and job.rescale:
+        unknown = "%s: has no place on the map, and is taken to have the %.2f m a pixel at which the run learned; "
+        say(logging.INFO, unknown + "gsd=METRES says otherwise", scene.path, card.gsd)
     if factor is None or gsd is None:
         return job
     if job.rescale and round(job.tiling.window / factor) < 1:

@@ -88,6 +88,8 @@ def test_a_picture_without_results(tmp_path, index):
     [
         [[1, 2, 3, 4]],
         [[1, 2, 3, 4, 5, 6, 7]],
+        [[1, 1, 1e9, 1, 1e9, 1e9]],
+        [[0, 0, 1e12, 0, 5, 5]],
         {"size": [HEIGHT, WIDTH], "counts": [5]},
         {"size": [WIDTH, HEIGHT], "counts": [0, 240]},
         {"size": [HEIGHT, WIDTH], "counts": "###"},
@@ -100,9 +102,12 @@ def test_a_wrong_outline_is_named(tmp_path, index, segmentation):
         read.of(9)
 
 
-@pytest.mark.parametrize("change", [{"image_id": 7}, {"category_id": 1}])
-def test_what_the_annotations_do_not_know_is_named(tmp_path, index, change):
-    with pytest.raises(DataError, match="result 0: image_id"):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"image_id": 7}, "image_id 7 is no picture of"), ({"category_id": 1}, "category_id 1 is no category of")],
+)
+def test_what_the_annotations_do_not_know_is_named(tmp_path, index, change, said):
+    with pytest.raises(DataError, match=f"result 0: {said} .*evaluate.py run=RUN"):
         read_results(results(tmp_path, [[1, 1, 5, 1, 5, 5]], **change), index)
 
 
@@ -110,5 +115,7 @@ def test_other_files_are_refused(tmp_path, index):
     (tmp_path / "dataset.json").write_text('{"images": []}')
     with pytest.raises(DataError, match="no COCO results"):
         read_results(tmp_path / "dataset.json", index)
+    with pytest.raises(DataError, match="is a folder; name the file in it"):
+        read_results(tmp_path, index)
     with pytest.raises(DataError, match="no such file"):
         read_results(tmp_path / "nothing.json", index)

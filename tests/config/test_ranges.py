@@ -30,6 +30,8 @@ WRONG = [
     ("evaluate", "threshold=1.5", "threshold=1.5: must be above 0 and below 1."),
     ("evaluate", "max_dets=0", "max_dets=0: must be 1 or more."),
     ("evaluate", "bootstrap.rounds=0", "bootstrap.rounds=0: must be 1 or more."),
+    ("make_masks", "processes=0", "processes=0: must be 1 or more."),
+    ("make_masks", "limit=-1", "limit=-1: must be 1 or more."),
     ("predict", "threshold=-0.5", "threshold=-0.5: must be above 0 and below 1."),
 ]
 
