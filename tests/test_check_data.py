@@ -34,6 +34,14 @@ def test_a_leak_ends_with_exit_code_1_and_can_be_fixed(run_script, tiny, tmp_pat
     assert code == 0, text
 
 
+def test_a_file_that_lists_no_roof_is_an_error(run_script, tiny, tmp_path):
+    path = tiny / "annotations" / "test.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "annotations": []}))
+    code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out")
+    assert code == 1, text
+    assert "test: 1 no annotation (error)" in text
+
+
 def test_a_border_without_roofs_is_told_and_not_judged_in_the_fix(run_script, tmp_path):
     clean = tmp_path / "clean"
     where = ("data.train=null", f"data.root={BANEPA}", f"hydra.run.dir={tmp_path}/out")

@@ -21,6 +21,7 @@ KINDS = {
     "unreadable picture": Kind(True, "Download or export the picture again."),
     "size differs": Kind(True, "Correct width and height of the entry, or replace the picture."),
     "two entries of one file": Kind(True, "Join the entries, and their annotations, to one."),
+    "no annotation": Kind(True, "The file lists pictures and not one roof: export it again."),
     "annotation left out": Kind(True, "Correct the annotation; until then it is not drawn at all."),
     "self-crossing outline": Kind(True, "Draw the outline again, or let `fix` repair it."),
     "duplicated annotation": Kind(True, "Remove one of them, or let `fix` do so: it would be counted twice."),

@@ -85,6 +85,8 @@ def audit(
                 split.index, store, processes=processes, progress=_part(progress, split, "annotations")
             )
             split.findings.merge(found)
+            if not split.index.annotation_count:
+                split.findings.add(Finding("no annotation", "", f"in {split.index.source}"))
             for identity, reason in split.index.rejected.listed:
                 split.findings.add(Finding("annotation left out", "", reason, annotation=identity))
             unlisted = len(split.index.rejected) - len(split.index.rejected.listed)

@@ -78,6 +78,10 @@ def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarra
     if not len(source.names):
         without = "" if where == "train" else f", or do without it by data.{where}=null"
         raise DataError(f"the {where} split of the data set {name} has no picture; add some{without}.")
+    if split == "train" and isinstance(source, CocoSource) and not source.index.annotation_count:
+        raise DataError(
+            f"{source.index.source}: not one annotation, so that there is nothing to learn; export it again."
+        )
     if not cut:
         return source, np.arange(len(source.names))
     train, val = split_by_place(source.names, places.val_share, places.place)

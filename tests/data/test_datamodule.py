@@ -281,3 +281,9 @@ def test_a_validation_of_another_size_than_asked_for_is_told(folders, caplog):
     RoofDataModule(masks(folders) | {"val_share": 0.02}).dataset("val")
     assert "val gets" in caplog.text
     assert "instead of 2 %" in caplog.text
+
+
+def test_a_training_split_without_any_roof_is_refused(tiny):
+    edit(tiny, lambda coco: coco.update(annotations=[]))
+    with pytest.raises(DataError, match="not one annotation, so that there is nothing to learn"):
+        RoofDataModule(config(tiny)).dataset("train")
