@@ -6,9 +6,13 @@ python train.py -m model.depth=3,4,5 loss=bce,dice     a sweep, which ends with 
 python train.py resume=outputs/train/...               go on where a run stopped
 """
 
+import logging
+
 from omegaconf import DictConfig
 
 from rooftop.config import run_folder, script
+
+log = logging.getLogger(__name__)
 
 
 @script
@@ -18,6 +22,8 @@ def main(cfg: DictConfig) -> float:
     from rooftop.callbacks import History
 
     training.begin(cfg.seed)
+    if not cfg.resume and (run_folder() / "card.json").exists():
+        log.warning("%s holds a finished run, which is replaced; resume=RUN goes on with one", run_folder())
     data = training.make_data(cfg)
     task = training.make_task(cfg, data)
     card = training.make_card(cfg, task, data)

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 BANEPA = Path(__file__).resolve().parents[1] / "data/banepa"
@@ -42,6 +43,7 @@ def test_a_file_that_lists_no_roof_is_an_error(run_script, tiny, tmp_path):
     assert "test: 1 no annotation (error)" in text
 
 
+@pytest.mark.slow
 def test_a_border_without_roofs_is_told_and_not_judged_in_the_fix(run_script, tmp_path):
     clean = tmp_path / "clean"
     where = ("data.train=null", f"data.root={BANEPA}", f"hydra.run.dir={tmp_path}/out")

@@ -161,6 +161,7 @@ def test_training_pictures_are_scored_against_roofs_as_annotated(trained, tiny, 
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_evaluations_ends_with_its_table(trained, tiny, run_script, tmp_path, quick):
     sweep = f"hydra.sweep.dir={tmp_path}/sweep"
     code, text = run_script("evaluate", "-m", f"run={trained}", f"data.root={tiny}", "threshold=0.4,0.6", sweep, *quick)

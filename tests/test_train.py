@@ -293,3 +293,9 @@ def test_beside_an_apple_gpu_auto_trains_on_the_cpu(run_script, tiny, tmp_path, 
     )
     assert code == 0, text
     assert "training on the CPU: Apple's GPUs" in text + (tmp_path / "run" / "train.log").read_text()
+
+
+def test_a_finished_run_is_not_replaced_without_a_word(run_script, trained, tiny, fast):
+    code, text = run_script("train", *fast, f"data.root={tiny}", f"hydra.run.dir={trained}", "trainer.max_epochs=1")
+    assert code == 0, text
+    assert "holds a finished run, which is replaced; resume=RUN goes on with one" in text

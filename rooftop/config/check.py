@@ -31,7 +31,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
     except ConfigKeyError as error:
         raise ConfigError(unknown_key(str(error.full_key), keys_of(schema) + keys_of(cfg))) from error
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key!s}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(_unfit(str(error.full_key), str(error).splitlines()[0])) from error
     missing = sorted(OmegaConf.missing_keys(merged))
     if missing:
         raise ConfigError(f"{missing[0]} is not set; give it on the command line: {missing[0]}=VALUE")
@@ -43,6 +43,15 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
     for key, node in targets(settings, ""):
         check_target(key, node)
     return merged  # type: ignore[no-any-return]
+
+
+def _unfit(key: str, reason: str) -> str:
+    """One sentence on a value of another type than its key has."""
+    if "is not a ListConfig" in reason:
+        return f"{key} is a list, which is written in brackets: '{key}=[VALUE, ...]'"
+    if "is not a subclass of" in reason:
+        return f"{key} holds several settings: '{key}={{NAME: VALUE, ...}}'"
+    return f"{key}: {reason}"
 
 
 def keys_of(cfg: DictConfig) -> list[str]:

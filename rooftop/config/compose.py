@@ -165,4 +165,5 @@ def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
         return f"{key} holds several settings; set one of them: {', '.join(inside)}; or several at once: {some}"
     if "is not in struct" not in text and "No match" not in text:
         return f"{key}: {str(error.__cause__ or error).splitlines()[0]}"
-    return unknown_key(key, known)
+    more = "; what else Lightning's Trainer takes is added with a plus: +trainer.NAME=VALUE"
+    return unknown_key(key, known) + (more if parent == "trainer" else "")

@@ -1,5 +1,6 @@
 """What `source=` names: pictures, read as a whole, and scenes, read by window."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from rooftop.raster.geotiff import is_scene
 from rooftop.raster.picture import SUFFIXES, list_pictures, matching
 from rooftop.raster.scene import is_address
 
+log = logging.getLogger(__name__)
+_OTHERS = (".webp", ".bmp", ".gif", ".heic", ".avif", ".img", ".ecw", ".sid")
 _ALL = (*SUFFIXES, ".vrt", ".jp2")
 _PART = re.compile(r"\w+:(?!//)(.*)")  # DRIVER:FILE:PART, as GDAL names the pictures in one file
 
@@ -51,6 +54,7 @@ def find_sources(source: str) -> list[Source]:
 def _files(source: str) -> Sequence[Path | str]:
     path = Path(source)
     if path.is_dir():
+        _tell_of_others(path)
         return list_pictures(path, _ALL)
     if path.is_file():
         return [path]
@@ -60,6 +64,18 @@ def _files(source: str) -> Sequence[Path | str]:
     if not found:
         raise SourceError(f"source={source}: no such picture, folder or pattern.")
     return found
+
+
+def _tell_of_others(folder: Path) -> None:
+    """Tell of pictures of other kinds and of folders in a folder, none of which is looked at."""
+    others = [path for path in folder.iterdir() if path.suffix.lower() in _OTHERS]
+    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    if others or folders:
+        log.info(
+            "%s: %d folders and %d pictures of other kinds in it are not looked at; a pattern finds folders within "
+            "folders: 'source=%s/**/*.tif'",
+            *(folder, len(folders), len(others), folder),
+        )
 
 
 def _stem(name: str) -> str:
