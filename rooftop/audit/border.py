@@ -97,13 +97,9 @@ def _drawn(size: Sequence[int], sides: Sequence[tuple[str, int]]) -> NDArray[np.
     height, width = size
     area = np.zeros((height, width), np.uint8)
     for side, deep in sides:
-        rows, columns = {
-            "left": (slice(None), slice(deep)),
-            "right": (slice(None), slice(max(0, width - deep), None)),
-            "top": (slice(deep), slice(None)),
-            "bottom": (slice(max(0, height - deep), None), slice(None)),
-        }[side]
-        area[rows, columns] = 1
+        low, right = max(0, height - deep), max(0, width - deep)
+        strips = {"left": area[:, :deep], "right": area[:, right:], "top": area[:deep], "bottom": area[low:]}
+        strips[side][:] = 1
     return area
 
 

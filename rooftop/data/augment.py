@@ -112,9 +112,9 @@ class Augment:
     """
 
     def __init__(self, operations: Iterable[albumentations.BasicTransform], *, seed: int, targets: int = 1) -> None:
-        chain = list(operations)
-        for shade in filter(lambda operation: isinstance(operation, GableShade), chain):
-            shade.channels_of_a_kind = targets
+        for operation in (chain := list(operations)):
+            if isinstance(operation, GableShade):
+                operation.channels_of_a_kind = targets
         self._turns = list(takewhile(lambda operation: type(operation) in _TURNS, chain))
         self._chain = albumentations.Compose(chain[len(self._turns) :])
         self._seed = seed

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,8 +28,7 @@ from rooftop.raster.picture import write_png
 
 log = logging.getLogger(__name__)
 _SHEET = 8  # pictures on the contact sheet
-_Work = tuple[int, Callable[[], Done]]
-"""Place of a source among all, and what is to be done with it."""
+_Work = tuple[int, Callable[[], Done]]  # place of a source among all, and what is to be done with it
 
 
 @dataclass(frozen=True)
@@ -75,15 +74,16 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
             work, canvases = _shared([(i, sources[i]) for i in shared], predictor, job, ranks, unfinished=unfinished)
             work += [(i, partial(_predict_one, predictor, sources[i], job, ranks)) for i in own]
             found = _Found([], {})
-            for i, do in _shown(work, bar=not (scenes or ranks.rank)):
+            alone = not (scenes or ranks.rank)  # scenes have bars of their own
+            for i, do in track(work, description="predict") if alone else work:
                 ranks.watch()
                 _add(found, i, do, sources)
             everyone = ranks.gather(found)
             if not ranks.rank:
                 _write(everyone, sources, predictor, job)
-                for outcome in (outcome for part in everyone for outcome in part.outcomes):
-                    if outcome.done and outcome.number in canvases:
-                        canvases[outcome.number].remove()
+                finished = {outcome.number for part in everyone for outcome in part.outcomes if outcome.done}
+                for number in finished & canvases.keys():
+                    canvases[number].remove()
     finally:
         if not ranks.rank:
             shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
@@ -149,11 +149,6 @@ def _on_sheet(done: list[int], many: int) -> list[int]:
     """
     spread = {*np.linspace(0, many - 1, min(_SHEET, many)).astype(int).tolist()}
     return sorted(sorted(done, key=lambda number: (number not in spread, number))[:_SHEET])
-
-
-def _shown(work: list[_Work], *, bar: bool) -> Iterable[_Work]:
-    """A bar over the sources; scenes have their own."""
-    return track(work, description="predict") if bar else work
 
 
 def _write(everyone: list[_Found], sources: list[Source], predictor: Predictor, job: Job) -> None:
