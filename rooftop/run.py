@@ -110,8 +110,9 @@ def read_card(folder: Path) -> Card:
         RunError: no such folder, no card, or one that this version does not know.
     """
     if not (folder / CARD).is_file():
-        what = "has no card.json" if folder.is_dir() else f"is no folder in {Path.cwd()}"
-        raise RunError(f"run={folder} {what}; name a folder that train.py finished.")
+        what = "has no card.json" if folder.is_dir() else "is no folder"
+        where = "" if folder.is_dir() or folder.is_absolute() else f" in {Path.cwd()}"
+        raise RunError(f"run={folder} {what}{where}; name a folder that train.py finished.")
     try:
         content = read_json(folder / CARD)
         known = {item.name for item in dataclasses.fields(Card)}

@@ -19,8 +19,8 @@ import albumentations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from rooftop.data.ridges import sides_of_ridges
 from rooftop.errors import ConfigError
 
 Array = NDArray[np.uint8]
@@ -114,7 +114,7 @@ class Augment:
     def __init__(self, operations: Iterable[albumentations.BasicTransform], *, seed: int, targets: int = 1) -> None:
         for operation in (chain := list(operations)):
             if isinstance(operation, GableShade):
-                operation.channels_of_a_kind = targets
+                operation.target_count = targets
         self._turns = list(takewhile(lambda operation: type(operation) in _TURNS, chain))
         self._chain = albumentations.Compose(chain[len(self._turns) :])
         self._seed = seed
@@ -161,7 +161,7 @@ class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
 
     def __init__(self, strength: tuple[float, float], p: float) -> None:
         super().__init__(p=p)
-        self.strength, self.channels_of_a_kind = strength, 1
+        self.strength, self.target_count = strength, 1
 
     @property
     def targets_as_params(self) -> list[str]:
@@ -172,30 +172,9 @@ class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
         """Draw the light: the gain of each pixel, float32 (H, W)."""
         amount = self.py_random.uniform(*self.strength) * self.py_random.choice((-1, 1))
         *masks, _ = data["masks"]
-        roofs = masks[: len(masks) // self.channels_of_a_kind]  # edges would join neighbours
+        roofs = masks[: len(masks) // self.target_count]  # edges would join neighbours
         return {"gain": 1 + amount * sides_of_ridges(np.max(roofs, axis=0))}
 
     def apply(self, img: Array, gain: NDArray[np.float32], **params: Any) -> Array:
         """uint8 (H, W, C) -> uint8 (H, W, C)."""
         return np.asarray(np.clip(img * gain[..., None], 0, 255), np.uint8)
-
-
-def sides_of_ridges(mask: Array) -> NDArray[np.float32]:
-    """+1 above the long axis of each roof, -1 below, 0 where there is none: uint8 (H, W) -> float32 (H, W)."""
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros(mask.shape, np.float32)
-    rows, columns = np.nonzero(labels)
-    roof = labels[rows, columns]
-    pixels = np.bincount(roof, minlength=count + 1).clip(1)
-
-    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
-        means: NDArray[np.float64] = (np.bincount(roof, values, count + 1) / pixels)[roof]
-        return means
-
-    down, right = rows - mean(rows), columns - mean(columns)
-    axis = np.arctan2(2 * mean(down * right), mean(right**2) - mean(down**2)) / 2  # of the longest extent, from east
-    across = right * np.sin(axis) - down * np.cos(axis)  # distance from it; positive above, since |axis| <= 90 degrees
-    sides = np.zeros(mask.shape, np.float32)
-    sides[rows, columns] = np.sign(across)
-    return sides

@@ -136,7 +136,7 @@ def _warn_of_shape(scene: Scene, say: Say) -> None:
     """Tell of pixels that are not square on the ground, as in degrees; outlines are measured right in any case."""
     if scene.georeference is None or scene.gsd is None:
         return
-    wide, high = scene.georeference.pixel(scene.height, scene.width)
+    wide, high = scene.georeference.pixel_sides(scene.height, scene.width)
     if max(wide, high) / min(wide, high) > _SQUARE:
         squeezed = (
             "%s: its pixels are %.2f m wide and %.2f m high, and so squeezed are roofs to the network; better first "

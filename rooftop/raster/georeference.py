@@ -71,19 +71,16 @@ class Georeference:
         """
         try:
             corners = self.to_lonlat(np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float64))
-            found = math.sqrt(math.prod(self.pixel(height, width))) if np.isfinite(corners).all() else 0.0
+            found = math.sqrt(math.prod(self.pixel_sides(height, width))) if np.isfinite(corners).all() else 0.0
         except (ProjError, GeodError) as error:
             raise ValueError(str(error)) from error
         if not (math.isfinite(found) and found > 0):
             raise ValueError("not on the earth")
         return found
 
-    def pixel(self, height: int, width: int) -> tuple[float, float]:
+    def pixel_sides(self, height: int, width: int) -> tuple[float, float]:
         """Width and height in metres of the pixel in the middle of a raster of that size, which lies on the earth."""
-        row, column = height / 2, width / 2
-        middle = np.array([(column, row), (column + 1, row), (column, row + 1)])
-        (lon, lat), *others = self.to_lonlat(middle)
-        wide, high = (float(_GEOD.inv(lon, lat, *other)[2]) for other in others)
+        wide, high = np.hypot(*self.metres(np.array([width / 2, height / 2]))).tolist()
         return wide, high
 
     def utm(self, height: int, width: int) -> str:
