@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
+settings.register_profile("untimed", deadline=None)  # how long an example takes says more of the machine than of us
+settings.load_profile("untimed")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # tests run alike on every machine
 
 HEIGHT, WIDTH = 48, 80

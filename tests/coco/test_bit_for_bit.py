@@ -67,7 +67,7 @@ def theirs(document, picture, chosen):
     return mask
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(documents(), st.sampled_from([None, 1]))
 def test_masks_and_validity(document, indent):
     with TemporaryDirectory() as folder:

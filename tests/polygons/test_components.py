@@ -18,7 +18,7 @@ def same(found, expected):
     return sorted(polygon.wkb for polygon in found) == sorted(polygon.wkb for polygon in expected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(masks, st.integers(1, 7))
 def test_tiles_give_the_polygons_of_the_whole_mask(mask, tile):
     found = joined(mask, tile)

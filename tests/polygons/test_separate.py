@@ -22,7 +22,7 @@ def two_roofs(neck):
     return mask
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(masks, st.floats(0.05, 1))
 def test_labels_cover_the_mask_and_hang_together(mask, ratio):
     labels = separate(mask, ratio=ratio)
@@ -124,7 +124,7 @@ def test_middles_beside_a_roof_do_not_count():
     assert np.array_equal(by_middles(mask, noise, ratio=0.85), by_middles(mask, middle, ratio=0.85))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(masks, st.integers(0, 99), st.floats(0.05, 1))
 def test_labels_by_middles_cover_the_mask_and_hang_together(mask, seed, ratio):
     middle = np.random.default_rng(seed).integers(0, 201, mask.shape).astype(np.float32) / 200

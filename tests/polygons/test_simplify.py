@@ -17,7 +17,7 @@ def traced(labels):
     return [polygon for _, polygon in polygonise_labels(labels)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(labels, st.sampled_from([0.0, 0.5, 1.0, 3.0]))
 def test_whatever_is_simplified_is_valid_and_does_not_overlap(labels, tolerance):
     polygons = traced(labels)
@@ -26,7 +26,7 @@ def test_whatever_is_simplified_is_valid_and_does_not_overlap(labels, tolerance)
     assert not unsound(simple).any()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(labels)
 def test_holes_stay(labels):
     polygons = traced(labels)

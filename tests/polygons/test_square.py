@@ -19,7 +19,7 @@ def outlines(labels, stretch=None):
     return walls.polygons(), squared(walls, angle=20, shift=2, stretch=stretch).polygons()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(labels, st.sampled_from([None, np.diag([0.7, 1 / 0.7]), np.array([[1.25, 0.75], [0.75, 1.25]])]))
 def test_whatever_is_squared_is_valid_and_does_not_overlap(labels, stretch):
     simple, square = outlines(labels, stretch)

@@ -11,7 +11,7 @@ from rooftop.raster.rasterise import rasterise
 masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 1))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(masks)
 def test_rasterise_is_the_inverse_bit_for_bit(mask):
     polygons = polygonise(mask)

@@ -13,7 +13,7 @@ from rooftop.raster.runs import polygon_run
 masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(masks)
 def test_the_same_run_lengths_as_of_the_whole_picture(mask):
     for polygon in polygonise(mask):

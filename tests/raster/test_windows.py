@@ -15,7 +15,7 @@ def test_worked_example():
     assert (second.first, second.last, second.end) == (51, 110, 110)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(1, 400), st.integers(1, 80), st.integers(0, 40))
 def test_weights_are_an_exact_partition_of_unity(length, window, overlap):
     assume(2 * overlap <= window)
@@ -29,7 +29,7 @@ def test_weights_are_an_exact_partition_of_unity(length, window, overlap):
     assert (total == 1).all()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(1, 400), st.integers(1, 80), st.integers(0, 40))
 def test_windows_stay_inside_overlap_enough_and_final_parts_tile_the_axis(length, window, overlap):
     assume(2 * overlap <= window)
@@ -42,7 +42,7 @@ def test_windows_stay_inside_overlap_enough_and_final_parts_tile_the_axis(length
     assert all(span.start <= span.first < span.last <= span.end <= span.start + size for span in found)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 200), st.integers(0, 2**32 - 1))
 def test_what_windows_agree_on_comes_back_bit_for_bit(length, seed):
     value = np.random.default_rng(seed).random((length, 7), dtype=np.float32)

@@ -143,20 +143,20 @@ def assert_equal_everywhere(rankings, precision, recall):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(splits)
 def test_every_average_equals_cocoeval(split):
     assert_equal_everywhere(ranked(split), *cocoeval(split))
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=75)
+@settings(max_examples=75)
 @given(splits)
 def test_every_boundary_average_equals_the_official_one(split):
     assert_equal_everywhere(ranked(split, boundary=True), *cocoeval(split, BoundaryEval))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(splits)
 def test_the_named_scores_equal_cocoeval(split):
     precision, recall = cocoeval(split)
@@ -180,7 +180,7 @@ def test_the_named_scores_equal_cocoeval(split):
     assert boundary.keys() == {"boundary_ap", "boundary_ap50", "boundary_ap75", "boundary_ar"}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(splits, st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_weights_count_pictures_as_often_as_they_say(split, often):
     often = often[: len(split)]

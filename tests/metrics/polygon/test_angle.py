@@ -45,7 +45,7 @@ def test_far_from_any_likeness_nothing_can_be_compared():
     assert np.isnan(max_tangent_angle(affinity.translate(ROOF, 500, 500), ROOF.exterior))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.floats(0, 90), st.floats(-4, 4), st.floats(0.7, 1.4))
 def test_the_measure_is_that_of_the_paper(turn, shift, scale):
     said = affinity.scale(affinity.rotate(affinity.translate(ROOF, shift, shift), turn), scale, scale)
