@@ -41,6 +41,29 @@ def test_a_run_is_scored_and_its_predictions_score_alike(trained, tiny, run_scri
     assert by_files["polygon"] == pytest.approx({**by_files["polygon"], **known}, abs=0.02)
 
 
+def test_what_predict_found_in_a_folder_is_scored_as_its_run_is(trained, tiny, run_script, tmp_path, quick):
+    """The json numbers the pictures from the last to the first, predict.py from the first to the last."""
+    path = tiny / "annotations" / "test.json"
+    annotations = json.loads(path.read_text())
+    numbers = {image["id"]: 90 - image["id"] for image in annotations["images"]}
+    for entry, key in [(i, "id") for i in annotations["images"]] + [
+        (a, "image_id") for a in annotations["annotations"]
+    ]:
+        entry[key] = numbers[entry[key]]
+    path.write_text(json.dumps(annotations))
+    run = f"run={trained}"
+    code, text = run_script("predict", run, f"source={tiny}/images/test", "tta=null", f"hydra.run.dir={tmp_path}/found")
+    assert code == 0, text
+    found = (f"predictions={tmp_path}/found/predictions.coco.json", f"annotations={path}")
+    scores = []
+    for number, what in enumerate([(run, f"data.root={tiny}"), found]):
+        code, text = run_script("evaluate", *what, f"hydra.run.dir={tmp_path}/{number}", *quick)
+        assert code == 0, text
+        scores.append(json.loads((tmp_path / str(number) / "scores.json").read_text())["object"]["f1"])
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+    assert scores[0] > 0
+
+
 def test_runs_are_compared_by_what_each_scores_alone(trained, tiny, run_script, tmp_path, quick):
     other = _copied(trained, tmp_path, threshold=0.9)
 

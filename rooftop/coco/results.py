@@ -4,11 +4,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from rooftop.coco.columns import is_absurd
+from rooftop.coco.identity import Identity
 from rooftop.coco.index import Index
 from rooftop.coco.rle import fill, pack
 from rooftop.coco.schema import Id, RunLengths
@@ -27,6 +29,8 @@ class _Entry(msgspec.Struct, gc=False):
     segmentation: msgspec.Raw
     score: float
     outline: msgspec.Raw = _NONE
+    picture: Any = None
+    category: Any = None
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,10 @@ class Results:
             DataError: an outline is not what the format says.
         """
         height, width = self._sizes[image_id]
+        shaped = ((e, self._shape(number, e, (height, width))) for number, e in self._entries.get(image_id, ()))
         return [
-            ReadResult(image_id, e.category_id, e.score, *self._shape(number, e, (height, width)))
-            for number, e in self._entries.get(image_id, ())
+            ReadResult(image_id, e.category_id, e.score, run, outline, rings=rings)
+            for e, (run, outline, rings) in shaped
         ]
 
     @property
@@ -106,7 +111,7 @@ class Results:
 
 
 def read_results(path: Path, index: Index) -> Results:
-    """Read a results file, to be laid over the annotations of `index`.
+    """Read a results file, to be laid over the annotations of `index`; see `Identity` for what lies where.
 
     Raises:
         DataError: the file is missing, is no results file, or names pictures or categories that `index` has not.
@@ -122,22 +127,16 @@ def read_results(path: Path, index: Index) -> Results:
             f"{path}: no COCO results ({error}); expected is a list of objects with image_id, category_id, "
             "segmentation and score."
         ) from error
-    known, categories = set(index.ids.tolist()), set(index.category_ids(None))
-    entries: dict[int, list[tuple[int, _Entry]]] = defaultdict(list)
+    identity, entries = Identity(index), defaultdict[int, list[tuple[int, _Entry]]](list)
     for number, entry in enumerate(listed):
-        if why := _unknown(entry, known, categories):
+        try:
+            entry.image_id, entry.category_id = identity.of(entry)
+        except LookupError as error:
             raise DataError(
-                f"{path}: result {number}: {why} {index.source}; results have to use its ids, and those of predict.py, "
-                "which numbers pictures by itself, do not: score a run with evaluate.py run=RUN."
-            )
+                f"{path}: result {number}: {error} {index.source}; results have to use its ids, or the names of its "
+                "pictures, as those of predict.py do."
+            ) from error
         if not isfinite(entry.score):
             raise DataError(f"{path}: result {number}: its score is {entry.score}; write the file again.")
         entries[entry.image_id].append((number, entry))
     return Results(path, dict(entries), index)
-
-
-def _unknown(entry: _Entry, pictures: set[int], categories: set[int]) -> str:
-    """What of a result the annotations do not have; nothing if they have all."""
-    if entry.image_id not in pictures:
-        return f"image_id {entry.image_id} is no picture of"
-    return "" if entry.category_id in categories else f"category_id {entry.category_id} is no category of"

@@ -41,7 +41,8 @@ class Result:
     """A found object.
 
     score: in [0, 1]. rle: run lengths of the size of the picture; they keep holes. outline: rings of its polygon, if it
-    is one, float64 (n, 2) in pixels without the first corner again, outer ring first, then holes.
+    is one, float64 (n, 2) in pixels without the first corner again, outer ring first, then holes. picture, category:
+    where the ids are of no annotation file, the names by which `read_results` finds those of one.
     """
 
     image_id: int
@@ -49,6 +50,8 @@ class Result:
     score: float
     rle: Run
     outline: Rings | None = field(default=None, compare=False)
+    picture: str = ""
+    category: str = ""
 
 
 def pictures(index: Index) -> Iterator[Picture]:
@@ -143,6 +146,7 @@ def _result(result: Result) -> dict[str, Any]:
         "segmentation": _as_text(result.rle),
         "score": result.score,
     }
+    fields |= {name: text for name in ("picture", "category") if (text := getattr(result, name))}
     if result.outline is None:
         return fields
     return fields | {"outline": [ring.round(_DIGITS).ravel().tolist() for ring in result.outline]}

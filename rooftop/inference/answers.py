@@ -15,6 +15,7 @@ from rooftop.run import Card
 Array = NDArray[np.generic]
 _ALIKE = 0.1  # share by which ground sampling distances may differ
 View = tuple[int, bool, float]  # quarter turns, then mirror or not, times the size
+Scale = float | tuple[float, float]  # of both sides, or of height and width
 _FLIPS: tuple[View, ...] = tuple((turns, mirror, 1.0) for turns in (0, 2) for mirror in (False, True))
 VIEWS: dict[str, tuple[View, ...]] = {
     "flips": _FLIPS,
@@ -36,14 +37,14 @@ def scale_factor(gsd: float | None, card: Card) -> float | None:
     return gsd / card.gsd
 
 
-def asked(forward: Forward, *, factor: float | None, views: str | None) -> Forward:
+def asked(forward: Forward, *, factor: Scale | None, views: str | None) -> Forward:
     """The network asked as a prediction wants it: see `rescaled` for `factor`, `averaged` for `views`."""
     if views:
         return averaged(forward, views, factor=factor or 1.0)
     return rescaled(forward, factor) if factor else forward
 
 
-def averaged(forward: Forward, views: str, *, factor: float = 1.0) -> Forward:
+def averaged(forward: Forward, views: str, *, factor: Scale = 1.0) -> Forward:
     """Mean over several views of each picture, every answer turned back (test-time augmentation).
 
     Args:
@@ -59,17 +60,18 @@ def averaged(forward: Forward, views: str, *, factor: float = 1.0) -> Forward:
     return ask
 
 
-def rescaled(forward: Forward, factor: float) -> Forward:
+def rescaled(forward: Forward, factor: Scale) -> Forward:
     """Pictures are scaled by `factor` before the network sees them, its answers back to their size.
 
     Args:
         forward: expects the ground sampling distance that it was trained on.
         factor: metres per pixel of the pictures over metres per pixel of the training; below 1 shrinks.
     """
+    down, across = _of_sides(factor)
 
     def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = pictures.shape[1:3]
-        smaller = (max(1, round(height * factor)), max(1, round(width * factor)))
+        smaller = (max(1, round(height * down)), max(1, round(width * across)))
         batch = _resized(torch.tensor(pictures).permute(0, 3, 1, 2).float(), smaller)
         answer = forward(batch.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
         return np.asarray(_resized(torch.from_numpy(answer), (height, width)).numpy(), dtype=np.float32)
@@ -117,14 +119,20 @@ def _answers(
     forward: Forward,
     pictures: NDArray[np.uint8],
     views: tuple[View, ...],
-    factor: float,
+    factor: Scale,
 ) -> Iterator[NDArray[np.float64]]:
     for turns, mirror, size in views:
         view = np.rot90(pictures, turns, (1, 2))
-        ask = forward if size * factor == 1 else rescaled(forward, size * factor)
+        down, across = _of_sides(factor)[:: -1 if turns % 2 else 1]
+        scale = size * down, size * across
+        ask = forward if scale == (1, 1) else rescaled(forward, scale)
         answer = ask(np.ascontiguousarray(view[:, :, ::-1] if mirror else view))
         back = answer[..., ::-1] if mirror else answer
         yield np.rot90(back, -turns, (2, 3)).astype(np.float64)  # float64: equal answers average to themselves
+
+
+def _of_sides(factor: Scale) -> tuple[float, float]:
+    return factor if isinstance(factor, tuple) else (factor, factor)
 
 
 def _resized(batch: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -2,14 +2,16 @@
 
 One file for each row of windows, which appears when the row is finished: any number of processes, on any number of
 machines with a common disk, fill one canvas without a word between them. One byte a pixel (`rooftop.raster.steps`) and
-not compressed, so that windows are stored as they come.
+not compressed, so that windows are stored as they come; a canvas that only waits can be packed.
 """
 
+import gzip
 import os
 import shutil
 import uuid
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +23,7 @@ from rooftop.files import whole
 from rooftop.raster.windows import Window
 
 GONE = ".gone"  # suffix of folders that are being deleted
+_CHUNK = 1 << 20  # bytes packed at a time
 
 
 class Canvas:
@@ -32,25 +35,26 @@ class Canvas:
         ends: for each row of windows one past the last row of pixels that it makes final; the last is H.
 
     Attributes:
+        folder, shape: as given.
         todo: rows of windows that this process is to fill: all that are missing, unless it is given fewer.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int, int], ends: Sequence[int]) -> None:
-        self.shape, self._folder, self._edges = shape, folder, [0, *ends]
+        self.shape, self.folder, self._edges = shape, folder, [0, *ends]
         self._parts: dict[int, Path] = {}
-        self.todo = [row for row in range(len(ends)) if not self._path(row).exists()]
+        self.todo = [row for row in self._absent() if not self._packed(row).exists()]
 
     def require_room(self) -> None:
-        """Look whether the disk has room for what is missing.
+        """Look whether the disk has room for what is missing or packed.
 
         Raises:
             RooftopError: it has not.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lacks = sum(self._size(row) for row in self.todo) - shutil.disk_usage(self._folder).free
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lacks = sum(self._size(row) for row in self._absent()) - shutil.disk_usage(self.folder).free
         if lacks > 0:
             raise RooftopError(
-                f"{self._folder}: no space left on the disk; free {lacks / 1e6:,.0f} MB more, or name another "
+                f"{self.folder}: no space left on the disk; free {lacks / 1e6:,.0f} MB more, or name another "
                 "place: unfinished=FOLDER"
             )
 
@@ -86,13 +90,32 @@ class Canvas:
         height = sum(bottom - top for _, top, bottom in self._rows_of(Window(0, 0, self.shape[2], self.shape[1])))
         return height * self.shape[2]
 
+    def pack(self) -> None:
+        """Compress the finished rows, to a tenth of their size or less as a rule; `unpack` makes them readable again.
+
+        Raises:
+            RooftopError: no space left on the disk.
+        """
+        rows = [row for row in range(len(self._edges) - 1) if self._path(row).exists()]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._pack, rows))
+
+    def unpack(self) -> None:
+        """Undo `pack`.
+
+        Raises:
+            RooftopError: no space left on the disk.
+        """
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._unpack, [row for row in self._absent() if self._packed(row).exists()]))
+
     def remove(self) -> None:
         """Delete the folder: the scene is written.
 
         It is renamed first, lest another prediction of the same scene takes it up while files are still being deleted.
         """
-        gone = self._folder.with_name(f"{uuid.uuid4().hex}{GONE}")
-        self._folder.rename(gone)
+        gone = self.folder.with_name(f"{uuid.uuid4().hex}{GONE}")
+        self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
     def _rows_of(self, window: Window) -> Iterator[tuple[int, int, int]]:
@@ -109,12 +132,30 @@ class Canvas:
     def _size(self, row: int) -> int:
         return self.shape[0] * (self._edges[row + 1] - self._edges[row]) * self.shape[2]
 
+    def _absent(self) -> list[int]:
+        return [row for row in range(len(self._edges) - 1) if not self._path(row).exists()]
+
     def _path(self, row: int) -> Path:
-        return self._folder / f"row-{row:05}.u8"
+        return self.folder / f"row-{row:05}.u8"
+
+    def _packed(self, row: int) -> Path:
+        return self.folder / f"row-{row:05}.gz"
+
+    def _pack(self, row: int) -> None:
+        plain, packed = self._path(row), self._packed(row)
+        with whole(packed) as part, plain.open("rb") as source, gzip.open(part, "wb", compresslevel=1) as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+        plain.unlink()
+
+    def _unpack(self, row: int) -> None:
+        plain, packed = self._path(row), self._packed(row)
+        with whole(plain) as part, gzip.open(packed) as source, part.open("wb") as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+        packed.unlink()
 
     def _reserved(self, row: int) -> Path:
         """An empty file; its name is unique, since a process that lost its way may still write the same row."""
-        path = self._folder / f"row-{row:05}.{uuid.uuid4().hex}.part"
+        path = self.folder / f"row-{row:05}.{uuid.uuid4().hex}.part"
         with whole(path) as part, part.open("wb") as file:
             file.truncate(self._size(row))
             if hasattr(os, "posix_fallocate"):  # a disk that fills up under a memory map would kill the process

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from rooftop.errors import DataError, SourceError
 from rooftop.files import write_json
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
+from rooftop.inference.kept import Kept
 from rooftop.inference.pictures import predict_one_picture
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.ranks import Ranks
@@ -53,8 +55,8 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
 
     A source that cannot be read is listed under `skipped`, and the others are predicted. Each of several processes
     predicts sources of its own; where scenes are fewer than processes, these share their windows. The files are equal.
-    A single scene can be gone on with until all is written; of a folder, each only until its own files are, since the
-    disk need not have room for the probabilities of all.
+    What is stopped before all is written is gone on with: the probabilities of finished scenes are kept, packed, as
+    long as the disk has room for them.
 
     Raises:
         SourceError: not one source could be read.
@@ -72,8 +74,8 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
     try:
         with ExitStack() as unfinished:
             work, canvases = _shared([(i, sources[i]) for i in shared], predictor, job, ranks, unfinished=unfinished)
-            work += [(i, partial(_predict_one, predictor, sources[i], job, ranks)) for i in own]
-            found = _Found([], {})
+            kept, found = Kept(), _Found([], {})
+            work += [(i, partial(_predict_one, predictor, sources[i], job, ranks, kept=kept)) for i in own]
             alone = not (scenes or ranks.rank)  # scenes have bars of their own
             for i, do in track(work, description="predict") if alone else work:
                 ranks.watch()
@@ -84,6 +86,8 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
                 finished = {outcome.number for part in everyone for outcome in part.outcomes if outcome.done}
                 for number in finished & canvases.keys():
                     canvases[number].remove()
+            ranks.share(None)  # the first process has written
+            kept.remove()
     finally:
         if not ranks.rank:
             shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
@@ -109,7 +113,7 @@ def _shared(
     canvases: dict[int, Canvas] = {}
     for i, source in scenes:
         try:
-            scene = unfinished.enter_context(predicted(predictor, source, job, ranks))
+            scene = unfinished.enter_context(predicted(predictor, source, job, ranks, kept=Kept()))
             work.append((i, partial(write_scene, scene)))
             canvases[i] = scene.canvas
         except (DataError, SourceError) as error:
@@ -117,9 +121,9 @@ def _shared(
     return work[ranks.rank :: ranks.count], canvases
 
 
-def _predict_one(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> Done:
+def _predict_one(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, kept: Kept) -> Done:
     if source.scene:
-        return predict_one_scene(predictor, source, job, ranks)
+        return predict_one_scene(predictor, source, job, ranks, kept=kept)
     return predict_one_picture(predictor, source, job)
 
 
@@ -158,8 +162,8 @@ def _write(everyone: list[_Found], sources: list[Source], predictor: Predictor, 
     skipped = [{"picture": sources[item.number].path, "why": item.why} for item in found if not item.done]
     if not done:
         raise SourceError(skipped[0]["why"])
-    roofs = ((i, (one.row["height"], one.row["width"]), one.roofs) for i, one in enumerate(done, 1))
-    write_coco(job.folder / "predictions.coco.json", roofs)
+    roofs = ((Path(one.row["picture"]).name, (one.row["height"], one.row["width"]), one.roofs) for one in done)
+    write_coco(job.folder / "predictions.coco.json", roofs, job.categories)
     sheet, columns = ContactSheet(), {i: column for part in everyone for i, column in part.columns.items()}
     for number in _on_sheet([*columns], len(sources)):
         sheet.extend(columns[number])

@@ -69,12 +69,21 @@ class Job:
             raise ConfigError(f"gsd={self.gsd} must be metres per pixel, above 0.")
         _check(self.shaping)
 
-    def asked(self, predictor: Predictor, *, scene: bool, gsd: float | None) -> Forward:
-        """The network asked as this job wants it, for sources of `gsd` metres per pixel."""
+    def asked(self, predictor: Predictor, *, scene: bool, gsd: float | None, shape: float = 1.0) -> Forward:
+        """The network asked as this job wants it.
+
+        Args:
+            predictor: that is asked.
+            scene: it is asked window by window already.
+            gsd: metres per pixel of the sources, None = unknown.
+            shape: height over width of a pixel on the ground, of which the network sees squares.
+        """
         auto = None if scene else "flips"
         window, overlap = self.tiling.window, self.tiling.overlap
         whole = predictor.forward if scene else windowed(predictor.forward, window=window, overlap=overlap)
-        return asked(whole, factor=self.factor(predictor, gsd), views=auto if self.views == "auto" else self.views)
+        factor, root = self.factor(predictor, gsd), math.sqrt(shape)
+        scale = factor if shape == 1 else ((factor or 1) * root, (factor or 1) / root)
+        return asked(whole, factor=scale, views=auto if self.views == "auto" else self.views)
 
     def factor(self, predictor: Predictor, gsd: float | None) -> float | None:
         """By how much sources of `gsd` metres per pixel are scaled; None = not at all."""

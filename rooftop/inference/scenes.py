@@ -15,6 +15,7 @@ from rooftop.errors import SourceError
 from rooftop.inference.answers import scale_factor
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
+from rooftop.inference.kept import Kept
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.progress import pixel_bar
 from rooftop.inference.ranks import Ranks
@@ -33,7 +34,7 @@ _SQUARE = 1.1  # ratio of a pixel's sides in metres that no roof minds
 
 
 @contextmanager
-def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> Iterator[Predicted]:
+def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, kept: Kept) -> Iterator[Predicted]:
     """Predict a scene, sharing its rows of windows out; in the first process the canvas is nobody else's in the block.
 
     A stopped prediction of the same task goes on where it stopped, whatever the number of processes then and now: the
@@ -46,27 +47,29 @@ def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> I
         scene = ranks.agree(lambda: stack.enter_context(_opened(predictor, source, job)))
         ground = Ground(scene.georeference, scene.gsd or job.gsd)
         seen = job.gsd or scene.gsd
-        job = _fitting(predictor, (scene, seen), job, say=log.log if not ranks.rank else _silent)
-        key = _key(source, scene, predictor, job)
+        say = log.log if not ranks.rank else _silent
+        shape = _shape(scene, say, squared=job.rescale and predictor.preparation.size is None)
+        job = _fitting(predictor, (scene, seen), job, say=say)
+        key = _key(source, scene, predictor, job) | {"shape": shape}
         own = None if ranks.rank else stack.enter_context(own_folder(job.unfinished, key))
         canvas = _canvas(scene, ranks.share(own), job)
         if own:
-            canvas.require_room()
+            kept.open(canvas)
         canvas.todo = np.array_split(ranks.share(canvas.todo), ranks.count)[ranks.rank].tolist()
-        forward = job.asked(predictor, scene=True, gsd=seen)
+        forward = job.asked(predictor, scene=True, gsd=seen, shape=shape)
         speed = _fill(canvas, forward, (scene, source.stem), job=job, ranks=ranks)
         yield Predicted(source, scene, canvas, ground, job, job.factor(predictor, seen), speed)
 
 
-def predict_one_scene(predictor: Predictor, source: Source, job: Job, ranks: Ranks) -> Done:
-    """Write every file of one scene, all of it in this process.
+def predict_one_scene(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, kept: Kept) -> Done:
+    """Write every file of one scene, all of it in this process; its probabilities are `kept`.
 
     Raises:
         SourceError: the raster cannot be read.
     """
-    with predicted(predictor, source, job, ranks.alone()) as scene:
+    with predicted(predictor, source, job, ranks.alone(), kept=kept) as scene:
         done = write_scene(scene)
-        scene.canvas.remove()
+        kept.add(scene.canvas)
     return done
 
 
@@ -104,7 +107,6 @@ def _fitting(predictor: Predictor, about: tuple[Scene, float | None], job: Job, 
     """The job as the run and a scene of so many metres a pixel allow it; says what a person should know of it."""
     (scene, gsd), card, size = about, predictor.run.card, predictor.preparation.size
     factor = scale_factor(gsd, card)
-    _warn_of_shape(scene, say)
     if size is not None:
         tiling = Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch)
         learned = (
@@ -132,17 +134,25 @@ def _fitting(predictor: Predictor, about: tuple[Scene, float | None], job: Job, 
     return job
 
 
-def _warn_of_shape(scene: Scene, say: Say) -> None:
-    """Tell of pixels that are not square on the ground, as in degrees; outlines are measured right in any case."""
+def _shape(scene: Scene, say: Say, *, squared: bool) -> float:
+    """Height over width of the pixels on the ground; 1 where no roof minds, or where the network is not shown squares.
+
+    Tells of pixels that are not square, as in degrees; outlines are measured right in any case.
+    """
     if scene.georeference is None or scene.gsd is None:
-        return
+        return 1.0
     wide, high = scene.georeference.pixel_sides(scene.height, scene.width)
-    if max(wide, high) / min(wide, high) > _SQUARE:
-        squeezed = (
-            "%s: its pixels are %.2f m wide and %.2f m high, and so squeezed are roofs to the network; better first "
-        )
-        place = scene.georeference.utm(scene.height, scene.width)
-        say(logging.WARNING, squeezed + "gdalwarp -t_srs %s -r cubic IN.tif OUT.tif", scene.path, wide, high, place)
+    if max(wide, high) / min(wide, high) <= _SQUARE:
+        return 1.0
+    sides = "%s: its pixels are %.2f m wide and %.2f m high, "
+    if squared:
+        say(logging.INFO, sides + "and scaled to squares for the network", scene.path, wide, high)
+        return high / wide
+    squeezed = (
+        sides + "and so squeezed are roofs to the network; better first gdalwarp -t_srs %s -r cubic IN.tif OUT.tif"
+    )
+    say(logging.WARNING, squeezed, scene.path, wide, high, scene.georeference.utm(scene.height, scene.width))
+    return 1.0
 
 
 def _silent(level: int, message: str, *values: object) -> None:

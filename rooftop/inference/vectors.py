@@ -1,6 +1,6 @@
 """Every file that shows roofs as outlines."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ from rooftop.polygons.webmap import write_map
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.runs import MOST, polygon_run, rings
 
-Found = tuple[int, tuple[int, int], Iterable[Roof]]
-"""Number of a picture, its (height, width), its roofs."""
+Found = tuple[str, tuple[int, int], Iterable[Roof]]
+"""Name of a picture's file, its (height, width), its roofs."""
 
 
 def write_outlines(
@@ -51,20 +51,21 @@ def countable(height: int, width: int) -> bool:
     return height * width <= MOST
 
 
-def write_coco(path: Path, found: Iterable[Found]) -> None:
-    """Write the roofs of all sources as COCO results; category ids count from 1.
+def write_coco(path: Path, found: Iterable[Found], categories: Sequence[str]) -> None:
+    """Write the roofs of all sources as COCO results; ids count from 1, and names stand beside them.
 
     A scene of more than 2**32 pixels is left out, see `countable`.
     """
-    write_results(path, _results(found))
+    write_results(path, _results(found, categories))
 
 
-def _results(found: Iterable[Found]) -> Iterator[Result]:
-    for number, (height, width), roofs in found:
+def _results(found: Iterable[Found], categories: Sequence[str]) -> Iterator[Result]:
+    for number, (name, (height, width), roofs) in enumerate(found, 1):
         if countable(height, width):
             for roof in roofs:
                 run, outline = polygon_run(roof.polygon, height, width), rings(roof.polygon)
-                yield Result(number, roof.category + 1, round(roof.confidence, 4), run, outline)
+                names = {"picture": name, "category": categories[roof.category]}
+                yield Result(number, roof.category + 1, round(roof.confidence, 4), run, outline, **names)
 
 
 def drawn(roofs: Iterable[Roof], scene: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -57,6 +57,17 @@ def own_folder(parent: Path, key: dict[str, Any]) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def unused(folder: Path) -> Iterator[bool]:
+    """Whether nobody else uses such a folder; if so, nobody will until the block ends."""
+    lock = _locked(folder)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def _locked(folder: Path) -> int | None:
     """An open lock file; None if another process has it. The system lets go of it when its process ends."""
     while True:

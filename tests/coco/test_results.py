@@ -107,8 +107,45 @@ def test_a_wrong_outline_is_named(tmp_path, index, segmentation):
     [({"image_id": 7}, "image_id 7 is no picture of"), ({"category_id": 1}, "category_id 1 is no category of")],
 )
 def test_what_the_annotations_do_not_know_is_named(tmp_path, index, change, said):
-    with pytest.raises(DataError, match=f"result 0: {said} .*evaluate.py run=RUN"):
+    with pytest.raises(DataError, match=f"result 0: {said} .*have to use its ids"):
         read_results(results(tmp_path, [[1, 1, 5, 1, 5, 5]], **change), index)
+
+
+def twins(tmp_path):
+    """Annotations of two categories; two pictures have one name, in folders of their own."""
+    images = [{"id": 5 + i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in enumerate(NAMES)]
+    categories = [{"id": 7, "name": "house"}, {"id": 1, "name": "tree"}]
+    (tmp_path / "twins.json").write_text(json.dumps({"images": images, "categories": categories, "annotations": []}))
+    return open_index(tmp_path / "twins.json", cache=tmp_path / "cache")
+
+
+NAMES = ("a/1.png", "b/1.png", "b/2.png")
+
+
+def test_results_that_were_numbered_without_the_annotations_lie_where_their_names_say(tmp_path, index):
+    """Number 5 is another picture there; one category is the one that is meant, whatever it is called."""
+    written = Result(5, 1, 0.5, encode(roof(3)), picture="9.png", category="roof")
+    write_results(tmp_path / "found.json", [written])
+    assert [(found.image_id, found.category_id) for found in read_results(tmp_path / "found.json", index).of(9)] == [
+        (9, 100)
+    ]
+    write_results(tmp_path / "found.json", [Result(5, 1, 0.5, encode(roof(3)), picture="2.png", category="house")])
+    (found,) = read_results(tmp_path / "found.json", twins(tmp_path)).of(7)
+    assert found.category_id == 7
+    assert len(COCO(str(tmp_path / "truth.json")).loadRes(str(tmp_path / "found.json")).anns) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"picture": "1.png", "category": "house"}, "1.png is the name of 2 pictures of"),
+        ({"picture": "3.png", "category": "house"}, "3.png is the name of no picture of"),
+        ({"picture": "2.png", "category": "roof"}, "roof is no category of"),
+    ],
+)
+def test_names_that_the_annotations_do_not_know_are_named(tmp_path, names, said):
+    with pytest.raises(DataError, match=f"result 0: {said} .*twins.json; .*the names of its pictures"):
+        read_results(results(tmp_path, [[1, 1, 5, 1, 5, 5]], **names, image_id=5), twins(tmp_path))
 
 
 def test_other_files_are_refused(tmp_path, index):

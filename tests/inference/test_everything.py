@@ -7,9 +7,12 @@ from PIL import Image
 
 from rooftop.errors import RooftopError
 from rooftop.inference import everything
+from rooftop.inference.canvas import Canvas
 from rooftop.inference.everything import _on_sheet
+from rooftop.inference.kept import Kept
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.ranks import Ranks
+from rooftop.inference.waiting import unused
 
 
 @pytest.fixture
@@ -66,7 +69,94 @@ def test_a_scene_that_could_not_be_written_to_the_end_is_not_predicted_again(fin
     assert not [*(tmp_path / "unfinished").iterdir()]
 
 
-def _full(path, found):
+@pytest.fixture
+def stops(monkeypatch):
+    """Let the network answer so many batches and then stop; returns those that were asked since."""
+
+    def stop(after=10**9):
+        asked = []
+        monkeypatch.undo()
+
+        def forward(self, pictures, whole=Predictor.forward):
+            if len(asked) == after:
+                raise KeyboardInterrupt
+            asked.append(len(pictures))
+            return whole(self, pictures)
+
+        monkeypatch.setattr(Predictor, "forward", forward)
+        return asked
+
+    return stop
+
+
+@pytest.fixture
+def sheets(raster, town, tmp_path):
+    """Three scenes; of a pattern."""
+    for number in range(3):
+        raster(town[:, :, number:], f"sheet{number}.tif")
+    return f"{tmp_path}/sheet?.tif"
+
+
+def test_of_a_folder_of_scenes_those_that_are_done_are_not_predicted_twice(find, sheets, tmp_path, stops):
+    asked = stops()
+    find(sheets, out="one")
+    with pytest.raises(KeyboardInterrupt):
+        stops(after=len(asked) - 1), find(sheets, out="two")
+    (scene,) = {path.parent for path in (tmp_path / "unfinished").rglob("*.u8")}
+    assert len([*(tmp_path / "unfinished").rglob("*.gz")]) > 1, "scenes that wait are packed"
+    assert not [*scene.glob("*.gz")]
+    again = stops()
+    find(sheets, out="two")
+    assert len(asked) == 3 * len(again)  # of the last one also the row above, for the ramp into the next
+    for path in (tmp_path / "one").rglob("*"):
+        if path.is_file() and path.name != "summary.json":
+            assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+    assert not [*(tmp_path / "unfinished").iterdir()]
+
+
+def test_scenes_are_not_kept_where_the_disk_has_no_room_for_them(find, sheets, tmp_path, stops, monkeypatch):
+    def full(canvas, row):
+        raise RooftopError("no space left")
+
+    seen, open_kept = [], Kept.open
+    stops()
+    monkeypatch.setattr(Canvas, "_pack", full)
+    monkeypatch.setattr(
+        Kept,
+        "open",
+        lambda kept, canvas: seen.append(len([*canvas.folder.parent.iterdir()])) or open_kept(kept, canvas),
+    )
+    assert len(find(sheets)["pictures"]) == 3
+    assert seen == [1, 1, 1]
+
+
+def test_scenes_that_are_kept_make_room_for_the_next(find, sheets, tmp_path, stops, monkeypatch):
+    """A disk on which no more than one scene fits, packed ones included."""
+
+    def require_room(canvas, enough=Canvas.require_room):
+        enough(canvas)
+        if [*canvas.folder.parent.rglob("*.gz")]:
+            raise RooftopError("no space left")
+
+    stops()
+    monkeypatch.setattr(Canvas, "require_room", require_room)
+    assert len(find(sheets)["pictures"]) == 3
+    assert not [*(tmp_path / "unfinished").iterdir()]
+
+
+def test_a_scene_that_another_prediction_has_taken_up_is_left_to_it(find, sheets, tmp_path, stops):
+    stops(after=4)
+    with pytest.raises(KeyboardInterrupt):
+        find(sheets)
+    waiting = [*(tmp_path / "unfinished").iterdir()]
+    with unused(waiting[0]) as free:
+        assert free
+        stops()
+        find(sheets)
+        assert [*(tmp_path / "unfinished").iterdir()] == waiting[:1]
+
+
+def _full(path, found, categories):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 

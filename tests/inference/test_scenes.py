@@ -5,7 +5,7 @@ from rasterio import Affine
 from rasterio.shutil import copy
 
 from rooftop.errors import SourceError
-from rooftop.inference import Predictor
+from rooftop.inference import Predictor, Tiling
 
 EARTH = {"crs": "EPSG:4326", "transform": Affine(360 / 110, 0, -180, 0, -180 / 80, 90)}
 
@@ -65,6 +65,20 @@ def test_pixels_that_are_not_square_on_the_ground_are_told_with_what_to_do(find,
     find(raster(town, **degrees), rescale=False)
     assert "its pixels are 0.20 m wide and 0.30 m high" in caplog.text
     assert "gdalwarp -t_srs EPSG:32631" in caplog.text
+
+
+@pytest.mark.parametrize("views", [None, "d4"])
+def test_pixels_that_are_not_square_on_the_ground_are_shown_as_squares(find, raster, town, caplog, monkeypatch, views):
+    """Of 0.30 m x 0.45 m, to a run that learned at 0.3 m: columns stay as they are, rows become half as many again."""
+    caplog.set_level("INFO")
+    seen, forward = [], Predictor.forward
+    monkeypatch.setattr(Predictor, "forward", lambda self, batch: seen.append(batch.shape[1:3]) or forward(self, batch))
+    degrees = {"crs": "EPSG:4326", "transform": Affine(4.05e-6, 0, 2.35, 0, -4.05e-6, 48.85)}
+    summary = find(raster(town, **degrees), tiling=Tiling(256, 16, 1), views=views)
+    assert "its pixels are 0.30 m wide and 0.45 m high, and scaled to squares" in caplog.text
+    assert {*seen} == ({(120, 109), (109, 120)} if views else {(120, 109)})
+    assert summary["roofs"] == 12
+    assert summary["pictures"][0]["scaled_by"] == pytest.approx(1.22, abs=0.01)
 
 
 def test_roofs_lie_on_their_houses_in_the_overlay_of_a_long_scene(find, raster, tmp_path):
