@@ -13,8 +13,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
-from rooftop.coco import open_index
-from rooftop.config import counting_bar, plain, run_folder, script
+from rooftop.coco import Index, open_index
+from rooftop.config import counting_bar, plain, run_folder, script, typed
 from rooftop.data.calibrate import scale_of_readable
 from rooftop.data.layout import check_layout, complete
 from rooftop.data.splits import cells_of, share_place
@@ -23,6 +23,7 @@ from rooftop.files import write_json
 from rooftop.raster.reading import reading_of
 
 log = logging.getLogger(__name__)
+SHOWN = 3  # pictures that are named on the screen for each kind of error
 APART = ("copies", "places")
 WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into the first of these
 
@@ -61,8 +62,9 @@ def main(cfg: DictConfig) -> None:
         result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, borders=cfg.borders)
         for name, count in result["fixed"].items():
             log.info("fix: %s: %s", name, ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in count.items()))
-        cleaned = " ".join(f"data.{name}.annotations={Path(cfg.fix).resolve() / name}.json" for name in result["fixed"])
-        log.info("next: python train.py data=%s data.root=%s %s", data["name"], data["root"], cleaned)
+        root, fixed = typed("data.root", data["root"]), Path(cfg.fix).resolve()
+        cleaned = " ".join(typed(f"data.{name}.annotations", fixed / f"{name}.json") for name in result["fixed"])
+        log.info("next: python train.py data=%s %s %s", data["name"], root, cleaned)
         write_json(folder / "report.json", result)
     tell(splits)
     if result["errors"]:
@@ -75,11 +77,19 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
     root, parts = Path(data["root"]), {name: complete(data[name]) for name in WORTH if data[name]}
     reading = reading_of(data["bands"], data["scale"])
     check_layout(root, parts)
+
+    def index(part: dict[str, Any]) -> Index | None:
+        if not part["annotations"]:
+            return None
+        opened = open_index(root / part["annotations"], cache=Path(data["cache"]))
+        opened.category_ids(data["categories"])  # refuses one that the file has not
+        return opened
+
     return [
         Split(
             name,
             root / part["images"],
-            index=open_index(root / part["annotations"], cache=Path(data["cache"])) if part["annotations"] else None,
+            index=index(part),
             masks=root / part["masks"] if part["masks"] else None,
             reading=reading,
         )
@@ -88,11 +98,18 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
 
 
 def tell(splits: list[Split]) -> None:
-    """Log how many of each kind were found."""
+    """Log how many of each kind were found, and of errors in which pictures."""
     for split in splits:
         for kind, meaning in KINDS.items():
             if count := split.findings.count(kind):
-                log.info("%s: %s %s (%s)", split.name, f"{count:,}", kind, "error" if meaning.is_error else "note")
+                grave, names = ("error", _named(split, kind)) if meaning.is_error else ("note", "")
+                log.info("%s: %s %s (%s)%s", split.name, f"{count:,}", kind, grave, names)
+
+
+def _named(split: Split, kind: str) -> str:
+    """The pictures of the gravest findings of a kind, where these are about pictures."""
+    pictures = [*dict.fromkeys(found.picture for found in split.findings.worst(kind, 1000) if found.picture)]
+    return ": " * bool(pictures) + ", ".join(pictures[:SHOWN]) + " ..." * (len(pictures) > SHOWN)
 
 
 if __name__ == "__main__":

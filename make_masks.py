@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rooftop.coco import Index, MaskFolder, MaskReport, open_index, unpaired
-from rooftop.config import counting_bar, plain, run_folder, script
+from rooftop.config import counting_bar, plain, run_folder, script, typed
 from rooftop.data.layout import check_layout, complete, draw, make_layout
 from rooftop.files import write_json
 
@@ -38,7 +38,8 @@ def main(cfg: DictConfig) -> None:
         else:
             report[name] = {"skipped": f"has masks of its own in {part['masks']}"}
     write_json(run_folder() / "report.json", report)
-    log.info("next: python train.py data=%s data.root=%s data.masks=%s", data["name"], root, run_folder())
+    where = f"{typed('data.root', root)} {typed('data.masks', run_folder())}"
+    log.info("next: python train.py data=%s %s", data["name"], where)
 
 
 def make(split: str, index: Index, cfg: DictConfig) -> MaskReport:

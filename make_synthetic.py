@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rooftop.config import counting_bar, plain, run_folder, script
+from rooftop.config import counting_bar, plain, run_folder, script, typed
 from rooftop.errors import ConfigError
 from rooftop.files import write_json
 from rooftop.towns import Recipe, make_folder, make_scene
@@ -36,8 +36,10 @@ def main(cfg: DictConfig) -> None:
     for part, counts in report.items():
         log.info("%s: %s", part, ", ".join(f"{number:,} {what}" for what, number in counts.items()))
     if cfg.count:
-        without = "".join(f" data.{split}=null" for split in ("val", "test") if split not in recipe.shares)
-        log.info("next: python train.py data=synthetic data.root=%s data.gsd=%s%s", folder, cfg.gsd, without)
+        without = "".join(
+            f" data.{split}=null" for split in ("val", "test") if not report.get(split, {}).get("pictures")
+        )
+        log.info("next: python train.py data=synthetic %s data.gsd=%s%s", typed("data.root", folder), cfg.gsd, without)
 
 
 def make_recipe(cfg: DictConfig) -> Recipe:

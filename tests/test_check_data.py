@@ -84,8 +84,24 @@ def test_masks_beside_pictures(run_script, tiny, tmp_path):
     (folder / "masks" / "18_1_0.png").write_bytes(b"none")
     code, text = run_script("check_data", "data=masks", f"data.root={folder}", f"hydra.run.dir={tmp_path}/out")
     assert code == 1, text
-    for finding in ("1 missing file", "1 mask of another size", "1 unreadable picture"):
-        assert f"train: {finding} (error)" in text
+    where = {"missing file": "18_0_1", "mask of another size": "18_0_0", "unreadable picture": "18_1_0"}
+    for finding, name in where.items():
+        assert f"train: 1 {finding} (error): {name}.png\n" in text
+
+
+def test_a_category_that_a_file_has_not_is_told(run_script, tiny):
+    code, text = run_script("check_data", f"data.root={tiny}", "data.categories=[roof]")
+    assert code == 2
+    assert "no category 'roof'; did you mean building (100)?" in text
+
+
+def test_many_missing_files_are_named_by_the_first(run_script, tiny, tmp_path):
+    names = sorted(path.name for path in (tiny / "images" / "train").iterdir())
+    for name in names[1:]:
+        (tiny / "images" / "train" / name).unlink()
+    code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out")
+    assert code == 1
+    assert f"train: 9 missing file (error): {', '.join(names[1:4])} ..." in text
 
 
 def test_an_empty_root_draws_the_tree(run_script, tmp_path):

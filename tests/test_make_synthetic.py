@@ -33,6 +33,12 @@ def test_pictures_and_annotations_that_can_be_checked_and_trained_on(run_script,
     assert code == 0, text
 
 
+def test_what_few_pictures_say_to_type_next_leaves_out_splits_without_one(run_script, tmp_path):
+    code, text = run_script("make_synthetic", *SMALL, "count=3", f"hydra.run.dir={tmp_path}/out")
+    assert code == 0, text
+    assert text.strip().endswith("data.gsd=0.5 data.val=null data.test=null")
+
+
 @pytest.mark.slow
 def test_a_second_run_goes_on_and_gives_the_same(run_script, tmp_path):
     def files(folder):

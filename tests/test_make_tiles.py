@@ -260,12 +260,13 @@ def test_round_trip_of_the_embedded_area(run_script, tmp_path):
     ("overrides", "said"),
     [
         (["source=none.tif"], "no such raster"),
-        (["footprints=none.gpkg"], "no such file"),
-        (["footprints=ortho.tif"], "not a vector file"),
+        (["footprints=none.gpkg", "size=16"], "no such file"),
+        (["footprints=ortho.tif", "size=16"], "not a vector file"),
         (["shares.train=0.9"], "do not sum up to 1"),
         (["overlap=256"], "overlap=256"),
         (["size=5000"], "no tile for"),
         (["size=big"], "size"),
+        (["gsd=0.001"], "ortho.tif: has 0.5 m a pixel; gsd=0.001 would scale it by more than 30: say metres."),
     ],
 )
 def test_wrong_input_is_one_sentence(run_script, tmp_path, overrides, said):
@@ -275,6 +276,7 @@ def test_wrong_input_is_one_sentence(run_script, tmp_path, overrides, said):
     assert code == 2
     assert said in text
     assert "Traceback" not in text
+    assert not [*(tmp_path / "outputs").rglob("*.json")], "a tile or annotation was left behind"
 
 
 def test_a_raster_without_a_place_and_two_of_one_name(run_script, tmp_path):

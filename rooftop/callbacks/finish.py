@@ -10,6 +10,7 @@ from rich.table import Table
 
 from rooftop.callbacks.history import History
 from rooftop.callbacks.sample import show
+from rooftop.config import typed
 from rooftop.data.datamodule import RoofDataModule
 from rooftop.files import write_json
 from rooftop.plots.panels import ContactSheet, panel
@@ -76,9 +77,10 @@ def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path) ->
     Console().print(table)
     split = "" if scores["split"] == "test" else f" split={scores['split']}"
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    run = typed("run", shown)
     print(
         f"run folder:  {shown}\n"
-        f"next:        python predict.py run={shown} source=PICTURE_OR_FOLDER\n"
-        f"             python evaluate.py run={shown}{split}\n"
+        f"next:        python predict.py {run} source=PICTURE_OR_FOLDER\n"
+        f"             python evaluate.py {run}{split}\n"
         f"             tensorboard --logdir outputs"
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from rooftop.config import typed
 from rooftop.errors import ConfigError
 from rooftop.files import whole
 from rooftop.plots.curves import learning_curve
@@ -116,7 +117,8 @@ class History(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how to go on after Ctrl-C."""
         if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
-            how = f"go on with: python train.py resume={self.folder}" if self.rows else "no epoch was finished."
+            resume = typed("resume", self.folder)
+            how = f"go on with: python train.py {resume}" if self.rows else "no epoch was finished."
             print(f"\nstopped in epoch {trainer.current_epoch + 1}; {how}", file=sys.stderr)
 
     def _write(self) -> None:

@@ -6,6 +6,7 @@ The only place besides the scripts that knows Hydra and OmegaConf.
 from rooftop.config.bar import counting_bar
 from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
+from rooftop.config.paths import typed
 from rooftop.config.recorded import data_of_run, keep_settings
 from rooftop.config.script import run_folder, script
 
@@ -20,4 +21,5 @@ __all__ = [
     "plain",
     "run_folder",
     "script",
+    "typed",
 ]

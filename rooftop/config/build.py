@@ -91,7 +91,8 @@ def check_target(key: str, node: Mapping[str, Any]) -> None:
 def unknown_key(key: str, known: list[str]) -> str:
     """One sentence on a key that does not exist, naming the nearest that does."""
     known = [name for name in known if name != key]
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    inside = sorted((name for name in known if name.endswith(f".{key}")), key=len)
+    near = inside or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     parent = key.rpartition(".")[0]
     level = sorted({name for name in known if name.rpartition(".")[0] == parent})
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(level or sorted({*known}))}."

@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from rooftop.config.build import check_target, targets, unknown_key
+from rooftop.config.paths import with_shipped
 from rooftop.config.ranges import check_ranges
 from rooftop.config.schema import SCHEMAS
 from rooftop.errors import ConfigError
@@ -20,6 +21,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
 
     Returns:
         The same with each value in the type that the schema wants: `no` for a switch is off, 2024 for a path a name.
+        What comes with the project is found from any folder.
 
     Raises:
         ConfigError: unknown key (the nearest right one is named), wrong type, missing value, value outside its range,
@@ -42,7 +44,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
     check_ranges(settings)
     for key, node in targets(settings, ""):
         check_target(key, node)
-    return merged  # type: ignore[no-any-return]
+    return with_shipped(merged)
 
 
 def _unfit(key: str, reason: str) -> str:

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rooftop.config.axes import first_jobs, values_of, with_direction
 from rooftop.config.build import unknown_key
 from rooftop.config.check import check, keys_of
+from rooftop.config.folders import require_writable
 from rooftop.config.globs import with_files
 from rooftop.errors import ConfigError, RunError
 
@@ -73,6 +74,7 @@ def compose_for_check(name: str, arguments: list[str]) -> list[str]:
         for cfg in jobs:
             with _pretended_job(cfg) as job:
                 check(job, name)
+                require_writable(cfg.hydra, sweep=parsed.multirun)
     return with_direction(arguments, parsed.overrides, jobs[0])
 
 
@@ -95,7 +97,7 @@ def _resumed(arguments: list[str]) -> list[str]:
     asked = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
     if not asked:
         return arguments
-    folder = Path(asked[-1].removeprefix("resume=")).absolute()
+    folder = Path(asked[-1].removeprefix("resume=").strip("'\"")).absolute()
     for needed in (folder / ".hydra" / "config.yaml", folder / "checkpoints" / "last.ckpt"):
         if not needed.is_file():
             raise RunError(

@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from rooftop.config.check import plain
+from rooftop.config.paths import shipped
 from rooftop.files import whole
 
 log = logging.getLogger(__name__)
@@ -40,5 +41,6 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
     for key in typed:
         if key.startswith("data."):
             OmegaConf.update(own, key, OmegaConf.select(cfg, key), merge=False)
+    own.data.root = shipped(own.data.root)
     log.info("data: %s in %s, as in the training of the run", own.data.name, own.data.root)
     return plain(own.data)

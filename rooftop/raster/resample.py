@@ -14,6 +14,8 @@ from rasterio.vrt import WarpedVRT
 from rooftop.errors import SourceError
 from rooftop.raster.geotiff import open_bands
 
+_MOST = 30  # by which a raster is scaled at most; what is beyond was given in other units
+
 
 @contextmanager
 def resampled(path: str, gsd: float | None) -> Iterator[str]:
@@ -39,6 +41,10 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
             )
         affine, crs = scene.georeference.affine, scene.georeference.crs
         scale = gsd / scene.gsd
+        if not 1 / _MOST <= scale <= _MOST:
+            raise SourceError(
+                f"{path}: has {scene.gsd:.3g} m a pixel; gsd={gsd} would scale it by more than {_MOST}: say metres."
+            )
         height, width = max(1, round(scene.height / scale)), max(1, round(scene.width / scale))
         has_mask = scene.form.has_mask
     grid = affine * Affine.scale(scale)

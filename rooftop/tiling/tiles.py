@@ -13,21 +13,19 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from rooftop.coco import Category, CocoObject, Picture, measured, write_annotations
+from rooftop.coco import Picture, write_annotations
 from rooftop.errors import DataError, SourceError
 from rooftop.polygons.footprints import read_footprints
+from rooftop.raster.geotiff import open_bands
 from rooftop.raster.polygonise import polygonise
-from rooftop.raster.rasterise import encode, rasterise
 from rooftop.raster.resample import resampled
 from rooftop.raster.scene import Scene
 from rooftop.raster.windows import Window
 from rooftop.tiling.claims import Claims, is_claimed
 from rooftop.tiling.grid import split_of, strips, windows
+from rooftop.tiling.objects import CATEGORY, building, unknown
 from rooftop.tiling.raster import open_raster
 from rooftop.tiling.shelf import Shelf
-
-CATEGORY = Category(100, "building")
-_DIGITS = 2  # of a pixel that coordinates keep, as annotation files usually do
 
 
 @dataclass(frozen=True)
@@ -84,12 +82,26 @@ class Tiles:
         stems = Counter(path.stem for path in self.sources)
         if twice := [stem for stem, number in stems.items() if number > 1]:
             raise DataError(f"two rasters are named {twice[0]}; rename one, since tiles are named after them.")
+        self._require_tiles(dict.fromkeys(self.tiling.shares, 0) | self._possible())
         with self._put_aside():
             for split in self.tiling.shares:
                 self.made[split] = Counter()
                 found = self._pictures(split, progress)
                 write_annotations(self.folder / "annotations" / f"{split}.json", found, [CATEGORY])
-        if empty := [split for split, counts in self.made.items() if not counts["tiles"]]:
+        self._require_tiles({split: counts["tiles"] for split, counts in self.made.items()})
+
+    def _possible(self) -> Counter[str]:
+        """How many tiles lie in each split, whether they have data or not."""
+        found: Counter[str] = Counter()
+        for path in self.sources:
+            with resampled(str(path), self.tiling.gsd) as name, open_bands(name) as scene:
+                if scene.georeference is None:
+                    raise SourceError(f"{path}: has no reference system and corners; no footprint can be laid on it.")
+                found.update(split for _, split in self._owned(scene) if split)
+        return found
+
+    def _require_tiles(self, number: Mapping[str, int]) -> None:
+        if empty := [split for split, tiles in number.items() if not tiles]:
             raise DataError(
                 f"{self.sources[0]}: no tile for {', '.join(empty)}; make tiles smaller, or shares.{empty[0]}=0 "
                 "to do without."
@@ -112,28 +124,32 @@ class Tiles:
                     file = f"{path.stem}_{window.row:06d}_{window.column:06d}{raster.suffix}"
                     write(self.folder / "images" / split / file)
                     roofs = self._cut(shelf, window, valid)
-                    objects = [self._object(next(numbers), shape, window) for shape in roofs]
+                    objects = [building(next(numbers), shape, window) for shape in roofs]
                     self.made[split].update({"tiles": 1, "buildings": len(objects)})
                     if not valid.all() and raster.suffix == ".png":  # a GeoTIFF says itself where it has no data
-                        objects.append(_unknown(next(numbers), valid))
+                        objects.append(unknown(next(numbers), valid))
                     if progress:
                         progress(split)
                     yield Picture(next(ids), file, window.height, window.width, objects)
 
     def _windows(self, scene: Scene, path: Path, split: str) -> Iterator[tuple[Window, Shelf]]:
         """The tiles of a split on one raster, with the footprints of the raster."""
-        tiling = self.tiling
-        is_first = split == next(iter(tiling.shares))
+        is_first = split == next(iter(self.tiling.shares))
         shelf = self._shelves.get(path) or self._filled(scene, path)
-        strip, is_along_rows = self._strips(scene), scene.height > scene.width
-        for window in windows(scene.height, scene.width, size=tiling.size, overlap=tiling.overlap):
-            owner = split_of(window, strip, is_along_rows=is_along_rows)
+        for window, owner in self._owned(scene):
             if owner == split and is_claimed(window, split, self._others[path]):
                 self.left_out["tile on ground that another raster has claimed for another split"] += 1
             elif owner == split:
                 yield window, shelf
             elif owner is None and is_first:
                 self.left_out["tile across the border of two splits"] += 1
+
+    def _owned(self, scene: Scene) -> Iterator[tuple[Window, str | None]]:
+        """All tiles of a raster, each with its split; None = it lies across a border."""
+        size, overlap = self.tiling.size, self.tiling.overlap
+        strip, is_along_rows = self._strips(scene), scene.height > scene.width
+        for window in windows(scene.height, scene.width, size=size, overlap=overlap):
+            yield window, split_of(window, strip, is_along_rows=is_along_rows)
 
     @contextmanager
     def _put_aside(self) -> Iterator[None]:
@@ -149,8 +165,7 @@ class Tiles:
 
     def _filled(self, scene: Scene, path: Path) -> Shelf:
         """The footprints on a raster, read once for all splits."""
-        if scene.georeference is None:
-            raise SourceError(f"{path}: has no reference system and corners, so no footprint can be laid on it.")
+        assert scene.georeference is not None  # see _possible
         shape = scene.height, scene.width
         self.gsds.append(scene.gsd or 0.0)
         self._others[path] = self._claims.share_out(scene.georeference, shape, self._strips(scene))
@@ -181,19 +196,3 @@ class Tiles:
                     self.left_out["building of which too little lies inside"] += 1
                     continue
                 yield shapely.transform(part, lambda points: points - corner)
-
-    @staticmethod
-    def _object(number: int, shape: Polygon, window: Window) -> CocoObject:
-        """A building as an annotation: a ring, or run lengths if it has a court."""
-        height, width = window.height, window.width
-        if shape.interiors:
-            run = encode(rasterise([shape], height, width))
-            return measured(CocoObject(number, CATEGORY.id, False, 0.0, None, run), height, width)
-        ring = np.asarray(shape.exterior.coords)[:-1].round(_DIGITS) + 0.0  # no negative zero
-        return CocoObject(number, CATEGORY.id, False, round(float(shape.area), _DIGITS), [ring], None)
-
-
-def _unknown(number: int, valid: NDArray[np.bool_]) -> CocoObject:
-    """The ground without data of a tile as a crowd, which is neither learned nor scored."""
-    run = encode(np.asarray(~valid, np.uint8))
-    return measured(CocoObject(number, CATEGORY.id, True, 0.0, None, run), *valid.shape)

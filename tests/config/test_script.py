@@ -21,6 +21,7 @@ from rooftop.config.schema import SCHEMAS
         ("callbacks.early_stop.patiens=3", "callbacks.early_stop.patience"),
         ("+callbacks.early_stop.patiens=3", "callbacks.early_stop.patience"),
         ("sede=1", "seed"),
+        ("lr=0.1", "did you mean optimizer.lr?"),
         ("seed=one", "seed"),
         ("data.batch_size=many", "data.batch_size"),
         ("data=coco", "data.root is not set"),
@@ -43,6 +44,19 @@ def test_wrong_key_or_value_ends_in_one_sentence_and_leaves_nothing(run_script, 
     assert len(text.strip().splitlines()) == 1, text
     assert "Traceback" not in text
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("key", "more"), [("hydra.run.dir", ()), ("hydra.sweep.dir", ("-m", "model.depth=3,4"))])
+def test_an_output_folder_that_cannot_be_is_told_before_work_starts(run_script, tmp_path, monkeypatch, key, more):
+    (tmp_path / "file").touch()
+    code, text = run_script("train", *more, f"{key}={tmp_path}/file/out")
+    assert code == 2
+    assert text.strip().endswith(f"{key}={tmp_path}/file/out: {tmp_path}/file is a file; name another folder.")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    code, text = run_script("train", *more, f"{key}={tmp_path}/locked/out")
+    assert code == 2
+    assert text.strip().endswith(f"{key}={tmp_path}/locked/out: {tmp_path} cannot be written to; name another folder.")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_wrong_key_in_a_sweep_is_found_before_it_starts(run_script, tmp_path):
