@@ -6,13 +6,9 @@ python train.py -m model.depth=3,4,5 loss=bce,dice     a sweep, which ends with 
 python train.py resume=outputs/train/...               go on where a run stopped
 """
 
-import logging
-
 from omegaconf import DictConfig
 
-from rooftop.config import run_folder, script
-
-log = logging.getLogger(__name__)
+from rooftop.config import in_sweep, run_folder, script
 
 
 @script
@@ -22,8 +18,8 @@ def main(cfg: DictConfig) -> float:
     from rooftop.callbacks import History
 
     training.begin(cfg.seed)
-    if not cfg.resume and (run_folder() / "card.json").exists():
-        log.warning("%s holds a finished run, which is replaced; resume=RUN goes on with one", run_folder())
+    if not cfg.resume:
+        training.require_fresh(run_folder(), again=in_sweep())
     data = training.make_data(cfg)
     task = training.make_task(cfg, data)
     card = training.make_card(cfg, task, data)

@@ -61,7 +61,7 @@ def plateau(
         monitor: name of the score.
         mode: min or max.
         factor: what the learning rate is multiplied by.
-        patience: epochs without progress before that.
+        patience: validated epochs without progress before that.
         floor: smallest learning rate.
     """
     schedule = ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience, min_lr=floor)  # type: ignore[arg-type]

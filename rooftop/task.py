@@ -72,6 +72,7 @@ class RooftopTask(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Forget the epoch before: not each is validated."""
         self.measured.clear()
+        self._metric("train").reset()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout by batch and rank: what else drew random numbers before does not matter."""
@@ -79,13 +80,15 @@ class RooftopTask(LightningModule):
         torch.manual_seed(self._seed + 1_000_003 * batches + self.global_rank)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Log the training scores of an epoch that is not validated."""
-        every = self.trainer.check_val_every_n_epoch or 1
-        if self.trainer.is_last_batch and (self.current_epoch + 1) % every:
+        """Log the training scores of an epoch that does not end with a validation."""
+        every, epochs = self.trainer.check_val_every_n_epoch, self.current_epoch
+        batches = batch_idx + 1 + (0 if every else epochs * int(self.trainer.num_training_batches))
+        validated = not (epochs + 1) % (every or 1) and not batches % int(self.trainer.val_check_batch or 1)
+        if self.trainer.is_last_batch and not validated:
             self._log("train")
 
     def on_validation_epoch_start(self) -> None:
-        """Log the training scores: all batches are in by now, and callbacks at the end of the epoch see them."""
+        """Log the training scores of the epoch so far, so that callbacks at its end see them."""
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._log("train")
 
@@ -139,7 +142,8 @@ class RooftopTask(LightningModule):
     def _log(self, stage: str) -> None:
         metric = self._metric(stage)
         result: dict[str, float] = metric.compute()
-        metric.reset()
+        if stage != "train":  # whose epoch may go on
+            metric.reset()
         self.measured[stage] = result
         if not self.trainer.sanity_checking:
             named = {f"{stage}/{name}": value for name, value in result.items()}

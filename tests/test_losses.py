@@ -96,6 +96,15 @@ def test_dice_by_hand():
     assert value.item() == pytest.approx(1 - (2 * 0.5 + 1) / (1.25 + 1 + 1))
 
 
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_focal_has_a_gradient_where_the_network_is_sure(gamma):
+    """The slope of a power below 1 has no end at 0."""
+    logits = torch.tensor([-100.0, -20.0, 20.0, 100.0]).reshape(1, 1, 2, 2).requires_grad_()
+    mask, valid = torch.tensor([[[[0, 0], [1, 1]]]]), torch.ones(1, 2, 2, dtype=torch.bool)
+    focal(logits, mask, valid, gamma=gamma, alpha=0.5).backward()
+    assert logits.grad.isfinite().all()
+
+
 def test_focal_without_focus_is_half_of_bce():
     logits, mask, valid = example()
     torch.testing.assert_close(focal(logits, mask, valid, gamma=0.0, alpha=0.5), 0.5 * bce(logits, mask, valid))

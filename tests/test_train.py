@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,9 @@ def test_evaluate_counts_what_training_reported(trained, tiny, run_script, tmp_p
 
 @pytest.mark.slow
 def test_a_run_that_goes_on_equals_one_that_never_stopped(run_script, tiny, tmp_path, fast):
-    common = (*fast, f"data.root={tiny}", "scheduler=plateau", "model.dropout=0.2")
+    """Also in what Lightning does after it has written the checkpoint: the rate falls after each epoch but the best."""
+    common = (*fast, f"data.root={tiny}", "scheduler=plateau", "scheduler.patience=0", "model.dropout=0.2")
+    common += ("optimizer.lr=1e-5", "scheduler.factor=0.5")
     assert run_script("train", *common, "trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/whole")[0] == 0
     assert run_script("train", *common, "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/parts")[0] == 0
     code, text = run_script("train", f"resume={tmp_path}/parts", "trainer.max_epochs=3")
@@ -101,7 +104,55 @@ def test_a_run_that_goes_on_equals_one_that_never_stopped(run_script, tiny, tmp_
         table(tmp_path / "whole" / "metrics.csv"), table(tmp_path / "parts" / "metrics.csv"), strict=True
     ):
         assert {**one, "seconds": ""} == {**other, "seconds": ""}
+    rates = {row["lr"] for row in table(tmp_path / "whole" / "metrics.csv")}
+    assert len(rates) > 1
     assert not (tmp_path / "outputs" / "train").exists()
+
+
+def test_a_stopped_training_is_not_begun_anew_without_a_word(run_script, trained, tiny, fast):
+    (trained / "card.json").unlink()
+    before = (trained / "checkpoints" / "best.ckpt").read_bytes()
+    again = ("train", *fast, f"data.root={tiny}", f"hydra.run.dir={trained}", "trainer.max_epochs=2")
+    code, text = run_script(*again)
+    assert code == 2
+    assert f"python train.py resume={trained} goes on with it; to begin anew, delete its checkpoints" in text
+    assert (trained / "checkpoints" / "best.ckpt").read_bytes() == before
+    code, text = run_script("train", f"resume={trained}")
+    assert code == 0, text
+    assert (trained / "card.json").is_file()
+
+
+def test_after_a_requeue_the_weights_so_far_are_kept(run_script, trained, tiny, fast, monkeypatch):
+    """A cluster that stops a training lets Lightning write `hpc_ckpt_1.ckpt`, with which it goes on by itself."""
+    (trained / "card.json").unlink()
+    shutil.copy(trained / "checkpoints" / "last.ckpt", trained / "hpc_ckpt_1.ckpt")
+    best = trained / "checkpoints" / "best.ckpt"
+    unlink, gone = Path.unlink, []
+    monkeypatch.setattr(Path, "unlink", lambda path, **how: gone.append(path) or unlink(path, **how))
+    code, text = run_script("train", *fast, f"data.root={tiny}", f"hydra.run.dir={trained}", "trainer.max_epochs=3")
+    assert code == 0, text
+    assert best not in gone
+    assert [row["epoch"] for row in table(trained / "metrics.csv")] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("callbacks=quiet", "callbacks=quiet: a run goes on with its own callbacks; change single keys of it"),
+        ("trainer.max_epochs=1", "trainer.max_epochs=1: the run has 2 epochs already; give 2 to finish it"),
+    ],
+)
+def test_what_a_run_cannot_go_on_with_is_one_sentence(run_script, trained, override, said):
+    code, text = run_script("train", f"resume={trained}", override)
+    assert code == 2
+    assert said in text
+    assert "Traceback" not in text
+
+
+def test_a_run_in_a_folder_with_an_apostrophe_goes_on(run_script, trained):
+    run = trained.rename(trained.with_name("it's"))
+    code, text = run_script("train", f'resume="{run}"', "trainer.max_epochs=3")
+    assert code == 0, text
 
 
 def test_settings_with_which_a_run_goes_on_are_kept_or_refused(trained, run_script):
@@ -153,16 +204,15 @@ def test_checkpoint_with_code_is_refused_on_resume(trained, run_script):
 def test_full_disk_while_saving_keeps_the_old_checkpoint(trained, run_script, monkeypatch):
     import errno
 
-    from rooftop.callbacks import checkpoint
-
     before = (trained / "checkpoints" / "last.ckpt").read_bytes()
 
-    def full(content, path):
-        path.write_bytes(b"half")
+    def full(path, content, write=Path.write_bytes):
+        write(path, content[:9])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.torch, "save", full)
-    code, text = run_script("train", f"resume={trained}", "trainer.max_epochs=3")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        code, text = run_script("train", f"resume={trained}", "trainer.max_epochs=3")
     assert code == 2
     assert "no space left on the disk" in text
     assert (trained / "checkpoints" / "last.ckpt").read_bytes() == before
@@ -273,6 +323,20 @@ def test_a_training_without_validated_epoch_is_refused(run_script, tiny, fast):
     )
     assert code == 2, text
     assert "trainer.check_val_every_n_epoch=5 is more than trainer.max_epochs=3" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["+trainer.check_val_every_n_epoch=null", "scheduler=plateau"], "without the score that plateau waits for"),
+        (["trainer.max_epochs=null", "+trainer.max_time=00:00:01:00"], "give trainer.max_epochs, +trainer.max_steps"),
+    ],
+)
+def test_a_schedule_that_cannot_know_its_length_or_score_is_refused(run_script, tiny, fast, overrides, said):
+    code, text = run_script("train", *fast, f"data.root={tiny}", *overrides)
+    assert code == 2, text
+    assert said in text
     assert "Traceback" not in text
 
 

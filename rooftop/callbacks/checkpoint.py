@@ -1,5 +1,6 @@
 """Checkpoints that appear whole or not at all, and that may be gone on with in another folder."""
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,15 @@ class WholeCheckpoints(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint to a local path."""
+        """Write a checkpoint to a local path.
+
+        Raises:
+            RooftopError: no space left on the disk.
+        """
+        buffer = io.BytesIO()  # torch's own writer says of a full disk only that a position is unexpected
+        torch.save(checkpoint, buffer)
         with whole(Path(path)) as part:
-            torch.save(checkpoint, part)
+            part.write_bytes(buffer.getbuffer())
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read a checkpoint from a local path."""

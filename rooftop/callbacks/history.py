@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rooftop.config import typed
 from rooftop.errors import ConfigError
@@ -59,11 +60,12 @@ class History(Callback):
         return choose(self.validations, key=lambda row: row[self.monitor])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse to train where no step will be validated.
+        """Refuse to train where no step will be validated; a plateau hears of the epoch before a stop.
 
         Raises:
-            ConfigError: `max_steps` comes before the first validation.
+            ConfigError: `max_steps` comes before the first validation, or all epochs do.
         """
+        self._tell_plateau(trainer)
         epoch, batches = trainer.num_training_batches, float(trainer.val_check_batch or math.inf)
         if batches >= epoch and trainer.check_val_every_n_epoch:
             batches = epoch * trainer.check_val_every_n_epoch
@@ -73,6 +75,19 @@ class History(Callback):
                 f"trainer.max_steps={trainer.max_steps} comes before the first validation, after {steps} steps, so "
                 "that no weights would be kept; raise it, or lower data.draws or trainer.val_check_interval."
             )
+        if 0 < (together := (trainer.max_epochs or 0) * epoch) < batches:
+            raise ConfigError(
+                f"trainer.val_check_interval={trainer.val_check_interval} is more than the {together} batches of all "
+                "epochs, so that no weights would be kept; lower it."
+            )
+
+    def _tell_plateau(self, trainer: Trainer) -> None:
+        """Lightning writes `last.ckpt` before such a scheduler has seen the epoch's score."""
+        for config in trainer.lr_scheduler_configs:
+            plateau, monitor = config.scheduler, str(config.monitor)
+            validated = [row for row in self.rows if monitor in row]
+            if isinstance(plateau, ReduceLROnPlateau) and plateau.last_epoch < len(validated):
+                plateau.step(validated[-1][monitor])
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take down the monitored score: as often as the weights are kept by it."""
@@ -110,7 +125,13 @@ class History(Callback):
         _check_finite(row)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the learning curve."""
+        """Draw the learning curve; say why a training ended before its last epoch."""
+        early = trainer.early_stopping_callback
+        if trainer.is_global_zero and early and early.stopped_epoch:
+            log.info(
+                "stopped in epoch %d: no better %s in %d validations (callbacks.early_stop)",
+                *(early.stopped_epoch + 1, early.monitor, early.patience),
+            )
         if trainer.is_global_zero and self.validations:
             learning_curve(self.folder / "pictures" / "learning_curve.png", self.rows, best=int(self.best["epoch"]))
 

@@ -65,6 +65,7 @@ class RunStart(Callback):
                 f"callbacks.start.run={self.run.folder} has learned with another scale than data.scale; "
                 f"set 'data.scale={[list(pair) for pair in learned.scale]}'."
             )
+        self._check_categories(data.categories)
         network: Any = pl_module.network
         try:
             network.load_state_dict(self._fitted(network.state_dict(), data.targets))
@@ -73,6 +74,15 @@ class RunStart(Callback):
                 f"callbacks.start.run={self.run.folder} has another network; choose model=, data.categories and "
                 f"data.targets so that they give that of its card: {self.run.card.network}."
             ) from error
+
+    def _check_categories(self, here: Sequence[str]) -> None:
+        """One category may have another name here; of several each has to find its own weights."""
+        known = self.run.card.categories
+        if len(known) != len(here) or (len(here) > 1 and list(known) != list(here)):
+            raise ConfigError(
+                f"callbacks.start.run={self.run.folder} has learned the categories {known}, not {list(here)}; set "
+                f"data.categories={known}."
+            )
 
     def _fitted(self, here: dict[str, Tensor], targets: Sequence[str]) -> dict[str, Tensor]:
         """Weights of the run; what makes logits has the channels of the targets that are learned here.

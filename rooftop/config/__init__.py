@@ -8,7 +8,7 @@ from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
 from rooftop.config.paths import typed
 from rooftop.config.recorded import data_of_run, keep_settings
-from rooftop.config.script import run_folder, script
+from rooftop.config.script import in_sweep, run_folder, script
 
 __all__ = [
     "build",
@@ -17,6 +17,7 @@ __all__ = [
     "counting_bar",
     "data_of_run",
     "flat",
+    "in_sweep",
     "keep_settings",
     "plain",
     "run_folder",

@@ -107,6 +107,11 @@ def _resumed(arguments: list[str]) -> list[str]:
     recorded = OmegaConf.load(folder / ".hydra" / "config.yaml")
     for i, argument in enumerate(rest):
         key, _, value = argument.lstrip("+~").partition("=")
+        if (CONF / key).is_dir():
+            raise ConfigError(
+                f"{argument}: a run goes on with its own {key}; change single keys of it, e.g. callbacks.progress=null "
+                "trainer.accelerator=gpu, or begin a new run."
+            )
         if argument.startswith("+"):
             rest[i] = f"++{key}={value}"  # what an earlier start of the same command has added is there already
         if argument.startswith("~"):
@@ -116,7 +121,7 @@ def _resumed(arguments: list[str]) -> list[str]:
                 f"{argument} would change nothing, or not fit: a run goes on with what its checkpoint holds; leave it "
                 "out, or begin a new run with it."
             )
-    quoted = f"'{folder}'"
+    quoted = "'" + str(folder).replace("'", "\\'") + "'"
     return [
         *("--config-path", str(folder / ".hydra"), "--config-name", "config"),
         *(f"++resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null", "hydra.job.name=train"),
@@ -135,6 +140,18 @@ def _compose(root: str, overrides: list[str]) -> DictConfig:
         raise ConfigError(_wrong_override(error, root, overrides)) from error
     except HydraException as error:
         raise ConfigError(str(error).splitlines()[0]) from error
+    except ValueError as error:  # Hydra's word for a group that is null
+        raise ConfigError(_null_group(error, overrides)) from error
+
+
+def _null_group(error: ValueError, overrides: list[str]) -> str:
+    """Name the group that was set to null, and what there is to choose from."""
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if value in ("null", "None", "~") and (CONF / group).is_dir():
+            choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+            return f"{override}: choose one of {', '.join(choices)}."
+    return str(error).splitlines()[0]
 
 
 def _missing_group(error: MissingConfigException) -> str:

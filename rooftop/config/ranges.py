@@ -11,6 +11,7 @@ from typing import Any
 from rooftop.errors import ConfigError
 
 Rule = Callable[[Any], str]
+_PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
 NAMED = ("augmentation", "callbacks", "logger")  # groups whose members are built one by one
 SCORES = tuple(
     f"{stage}/{name}" for stage in ("val", "train") for name in ("iou", "f1", "precision", "recall", "accuracy", "loss")
@@ -35,6 +36,12 @@ def check_ranges(settings: Mapping[str, Any]) -> None:
             if node is not None and not (isinstance(node, Mapping) and "_target_" in node):
                 key = f"{group}.{name}"
                 raise ConfigError(f"{key} has no _target_: add +{key}._target_=CLASS, or take it out by {key}=null.")
+    monitor = settings.get("monitor")
+    if monitor and monitor["mode"] != (best := "min" if monitor["name"].endswith("/loss") else "max"):
+        raise ConfigError(
+            f"monitor.mode={monitor['mode']}: would keep the worst weights by {monitor['name']}; set "
+            f"monitor.mode={best}."
+        )
 
 
 def _at(settings: Any, key: str) -> Any:
@@ -77,11 +84,12 @@ def _score(name: str) -> str:
 
 
 _SHARE = _must("above 0 and below 1", lambda value: 0 < value < 1)
+_FROM_0_TO_1 = _must("a share from 0 to 1", lambda share: 0 <= share <= 1)
 _ABOVE_0 = _must("above 0", lambda value: value > 0)
 _SIZE = _must("height and width in px, two whole numbers of 1 or more", _two)
 
 RANGES: dict[str, Rule] = {
-    "seed": _at_least(0),
+    "seed": _must("from 0 to 4294967295", lambda seed: 0 <= seed < 2**32),
     "threshold": _SHARE,
     "pictures": _at_least(0),
     "data.batch_size": _at_least(1),
@@ -96,8 +104,12 @@ RANGES: dict[str, Rule] = {
     "data.place": _place,
     "data.std": _must("above 0 for each band", lambda std: all(value > 0 for value in std)),
     "optimizer.lr": _at_least(0),
+    "scheduler.rise": _FROM_0_TO_1,
+    "callbacks.average.decay": _FROM_0_TO_1,
     "trainer.max_epochs": _at_least(1),
+    "trainer.precision": _must("32-true, or on a GPU bf16-mixed or 16-mixed", lambda kind: str(kind) in _PRECISIONS),
     "monitor.name": _score,
+    "callbacks.early_stop.monitor": _score,
     "monitor.mode": _must("min or max", lambda mode: mode in ("min", "max")),
     "max_dets": _at_least(1),
     "bootstrap.rounds": _at_least(1),
@@ -107,5 +119,5 @@ RANGES: dict[str, Rule] = {
     "processes": _at_least(1),
     "limit": _at_least(1),
     "size": _at_least(1),
-    "min_valid": _must("a share from 0 to 1", lambda share: 0 <= share <= 1),
+    "min_valid": _FROM_0_TO_1,
 }

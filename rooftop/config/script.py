@@ -34,6 +34,11 @@ def run_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
+def in_sweep() -> bool:
+    """Whether the running job is one of several."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
 def script(function: Main) -> Callable[[], None]:
     """Make `main(cfg)` an entry script: `conf/<file name>.yaml` is its root configuration.
 
@@ -85,7 +90,7 @@ def _is_first() -> bool:
 
 def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
     """One job. In a sweep a failed one is recorded, and the others run; alone it ends the script."""
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
+    if not in_sweep():
         with _one_sentence():
             return function(check(cfg, name))
     overrides = list(HydraConfig.get().overrides.task)

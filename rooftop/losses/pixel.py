@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+EPS = 1e-7
+
 
 def mean_of_valid(values: Tensor, valid: Tensor) -> Tensor:
     """Mean of (B, K, H, W) over valid pixels (B, H, W)."""
@@ -28,9 +30,10 @@ def focal(logits: Tensor, mask: Tensor, valid: Tensor, *, gamma: float, alpha: f
     """
     truth = mask.to(logits.dtype)
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    right = torch.exp(-entropy)  # probability given to the truth
+    # 1 - the probability given to the truth; above 0, where a power below 1 has no slope
+    wrong = (-torch.expm1(-entropy)).clamp_min(EPS)
     weight = alpha * truth + (1 - alpha) * (1 - truth)
-    return mean_of_valid(weight * (1 - right) ** gamma * entropy, valid)
+    return mean_of_valid(weight * wrong**gamma * entropy, valid)
 
 
 class BCE(nn.Module):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rooftop.metrics.counts import PixelScores
 from rooftop.task import RooftopTask
 
 
@@ -77,6 +78,40 @@ def test_the_best_of_several_validations_an_epoch_is_the_one_that_is_kept(run_sc
     assert len(history["validations"]) == 4
 
 
+def test_training_scores_are_of_the_whole_epoch_where_it_is_validated_in_the_middle(
+    run_script, tiny, tmp_path, fast, monkeypatch
+):
+    counted, compute = [], PixelScores.compute
+
+    def noting(self):
+        counted.append(int(self.pictures))
+        return compute(self)
+
+    monkeypatch.setattr(PixelScores, "compute", noting)
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "trainer.max_epochs=2", "data.batch_size=2", "trainer.devices=1"),
+        *("+trainer.val_check_interval=0.75", "choose_threshold=false", f"hydra.run.dir={tmp_path}/run"),
+    )
+    assert code == 0, text
+    assert counted[:6] == 2 * [6, 2, 8]  # training until the validation, that, the whole epoch
+
+
+def test_a_training_that_stops_early_says_why(run_script, tiny, tmp_path, fast):
+    code, text = run_script(
+        *(
+            "train",
+            *fast,
+            f"data.root={tiny}",
+            "trainer.max_epochs=9",
+            "optimizer.lr=0",
+            "callbacks.early_stop.patience=2",
+        ),
+        f"hydra.run.dir={tmp_path}/run",
+    )
+    assert code == 0, text
+    assert "stopped in epoch 3: no better val/iou in 2 validations (callbacks.early_stop)" in text
+
+
 def test_a_training_that_ends_before_its_first_validation_is_refused(run_script, tiny, tmp_path, fast):
     code, text = run_script(
         *("train", *fast, f"data.root={tiny}", "data.batch_size=2", "+trainer.max_steps=1"),
@@ -84,6 +119,12 @@ def test_a_training_that_ends_before_its_first_validation_is_refused(run_script,
     )
     assert code == 2, text
     assert "trainer.max_steps=1 comes before the first validation, after 4 steps" in text
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "data.batch_size=2", "+trainer.check_val_every_n_epoch=null"),
+        *("+trainer.val_check_interval=100", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/run"),
+    )
+    assert code == 2, text
+    assert "trainer.val_check_interval=100 is more than the 8 batches of all epochs" in text
 
 
 def test_a_diverged_training_stops_at_the_end_of_its_epoch(run_script, tiny, tmp_path, fast):

@@ -69,6 +69,15 @@ def test_another_network_or_normalisation_is_one_sentence(start, override, said)
     assert said in text
 
 
+@pytest.mark.parametrize("learned", [["house", "shed"], []])
+def test_other_categories_than_the_run_learned_are_one_sentence(start, trained, learned):
+    card = json.loads((trained / "card.json").read_text())
+    (trained / "card.json").write_text(json.dumps(card | {"categories": learned}))
+    code, text = start()
+    assert code == 2
+    assert f"has learned the categories {learned}, not ['building']; set data.categories={learned}." in text
+
+
 def test_a_run_that_does_not_exist_is_named(start, trained):
     (trained / "card.json").unlink()
     code, text = start()

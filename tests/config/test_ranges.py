@@ -6,7 +6,7 @@ from rooftop.config.compose import compose_for_check
 from rooftop.errors import ConfigError
 
 WRONG = [
-    ("train", "seed=-1", "seed=-1: must be 0 or more."),
+    ("train", "seed=-1", "seed=-1: must be from 0 to 4294967295."),
     ("train", "threshold=0", "threshold=0.0: must be above 0 and below 1."),
     ("train", "pictures=-1", "pictures=-1: must be 0 or more."),
     ("train", "data.batch_size=0", "data.batch_size=0: must be 1 or more."),
@@ -24,6 +24,20 @@ WRONG = [
     ("train", "trainer.max_epochs=0", "trainer.max_epochs=0: must be 1 or more."),
     ("train", "monitor.name=val/iuo", "monitor.name=val/iuo: is no score; the nearest is val/iou."),
     ("train", "monitor.mode=maximum", "monitor.mode=maximum: must be min or max."),
+    (
+        "train",
+        "monitor.name=val/loss",
+        "monitor.mode=max: would keep the worst weights by val/loss; set monitor.mode=min.",
+    ),
+    ("train", "monitor.mode=min", "monitor.mode=min: would keep the worst weights by val/iou; set monitor.mode=max."),
+    (
+        "train",
+        "callbacks.early_stop.monitor=val/los",
+        "callbacks.early_stop.monitor=val/los: is no score; the nearest is",
+    ),
+    ("train", "scheduler.rise=30", "scheduler.rise=30: must be a share from 0 to 1."),
+    ("train", "callbacks.average.decay=99", "callbacks.average.decay=99: must be a share from 0 to 1."),
+    ("train", "trainer.precision=64-true", "trainer.precision=64-true: must be 32-true, or on a GPU bf16-mixed"),
     ("train", "+augmentation.x={p: 1}", "augmentation.x has no _target_"),
     ("train", "+callbacks.x=5", "callbacks.x has no _target_"),
     ("train", "+logger.x={name: a}", "logger.x has no _target_"),
@@ -46,6 +60,7 @@ def test_a_value_outside_its_range_names_the_key_and_the_range(script, override,
 def test_null_and_values_at_the_edge_pass():
     edge = ["data.window=null", "data.draws=null", "data.size=[1,1]", "seed=0", "data.workers=0", "pictures=0"]
     edge += ["data.place='^.*_'", "callbacks.early_stop=null", "data.categories=null", "monitor.name=train/loss"]
+    edge += ["monitor.mode=min"]
     assert compose_for_check("train", edge) == edge
 
 

@@ -34,6 +34,8 @@ from rooftop.config.schema import SCHEMAS
         ("data.val=images", "data.val holds several settings: 'data.val={NAME: VALUE, ...}'"),
         ("trainer.limit_train_batches=2", "is added with a plus: +trainer.NAME=VALUE"),
         ("resume=nowhere", "resume"),
+        ("scheduler=null", "scheduler=null: choose one of cosine, none, onecycle, plateau."),
+        ("logger=null", "logger=null: choose one of none, tensorboard."),
         ("data.val.images=val", "data.val is null, so that it has no images to set; give it whole: 'data.val={images:"),
     ],
 )

@@ -1,17 +1,14 @@
-"""What trains a network, built out of the configuration of `train.py`: data, task, trainer and card."""
+"""What trains a network, built out of the configuration: data, task, trainer and card."""
 
 import logging
-import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
 
 from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
@@ -20,7 +17,7 @@ from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.memory import keep_freed_memory
 from rooftop.metrics.counts import PixelScores
-from rooftop.run import Card, read_checkpoint
+from rooftop.run import Card
 from rooftop.task import RooftopTask
 
 if TYPE_CHECKING:
@@ -88,7 +85,7 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
     Raises:
         ConfigError: an accelerator that cannot train, or no epoch that would be validated.
     """
-    _check_that_epochs_are_validated(cfg)
+    _check_length(cfg)
     board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     choose = [ChooseThreshold()] if cfg.choose_threshold else []
     # once it has trained an epoch with them; other ranks, which compose the same command, have started by then
@@ -111,12 +108,21 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
     )
 
 
-def _check_that_epochs_are_validated(cfg: "DictConfig") -> None:
-    every, epochs = cfg.trainer.get("check_val_every_n_epoch"), cfg.trainer.get("max_epochs")
+def _check_length(cfg: "DictConfig") -> None:
+    every, epochs = cfg.trainer.get("check_val_every_n_epoch", 1), cfg.trainer.get("max_epochs")
     if every and epochs and every > epochs:
         raise ConfigError(
             f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={epochs}, so that no epoch would "
             "be validated and no weights kept; lower it."
+        )
+    if not every and "plateau" in str((cfg.scheduler or {}).get("_target_")):
+        raise ConfigError(
+            "trainer.check_val_every_n_epoch=null leaves epochs without the score that plateau waits for."
+        )
+    if cfg.scheduler and not epochs and cfg.trainer.get("max_steps", -1) in (None, -1):
+        raise ConfigError(
+            "trainer.max_epochs=null: a schedule has to know how long the training is; give trainer.max_epochs, "
+            "+trainer.max_steps, or scheduler=none."
         )
 
 
@@ -146,55 +152,3 @@ def make_card(cfg: "DictConfig", task: RooftopTask, data: RoofDataModule) -> Car
         gsd_range=list(cfg.data.window.gsd) if cfg.data.window else None,
         data={"name": cfg.data.name, "pictures": sizes},
     )
-
-
-def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *, resume: bool) -> None:
-    """Train, from the last checkpoint on if asked, then test the best weights.
-
-    Raises:
-        ConfigError: the trainer would keep no weights.
-        RunError: a checkpoint is damaged, or holds code.
-    """
-    checkpoints = Path(trainer.default_root_dir) / "checkpoints"
-    best, last = checkpoints / "best.ckpt", checkpoints / "last.ckpt"
-    keeper = keeper_of_best(trainer, best)
-    if resume:
-        read_checkpoint(last)  # refuses code in one sentence, before Lightning opens it
-    else:
-        for stale in (best, last):  # of an earlier training in this folder, which must not pass for this one's
-            stale.unlink(missing_ok=True)
-    with own_process_group():
-        trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
-        # ranks that something else than Lightning has started have folders of their own; that of the first one counts
-        task.load_state_dict(read_checkpoint(Path(keeper.dirpath or "") / best.name)["state_dict"])
-        trainer.test(task, data, verbose=False)
-
-
-def keeper_of_best(trainer: pl.Trainer, best: Path) -> ModelCheckpoint:
-    """The callback that writes the best weights down; without one a training is refused before any work."""
-    if trainer.fast_dev_run or trainer.limit_val_batches == 0:  # type: ignore[attr-defined]
-        raise ConfigError(
-            "trainer.fast_dev_run and trainer.limit_val_batches=0 keep no weights, since nothing is validated; try "
-            "trainer.max_epochs=1 +trainer.limit_train_batches=2."
-        )
-    callbacks = trainer.callbacks  # type: ignore[attr-defined]
-    history = next(each for each in callbacks if isinstance(each, History))
-    wanted = (os.path.realpath(best.with_suffix("")), 1, history.monitor, history.mode)
-    for each in (each for each in callbacks if isinstance(each, ModelCheckpoint)):
-        written = os.path.realpath(Path(each.dirpath or "") / str(each.filename))
-        if (written, each.save_top_k, each.monitor, each.mode) == wanted:
-            return each
-    raise ConfigError(
-        "callbacks.best=null, under another name, with another monitor or save_top_k would lose the best weights; "
-        "leave callbacks.best as it is, and keep more by a callback of another name."
-    )
-
-
-@contextmanager
-def own_process_group() -> Iterator[None]:
-    """Take the ranks apart at the end, so that the next job of a sweep joins its own and not the last one's."""
-    try:
-        yield
-    finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
