@@ -37,6 +37,11 @@ def scale_factor(gsd: float | None, card: Card) -> float | None:
     return gsd / card.gsd
 
 
+def magnified(views: str | None) -> float:
+    """By how much the largest of several views of a picture is larger than it."""
+    return max((size for _, _, size in VIEWS.get(views or "", ())), default=1.0)
+
+
 def asked(forward: Forward, *, factor: Scale | None, views: str | None) -> Forward:
     """The network asked as a prediction wants it: see `rescaled` for `factor`, `averaged` for `views`."""
     if views:

@@ -48,6 +48,11 @@ class Tiling:
         window = min(round(self.window * factor), max(self.window, _LARGEST))
         return Tiling(window, min(round(self.overlap * factor), window // 2), self.batch)
 
+    def narrowed(self, factor: float) -> "Tiling":
+        """Windows that need the memory of these when they are seen larger by `factor`; the overlap stays."""
+        window = max(1, round(self.window / factor))
+        return Tiling(window, min(self.overlap, window // 2), self.batch)
+
     def spans(self, side: int) -> list[Span]:
         """Rows, or columns, of windows over a side of so many pixels."""
         return spans(side, self.window, self.overlap)

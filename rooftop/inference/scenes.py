@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rooftop.errors import SourceError
-from rooftop.inference.answers import scale_factor
+from rooftop.inference.answers import magnified, scale_factor
 from rooftop.inference.canvas import Canvas
 from rooftop.inference.job import Done, Job
 from rooftop.inference.kept import Kept
@@ -50,6 +50,8 @@ def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, k
         say = log.log if not ranks.rank else _silent
         shape = _shape(scene, say, squared=job.rescale and predictor.preparation.size is None)
         job = _fitting(predictor, (scene, seen), job, say=say)
+        if predictor.preparation.size is None:  # else each view is brought to that size
+            job = replace(job, tiling=job.tiling.narrowed(magnified(job.views)))
         key = _key(source, scene, predictor, job) | {"shape": shape}
         own = None if ranks.rank else stack.enter_context(own_folder(job.unfinished, key))
         canvas = _canvas(scene, ranks.share(own), job)

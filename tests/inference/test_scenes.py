@@ -81,6 +81,15 @@ def test_pixels_that_are_not_square_on_the_ground_are_shown_as_squares(find, ras
     assert summary["pictures"][0]["scaled_by"] == pytest.approx(1.22, abs=0.01)
 
 
+@pytest.mark.parametrize("views", [None, "flips", "scales"])
+def test_the_network_sees_no_larger_windows_where_it_looks_at_several_sizes(find, raster, picture, monkeypatch, views):
+    """Memory grows with them."""
+    seen, forward = [], Predictor.forward
+    monkeypatch.setattr(Predictor, "forward", lambda self, batch: seen.append(batch.shape[1:3]) or forward(self, batch))
+    find(raster(picture), tiling=Tiling(64, 16, 1), views=views)
+    assert max(max(sides) for sides in seen) in (64, 65)  # 49 px are seen as 64
+
+
 def test_roofs_lie_on_their_houses_in_the_overlay_of_a_long_scene(find, raster, tmp_path):
     """Thinned out, sides are rounded each by itself: 9,000 x 100 px to 3,000 x 33."""
     values = np.full((3, 9000, 100), 30, np.uint8)
