@@ -6,13 +6,14 @@ python make_masks.py data=crowdai data.root=DIR init=true    only the empty fold
 """
 
 import logging
+import shlex
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from rooftop.coco import Index, MaskFolder, MaskReport, open_index, unpaired
-from rooftop.config import counting_bar, plain, run_folder, script, typed
+from rooftop.config import counting_bar, overrides, plain, run_folder, script, typed
 from rooftop.data.layout import check_layout, complete, draw, make_layout
 from rooftop.files import write_json
 
@@ -38,8 +39,8 @@ def main(cfg: DictConfig) -> None:
         else:
             report[name] = {"skipped": f"has masks of its own in {part['masks']}"}
     write_json(run_folder() / "report.json", report)
-    where = f"{typed('data.root', root)} {typed('data.masks', run_folder())}"
-    log.info("next: python train.py data=%s %s", data["name"], where)
+    same = shlex.join(word for word in overrides() if word.lstrip("+~").startswith("data"))
+    log.info("next: python train.py %s %s", same or f"data={data['name']}", typed("data.masks", run_folder()))
 
 
 def make(split: str, index: Index, cfg: DictConfig) -> MaskReport:

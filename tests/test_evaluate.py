@@ -64,6 +64,14 @@ def test_what_predict_found_in_a_folder_is_scored_as_its_run_is(trained, tiny, r
     assert scores[0] > 0
 
 
+def test_a_run_is_scored_from_another_folder_than_it_was_trained_in(trained, run_script, tmp_path, quick, monkeypatch):
+    """Its data.root is relative to that of the training."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, text = run_script("evaluate", f"run={trained}", *quick)
+    assert code == 0, text
+
+
 def test_runs_are_compared_by_what_each_scores_alone(trained, tiny, run_script, tmp_path, quick):
     other = _copied(trained, tmp_path, threshold=0.9)
 

@@ -1,6 +1,7 @@
 """The script as people run it."""
 
 import json
+import shlex
 
 import numpy as np
 from PIL import Image
@@ -85,3 +86,14 @@ def test_training_on_masks_of_disk_is_the_same_as_on_the_fly(run_script, tiny, t
     for i in range(len(index)):
         assert np.array_equal(drawn.truth(i)[0], read.truth(i)[0])
         assert np.array_equal(drawn.truth(i)[1], read.truth(i)[1])
+
+
+def test_what_it_says_to_type_next_trains_on_the_masks(run_script, tiny, tmp_path, fast):
+    more = ("data=coco", f"data.root={tiny}", "data.categories=[building]", "data.gsd=0.5", "data.val=null")
+    split = "data.{0}={{images: images/{0}, annotations: annotations/{0}.json}}"
+    code, text = run_script("make_masks", *more, split.format("train"), split.format("test"))
+    assert code == 0, text
+    words = shlex.split(text.strip().splitlines()[-1].partition("next: python train.py ")[2])
+    assert f"data.masks={tmp_path}/outputs/make_masks/coco" in words
+    code, text = run_script("train", *fast, *words, "trainer.max_epochs=1")
+    assert code == 0, text

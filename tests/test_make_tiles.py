@@ -17,6 +17,7 @@ from shapely import Polygon, box
 from rooftop.coco import open_index
 from rooftop.raster.geotiff import open_scene
 from rooftop.raster.rasterise import rasterise
+from rooftop.raster.resample import resampled
 from rooftop.raster.windows import Window
 
 logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it tells of every file that the tests write
@@ -264,7 +265,8 @@ def test_round_trip_of_the_embedded_area(run_script, tmp_path):
         (["footprints=ortho.tif", "size=16"], "not a vector file"),
         (["shares.train=0.9"], "do not sum up to 1"),
         (["overlap=256"], "overlap=256"),
-        (["size=5000"], "no tile for"),
+        (["size=5000"], "ortho.tif: no tile for train, val; make tiles smaller."),
+        (["size=32"], "no tile for val; make tiles smaller, or do without: 'shares={train: 0.824, "),
         (["size=big"], "size"),
         (["gsd=0.001"], "ortho.tif: has 0.5 m a pixel; gsd=0.001 would scale it by more than 30: say metres."),
     ],
@@ -277,6 +279,18 @@ def test_wrong_input_is_one_sentence(run_script, tmp_path, overrides, said):
     assert said in text
     assert "Traceback" not in text
     assert not [*(tmp_path / "outputs").rglob("*.json")], "a tile or annotation was left behind"
+
+
+def test_oblong_pixels_become_squares_on_the_ground(run_script, tmp_path):
+    """At 51 degrees north, of 0.35 m x 0.56 m."""
+    values = np.random.default_rng(0).integers(1, 255, (3, 100, 200), dtype=np.uint8)
+    place = Affine(5e-6, 0, 5.0, 0, -5e-6, 51.0)
+    profile = {"count": 3, "height": 100, "width": 200, "dtype": "uint8", "crs": "EPSG:4326", "transform": place}
+    with rasterio.open(tmp_path / "ortho.tif", "w", driver="GTiff", **profile) as file:
+        file.write(values)
+    with resampled(str(tmp_path / "ortho.tif"), 0.4) as name, open_scene(name) as scene:
+        assert (scene.height, scene.width) == (139, 175)
+        assert scene.georeference.pixel_sides(139, 175) == pytest.approx((0.4, 0.4), rel=0.01)
 
 
 def test_a_raster_without_a_place_and_two_of_one_name(run_script, tmp_path):

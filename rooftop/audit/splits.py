@@ -16,7 +16,7 @@ from rooftop.audit.findings import Finding, Findings
 from rooftop.audit.outlines import Statistics, check_outlines
 from rooftop.coco import Index, unpaired
 from rooftop.errors import DataError
-from rooftop.raster.picture import list_pictures, read_size
+from rooftop.raster.picture import list_pictures, read_mask
 from rooftop.raster.reading import PlainReading, Reading
 
 Progress = Callable[[str, int, int], None]
@@ -163,7 +163,7 @@ def _check_masks(split: Split, masks: Path) -> None:
             split.findings.add(Finding("missing file", name, f"no mask in {masks}"))
             continue
         try:
-            size = list(read_size(mask))
+            size = list(read_mask(mask).shape)
         except DataError as error:
             split.findings.add(Finding("unreadable picture", name, f"its mask {error}"))
             continue

@@ -8,7 +8,7 @@ from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
 from rooftop.config.paths import typed
 from rooftop.config.recorded import data_of_run, keep_settings
-from rooftop.config.script import in_sweep, run_folder, script
+from rooftop.config.script import in_sweep, overrides, run_folder, script
 
 __all__ = [
     "build",
@@ -19,6 +19,7 @@ __all__ = [
     "flat",
     "in_sweep",
     "keep_settings",
+    "overrides",
     "plain",
     "run_folder",
     "script",

@@ -43,6 +43,8 @@ def _unread(override: str, reason: str) -> str:
     key, equals, value = override.partition("=")
     if not equals:
         return "a setting is written name=value, without blanks around the =, e.g. source=city.tif."
+    if value.startswith("["):
+        return f"{reason}; put quotes around each text in the list, and others around all of it: '{key}=[\"...\", ...]'"
     quoted = value.replace("'", "\\'")
     return f"{reason}; put quotes around the value, and others around all of it for the shell: \"{key}='{quoted}'\""
 

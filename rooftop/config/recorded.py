@@ -41,6 +41,15 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
     for key in typed:
         if key.startswith("data."):
             OmegaConf.update(own, key, OmegaConf.select(cfg, key), merge=False)
-    own.data.root = shipped(own.data.root)
+    own.data.root = _from_training(run, shipped(own.data.root))
     log.info("data: %s in %s, as in the training of the run", own.data.name, own.data.root)
     return plain(own.data)
+
+
+def _from_training(run: str, root: str) -> str:
+    """A path that leads nowhere from here as the training saw it, from the folder that it was started in."""
+    note = Path(run) / ".hydra" / "hydra.yaml"
+    if Path(root).exists() or not note.is_file():
+        return root
+    there = Path(str(OmegaConf.load(note).hydra.runtime.cwd)) / root
+    return str(there) if there.exists() else root

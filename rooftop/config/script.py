@@ -34,6 +34,11 @@ def run_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
+def overrides() -> list[str]:
+    """What was typed after the script's name, as Hydra reads it."""
+    return list(HydraConfig.get().overrides.task)
+
+
 def in_sweep() -> bool:
     """Whether the running job is one of several."""
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
@@ -93,13 +98,13 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
     if not in_sweep():
         with _one_sentence():
             return function(check(cfg, name))
-    overrides = list(HydraConfig.get().overrides.task)
-    before = _finished(overrides)
+    typed = overrides()
+    before = _finished(typed)
     if before:
         log.info("job %s is done already", HydraConfig.get().job.num)
         return before["score"]  # type: ignore[no-any-return]
     start = time.monotonic()
-    status: dict[str, object] = {"status": "failed", "overrides": overrides}
+    status: dict[str, object] = {"status": "failed", "overrides": typed}
     score: float | None = float("nan")
     with _as_single_run(Path(function.__code__.co_filename)):
         try:

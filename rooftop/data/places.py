@@ -72,7 +72,8 @@ def open_split(places: Places, split: str, name: str) -> tuple[Source, np.ndarra
     where = "train" if cut else split
     if places.splits[where] is None:
         known = [key for key in SPLITS if places.splits[key] or (key == "val" and places.splits["train"])]
-        raise ConfigError(f"the data set {name} has no {split} split; choose one of {', '.join(known)}.")
+        instead = f"choose one of {', '.join(known)}" if known else f"name its pictures: data.{split}={{images: ...}}"
+        raise ConfigError(f"the data set {name} has no {split} split; {instead}.")
     drawing = places.drawing if split == "train" else replace(places.drawing, gaps=False)
     source = open_source(places, where, drawing)
     if not len(source.names):

@@ -131,7 +131,8 @@ def _answers(
         down, across = _of_sides(factor)[:: -1 if turns % 2 else 1]
         scale = size * down, size * across
         ask = forward if scale == (1, 1) else rescaled(forward, scale)
-        answer = ask(np.ascontiguousarray(view[:, :, ::-1] if mirror else view))
+        # copied, since numpy takes a side of one pixel for contiguous in whatever direction, and torch does not
+        answer = ask((view[:, :, ::-1] if mirror else view).copy())
         back = answer[..., ::-1] if mirror else answer
         yield np.rot90(back, -turns, (2, 3)).astype(np.float64)  # float64: equal answers average to themselves
 

@@ -108,6 +108,9 @@ def _read_jpeg(path: Path) -> Picture | None:
         return None
 
 
+_DARK = 127  # the brightest value that is ground where 255 is roof
+
+
 def read_mask(path: Path) -> Mask:
     """Read a mask picture as uint8 (H, W) of 0 and 1.
 
@@ -115,12 +118,17 @@ def read_mask(path: Path) -> Mask:
     count, of any other its indices.
 
     Raises:
-        DataError: missing, no picture, truncated, or larger than `MAX_PIXELS`.
+        DataError: missing, no picture, truncated, larger than `MAX_PIXELS`, or of values that say neither.
     """
     with _opened(path) as image:
         numbers = image.mode in ("L", "1") or (image.mode == "P" and not _is_grey(image))
         values = np.asarray(image if numbers else image.convert("L"))
-    return (values > (127 if values.max(initial=0) > 1 else 0)).astype(np.uint8)
+    brightest = int(values.max(initial=0))
+    if 1 < brightest <= _DARK:
+        raise DataError(
+            f"{path}: holds values from {values.min()} to {brightest}; a mask is 0 and 255, or 0 and 1: write it so."
+        )
+    return (values > (_DARK if brightest > 1 else 0)).astype(np.uint8)
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -14,6 +14,7 @@ from rasterio.vrt import WarpedVRT
 from rooftop.errors import SourceError
 from rooftop.raster.geotiff import open_bands
 
+_SQUARE = 1.1  # ratio of a pixel's sides in metres that no roof minds
 _MOST = 30  # by which a raster is scaled at most; what is beyond was given in other units
 
 
@@ -21,8 +22,8 @@ _MOST = 30  # by which a raster is scaled at most; what is beyond was given in o
 def resampled(path: str, gsd: float | None) -> Iterator[str]:
     """Yield a path that can be opened at `gsd` metres per pixel; the path itself where `gsd` is None.
 
-    The reference system stays, and so does what has no data, be it a value, transparency or a mask of the file's own.
-    Finer rasters are averaged, coarser ones interpolated (cubic).
+    Pixels become squares on the ground. The reference system stays, and so does what has no data, be it a value,
+    transparency or a mask of the file's own. Finer rasters are averaged, coarser ones interpolated (cubic).
 
     Raises:
         SourceError: the raster cannot be read, has no place on the map from which its resolution were known, or holds
@@ -45,9 +46,12 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
             raise SourceError(
                 f"{path}: has {scene.gsd:.3g} m a pixel; gsd={gsd} would scale it by more than {_MOST}: say metres."
             )
-        height, width = max(1, round(scene.height / scale)), max(1, round(scene.width / scale))
+        wide, high = scene.georeference.pixel_sides(scene.height, scene.width)
+        oblong = max(wide, high) / min(wide, high) > _SQUARE
+        across, down = (gsd / wide, gsd / high) if oblong else (scale, scale)
+        height, width = max(1, round(scene.height / down)), max(1, round(scene.width / across))
         has_mask = scene.form.has_mask
-    grid = affine * Affine.scale(scale)
+    grid = affine * Affine.scale(across, down)
     method = Resampling.average if scale > 1 else Resampling.cubic
     with tempfile.TemporaryDirectory() as folder, rasterio.open(path) as source:
         target = Path(folder, f"{Path(path).stem}.vrt")

@@ -1,5 +1,6 @@
 """GeoTIFFs and footprints to pictures and annotations: tile by tile, memory does not grow with the raster."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -102,10 +103,11 @@ class Tiles:
 
     def _require_tiles(self, number: Mapping[str, int]) -> None:
         if empty := [split for split, tiles in number.items() if not tiles]:
-            raise DataError(
-                f"{self.sources[0]}: no tile for {', '.join(empty)}; make tiles smaller, or shares.{empty[0]}=0 "
-                "to do without."
-            )
+            left = {split: share for split, share in self.tiling.shares.items() if split not in empty}
+            shares = {split: round(left.get(split, 0) / (sum(left.values()) or 1), 3) for split in self.tiling.shares}
+            without = f", or do without: 'shares={json.dumps(shares).replace(chr(34), '')}'" if "train" in left else ""
+            where = f"{self.sources[0]}" + (f" and {len(self.sources) - 1} more" if len(self.sources) > 1 else "")
+            raise DataError(f"{where}: no tile for {', '.join(empty)}; make tiles smaller{without}.")
 
     def _pictures(self, split: str, progress: Callable[[str], None] | None) -> Iterator[Picture]:
         """The tiles of a split, written as they come."""
@@ -113,7 +115,7 @@ class Tiles:
         ids = count(1)
         for path in self.sources:
             with resampled(str(path), self.tiling.gsd) as name, open_raster(name) as raster:
-                channels = raster.scene.channels - int(raster.scene.form.has_alpha)
+                channels = raster.scene.channels - int(raster.suffix == ".tif" and raster.scene.form.has_alpha)
                 self.channels = min(self.channels or channels, channels)
                 self.is_rgb &= raster.suffix == ".png"
                 for window, shelf in self._windows(raster.scene, path, split):

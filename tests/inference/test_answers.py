@@ -62,6 +62,12 @@ def test_rescaled_shows_the_network_another_size_and_gives_its_own_back(factor, 
     assert answer.dtype == np.float32
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 1, 7, 3), (1, 7, 1, 3)])
+@pytest.mark.parametrize("factor", [1.0, 1.77])
+def test_pictures_of_one_pixel_s_width_are_looked_at_from_all_sides(per_pixel, shape, factor):
+    assert averaged(per_pixel, "d4", factor=factor)(np.full(shape, 90, np.uint8)).shape == (1, 2, *shape[1:3])
+
+
 def test_rescaled_keeps_places(per_pixel):
     pictures = np.zeros((1, 24, 40, 3), np.uint8)
     pictures[:, 4:12, 20:36] = 255

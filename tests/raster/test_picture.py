@@ -99,3 +99,11 @@ def test_a_jpeg_keeps_its_picture_and_quality_its_worth(tmp_path):
         write_jpeg(tmp_path / f"{quality}.jpg", smooth, quality=quality)
     assert np.abs(read_picture(tmp_path / "95.jpg").astype(int) - smooth).max() < 6
     assert (tmp_path / "30.jpg").stat().st_size < (tmp_path / "95.jpg").stat().st_size
+
+
+@pytest.mark.parametrize("values", [[0, 2], [0, 76], [0, 1, 5], [3, 3]])
+def test_a_mask_of_values_that_are_neither_ground_nor_roof_is_refused(tmp_path, values):
+    """As label maps of several classes, or roofs painted red: they were read as ground without a word."""
+    Image.fromarray(np.array([values], np.uint8)).save(tmp_path / "m.png")
+    with pytest.raises(DataError, match=rf"m\.png: holds values from {values[0]} to {values[-1]}; a mask is 0 and 255"):
+        read_mask(tmp_path / "m.png")
