@@ -81,7 +81,9 @@ def test_every_brick(make_run, tmp_path, choices):
     np.testing.assert_allclose(answer(tmp_path / "m.onnx", noise(1, 65, 97)), own(run, noise(1, 65, 97)), atol=1e-4)
 
 
-@pytest.mark.parametrize(("stride", "decoder"), [(1, [16, 8, 8, 4]), (2, [16, 8, 8, 4, 4])])
+@pytest.mark.parametrize(
+    ("stride", "decoder"), [(1, [16, 8, 8, 4]), pytest.param(2, [16, 8, 8, 4, 4], marks=pytest.mark.slow)]
+)
 def test_encoder(make_run, tmp_path, stride, decoder):
     torch.manual_seed(0)
     choices = {"norm": "batch", "activation": "relu", "dropout": 0.0}
