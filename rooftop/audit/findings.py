@@ -19,7 +19,11 @@ class Kind:
 KINDS = {
     "missing file": Kind(True, "Copy the picture into the folder, or remove its entry."),
     "unreadable picture": Kind(True, "Download or export the picture again."),
-    "size differs": Kind(True, "Correct width and height of the entry, or replace the picture."),
+    "size differs": Kind(
+        True,
+        "Correct width and height of the entry, or replace the picture; where they are swapped, as by an EXIF turn, "
+        "which is not looked at, turn its pixels.",
+    ),
     "two entries of one file": Kind(True, "Join the entries, and their annotations, to one."),
     "no annotation": Kind(True, "The file lists pictures and not one roof: export it again."),
     "annotation left out": Kind(True, "Correct the annotation; until then it is not drawn at all."),

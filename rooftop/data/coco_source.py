@@ -68,9 +68,11 @@ class CocoSource:
         pixels = self._reading.picture(path)
         if pixels.shape[:2] != tuple(self.sizes[i]):
             height, width = self.sizes[i]
+            turned = pixels.shape[:2] == (width, height)  # as viewers and labelling tools show what a camera has turned
+            remedy = "turn its pixels if it has an EXIF turn, which is not looked at" if turned else "correct the entry"
             raise DataError(
                 f"{path}: {pixels.shape[1]} x {pixels.shape[0]} px, but the annotations say {width} x {height}; "
-                "correct the entry or replace the picture."
+                f"{remedy}, or replace the picture."
             )
         return pixels
 
