@@ -1,6 +1,5 @@
 """All sources of one prediction, and what is written about them together."""
 
-import logging
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -28,7 +27,6 @@ from rooftop.inference.waiting import require_folder
 from rooftop.plots.panels import ContactSheet
 from rooftop.raster.picture import write_png
 
-log = logging.getLogger(__name__)
 _SHEET = 8  # pictures on the contact sheet
 _Work = tuple[int, Callable[[], Done]]  # place of a source among all, and what is to be done with it
 
@@ -69,7 +67,7 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
     if scenes and not ranks.rank:
         require_folder(job.unfinished)
     if len(scenes) < len(sources) and not ranks.rank:
-        _tell_of_distance(predictor, job)
+        job.tell_of_distance(predictor)
     own = [i for i in range(len(sources)) if i not in shared][ranks.rank :: ranks.count]
     try:
         with ExitStack() as unfinished:
@@ -91,15 +89,6 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
     finally:
         if not ranks.rank:
             shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
-
-
-def _tell_of_distance(predictor: Predictor, job: Job) -> None:
-    """Pictures do not say how many metres a pixel has; where it is known, fewer roofs are missed."""
-    learned = predictor.run.card.gsd
-    if job.gsd is None and job.rescale and learned:
-        log.info(
-            "pictures are taken to have the %.2f m a pixel at which the run learned; gsd=METRES says otherwise", learned
-        )
 
 
 def _shared(

@@ -1,5 +1,6 @@
 """What a prediction is asked to do, and where its files go."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from rooftop.inference.predictor import Predictor
 from rooftop.inference.scene import Forward, Tiling
 from rooftop.polygons.roofs import Shaping
 from rooftop.polygons.spool import Spool
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,15 @@ class Job:
     def factor(self, predictor: Predictor, gsd: float | None) -> float | None:
         """By how much sources of `gsd` metres per pixel are scaled; None = not at all."""
         return scale_factor(gsd, predictor.run.card) if self.rescale else None
+
+    def tell_of_distance(self, predictor: Predictor) -> None:
+        """Pictures do not say how many metres a pixel has; where it is known, fewer roofs are missed."""
+        learned = predictor.run.card.gsd
+        if self.gsd is None and self.rescale and learned:
+            log.info(
+                "pictures are taken to have the %.2f m a pixel at which the run learned; gsd=METRES says otherwise",
+                learned,
+            )
 
     def path(self, kind: str, stem: str) -> Path:
         """`roofs.geojson` for the one source, `roofs/<stem>.geojson` for one of several; masks always by stem."""

@@ -30,7 +30,6 @@ from rooftop.raster.scene import Scene
 
 log = logging.getLogger(__name__)
 Say = Callable[..., None]
-_SQUARE = 1.1  # ratio of a pixel's sides in metres that no roof minds
 
 
 @contextmanager
@@ -141,11 +140,10 @@ def _shape(scene: Scene, say: Say, *, squared: bool) -> float:
 
     Tells of pixels that are not square, as in degrees; outlines are measured right in any case.
     """
-    if scene.georeference is None or scene.gsd is None:
+    place, size = scene.georeference, (scene.height, scene.width)
+    if place is None or scene.gsd is None or not place.is_oblong(*size):
         return 1.0
-    wide, high = scene.georeference.pixel_sides(scene.height, scene.width)
-    if max(wide, high) / min(wide, high) <= _SQUARE:
-        return 1.0
+    wide, high = place.pixel_sides(*size)
     sides = "%s: its pixels are %.2f m wide and %.2f m high, "
     if squared:
         say(logging.INFO, sides + "and scaled to squares for the network", scene.path, wide, high)
@@ -153,7 +151,7 @@ def _shape(scene: Scene, say: Say, *, squared: bool) -> float:
     squeezed = (
         sides + "and so squeezed are roofs to the network; better first gdalwarp -t_srs %s -r cubic IN.tif OUT.tif"
     )
-    say(logging.WARNING, squeezed, scene.path, wide, high, scene.georeference.utm(scene.height, scene.width))
+    say(logging.WARNING, squeezed, scene.path, wide, high, place.utm(*size))
     return 1.0
 
 

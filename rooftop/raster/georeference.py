@@ -17,6 +17,7 @@ from pyproj.exceptions import GeodError, ProjError
 from shapely import Polygon
 
 _GEOD = Geod(ellps="WGS84")
+_SQUARE = 1.1  # ratio of a pixel's sides in metres that no roof minds
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Georeference:
         """Width and height in metres of the pixel in the middle of a raster of that size, which lies on the earth."""
         wide, high = np.hypot(*self.metres(np.array([width / 2, height / 2]))).tolist()
         return wide, high
+
+    def is_oblong(self, height: int, width: int) -> bool:
+        """Whether that pixel is so far from a square, as in degrees, that roofs look squeezed."""
+        wide, high = self.pixel_sides(height, width)
+        return max(wide, high) / min(wide, high) > _SQUARE
 
     def utm(self, height: int, width: int) -> str:
         """The UTM zone in which the middle of a raster of that size lies, e.g. "EPSG:32645"."""

@@ -14,7 +14,6 @@ from rasterio.vrt import WarpedVRT
 from rooftop.errors import SourceError
 from rooftop.raster.geotiff import open_bands
 
-_SQUARE = 1.1  # ratio of a pixel's sides in metres that no roof minds
 _MOST = 30  # by which a raster is scaled at most; what is beyond was given in other units
 
 
@@ -47,7 +46,7 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
                 f"{path}: has {scene.gsd:.3g} m a pixel; gsd={gsd} would scale it by more than {_MOST}: say metres."
             )
         wide, high = scene.georeference.pixel_sides(scene.height, scene.width)
-        oblong = max(wide, high) / min(wide, high) > _SQUARE
+        oblong = scene.georeference.is_oblong(scene.height, scene.width)
         across, down = (gsd / wide, gsd / high) if oblong else (scale, scale)
         height, width = max(1, round(scene.height / down)), max(1, round(scene.width / across))
         has_mask = scene.form.has_mask

@@ -1,6 +1,5 @@
 """GeoTIFFs and footprints to pictures and annotations: tile by tile, memory does not grow with the raster."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -105,7 +104,8 @@ class Tiles:
         if empty := [split for split, tiles in number.items() if not tiles]:
             left = {split: share for split, share in self.tiling.shares.items() if split not in empty}
             shares = {split: round(left.get(split, 0) / (sum(left.values()) or 1), 3) for split in self.tiling.shares}
-            without = f", or do without: 'shares={json.dumps(shares).replace(chr(34), '')}'" if "train" in left else ""
+            listed = ", ".join(f"{split}: {share}" for split, share in shares.items())
+            without = f", or do without: 'shares={{{listed}}}'" if "train" in left else ""
             where = f"{self.sources[0]}" + (f" and {len(self.sources) - 1} more" if len(self.sources) > 1 else "")
             raise DataError(f"{where}: no tile for {', '.join(empty)}; make tiles smaller{without}.")
 
