@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rooftop.data.augment import Augment, in_rows
+from rooftop.data.augment import Augment
 from rooftop.data.prepare import Preparation
+from rooftop.data.remembered import RememberedTruth
 from rooftop.data.sampling import Key
 from rooftop.data.sources import Source, Truth
 from rooftop.data.transfer import Parcel, Slabs
@@ -49,6 +50,7 @@ class RoofDataset(Dataset[Sample]):
         gsds: NDArray[np.float64] | None = None,
     ) -> None:
         self.source, self.picks = source, picks
+        self._truth = RememberedTruth(source, picks)
         self.preparation, self.augment = preparation, augment
         self.window, self.gsds = window, gsds
 
@@ -73,8 +75,7 @@ class RoofDataset(Dataset[Sample]):
         """
         key = key if isinstance(key, Key) else Key(key)
         at = int(self.picks[key.picture])
-        picture, (mask, valid) = self.source.picture(at), self.source.truth(at)
-        mask = in_rows(mask)
+        picture, (mask, valid) = self.source.picture(at), self._truth(at)
         if self.window is not None and self.gsds is not None and key.epoch is not None:
             draw = (key.epoch, key.draw)
             picture, mask, valid = self.window(picture, mask, valid, gsd=float(self.gsds[at]), draw=draw)
