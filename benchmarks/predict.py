@@ -9,7 +9,7 @@
 memory: a generated GeoTIFF (three bands, tiled, a roof every 512 px) goes the whole way - windows, blending,
 probability and mask on disk, roofs, GeoJSON - with a stand-in network that reads the red band.
 
-speed: the same U-Net (random weights, the default depth and width) over one generated scene, turn by turn in one
+speed: the same network (the default U-Net with random weights, or --run) over one generated scene, turn by turn in one
 process, medians of the rounds. "forward" is the predictor alone on the batches that our windows make; "scene" is the
 way from the GeoTIFF to stored probabilities with each engine; MONAI's `sliding_window_inference` (1.6, needs
 `pip install --no-deps monai`) gets the picture in memory and keeps its result there, with Gaussian weights, channels
@@ -49,11 +49,11 @@ from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.cog import Sheet, write_raster
-from rooftop.raster.geotiff import open_scene
+from rooftop.raster.geotiff import ALL_CORES, open_scene
 from rooftop.raster.scene import Scene
 from rooftop.raster.steps import NODATA, STEP, at_least
 from rooftop.raster.windows import Window, spans
-from rooftop.run import Card, Run
+from rooftop.run import Card, Run, load
 
 SHAPING = Shaping(separate=0.85, tolerance=1.0, angle=20.0, shift=2.0, min_area=10.0, min_hole=3.0)
 PLACE = {"crs": "EPSG:32645", "transform": Affine(0.3, 0, 400_000, 0, -0.3, 3_060_000)}
@@ -130,10 +130,9 @@ def windows_of(height: int, width: int, tiling: Tiling) -> list[Window]:
     return [Window(c.start, r.start, len(c.weights), len(r.weights)) for r in rows for c in columns]
 
 
-def speed(side: int, tiling: Tiling, device: str, rounds: int) -> None:
+def speed(side: int, tiling: Tiling, device: str, rounds: int, run: Run) -> None:
     """Some ways over one scene, turn by turn."""
-    height, width = side, side * 3 // 2
-    run = random_run()
+    height, width, classes = side, side * 3 // 2, run.card.network.get("classes", 1)
     forwards = {"torch": Predictor(run, device=device).forward}
     if device == "cpu":
         forwards["onnxruntime"] = Predictor(run, logits=onnx_logits(run)).forward
@@ -141,13 +140,13 @@ def speed(side: int, tiling: Tiling, device: str, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "scene.tif"
         generate(path, height, width, noise=True)
-        with open_scene(str(path)) as scene:
+        with open_scene(str(path), cores=ALL_CORES) as scene:
             picture, _ = scene.read(Window(0, 0, width, height))
 
-            def ours(forward: Forward) -> np.ndarray:
-                canvas = Canvas(Path(name) / f"c{time.monotonic_ns()}", (1, height, width), tiling.ends(height))
+            def ours(forward: Forward) -> Callable[[], np.ndarray]:
+                canvas = Canvas(Path(name) / f"c{time.monotonic_ns()}", (classes, height, width), tiling.ends(height))
                 predict_scene(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
-                return canvas.read(Window(0, 0, width, height))[0] * STEP + STEP / 2
+                return lambda: canvas.read(Window(0, 0, width, height))[0] * STEP + STEP / 2
 
             ways = {"forward": lambda: forward_only(forwards["torch"], picture, tiling)}
             ways |= {f"scene, {engine}": partial(ours, forward) for engine, forward in forwards.items()}
@@ -157,7 +156,7 @@ def speed(side: int, tiling: Tiling, device: str, rounds: int) -> None:
                     start, used = time.monotonic(), time.process_time()
                     results[way] = call()
                     times.setdefault(way, []).append((time.monotonic() - start, time.process_time() - used))
-        report(times, results, forwards["torch"], picture)
+            report(times, results, forwards["torch"], picture)
 
 
 def rest(side: int, tiling: Tiling, rounds: int, cores: str) -> None:
@@ -206,7 +205,7 @@ def forward_only(forward: Forward, picture: np.ndarray, tiling: Tiling) -> None:
         forward(np.stack([picture[window.slices] for window in windows[i : i + tiling.batch]]))
 
 
-def monai(run: Run, device: str, picture: np.ndarray, cut: tuple[int, Tiling]) -> Callable[[], np.ndarray]:
+def monai(run: Run, device: str, picture: np.ndarray, cut: tuple[int, Tiling]) -> Callable:
     """MONAI's sliding window with the same network, as it was trained, and the same overlap in pixels."""
     from monai.inferers import sliding_window_inference
 
@@ -215,13 +214,14 @@ def monai(run: Run, device: str, picture: np.ndarray, cut: tuple[int, Tiling]) -
     preparation = Preparation.of(run.card.preparation)
 
     @torch.inference_mode()
-    def call() -> np.ndarray:
+    def call() -> Callable[[], np.ndarray]:
         image = preparation.normalise_batch(torch.from_numpy(picture[None]).to(device))
         with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
             found = sliding_window_inference(
                 image, (roi, roi), 4, lambda x: network(x).sigmoid(), overlap=tiling.overlap / roi, mode="gaussian"
             )
-        return found.float().cpu().numpy()[0, 0]
+        answer = found.float().cpu().numpy()[0, 0]
+        return lambda: answer
 
     return call
 
@@ -236,7 +236,7 @@ def report(times: dict, results: dict, forward: Forward, picture: np.ndarray) ->
     print("| way | s (median) | Mpx/s | processor s | forward / way, s | processor s | seam, largest | mean |")
     print("|---|---|---|---|---|---|---|---|")
     for way, (seconds, used) in medians.items():
-        off = None if whole is None or results[way] is None else np.abs(results[way] - whole)
+        off = None if whole is None or results[way] is None else np.abs(results[way]() - whole)
         seam = "| | " if off is None else f"| {off.max():.4f} | {off.mean():.5f} "
         bound = medians["forward"]
         shares = f"{bound[0] / seconds:.0%} | {bound[1] / used:.0%}"
@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("--overlap", type=int, default=96)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--run", help="a run folder for `speed`, instead of the default U-Net with random weights")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", default="ALL_CPUS", help="that unpack blocks in `rest`: 1 shows all of that work")
     parser.add_argument("--hand-back", action="store_true", help="freed memory goes back, as in other programs")
@@ -264,7 +265,7 @@ def main() -> None:
     elif options.what == "rest":
         rest(options.side, tiling, options.rounds, options.cores)
     else:
-        speed(options.side, tiling, options.device, options.rounds)
+        speed(options.side, tiling, options.device, options.rounds, load(options.run) if options.run else random_run())
 
 
 if __name__ == "__main__":

