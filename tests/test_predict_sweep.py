@@ -40,6 +40,16 @@ def test_a_sweep_over_files_is_a_job_a_file_and_a_failed_one_stops_no_other(run_
     assert code == 0, text
     assert text.count("is done already") == 2
     assert [row["status"] for row in table(tmp_path / "sweep" / "sweep.csv")] == ["done"] * 3
+    (city / "a b.png").unlink()  # all numbers change
+    code, text = run_script(*sweep)
+    assert code == 0, text
+    assert text.count("is done already") == 2
+    shutil.copy(city / "e.png", city / "b.png")
+    code, text = run_script(*sweep)
+    assert code == 2
+    assert text.count("holds another job of this sweep that is done") == 1
+    assert "Traceback" not in text
+    assert table(tmp_path / "sweep" / "sweep.csv")[0]["source"] == str(city / "a b.png")
 
 
 @pytest.mark.slow

@@ -252,6 +252,15 @@ def test_a_sweep_started_again_runs_only_what_is_missing(run_script, tiny, tmp_p
     assert second.is_file()
     assert [row["status"] for row in table(tmp_path / "sweep" / "sweep.csv")] == ["done", "done"]
 
+    note = tmp_path / "sweep" / "1" / "job.json"  # killed in the middle, and finished on its own
+    note.write_text(json.dumps({**json.loads(note.read_text()), "status": "started"}))
+    assert run_script("train", f"resume={tmp_path}/sweep/1", "trainer.max_epochs=2")[0] == 0
+    stamp = second.stat().st_mtime_ns
+    code, text = run_script(*common, "loss=dice,bce")
+    assert code == 0, text
+    assert text.count("is done already") == 2
+    assert second.stat().st_mtime_ns == stamp
+
 
 @pytest.mark.parametrize("experiment", ["original"])
 def test_experiments_train(run_script, tiny, tmp_path, experiment):

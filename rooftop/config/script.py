@@ -12,17 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
+from rooftop.config import jobs
 from rooftop.config.check import check
 from rooftop.config.compose import CONF, compose_for_check
 from rooftop.errors import RooftopError
-from rooftop.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
@@ -97,34 +96,28 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
     """One job. In a sweep a failed one is recorded, and the others run; alone it ends the script."""
     if not in_sweep():
         with _one_sentence():
-            return function(check(cfg, name))
-    typed = overrides()
-    before = _finished(typed)
+            reached = function(check(cfg, name))
+            if cfg.get("resume"):
+                jobs.note_resumed(run_folder(), reached)
+            return reached
+    typed, number = overrides(), HydraConfig.get().job.num
+    with _one_sentence():
+        before = jobs.done_before(run_folder(), Path(HydraConfig.get().sweep.dir).absolute(), typed)
     if before:
-        log.info("job %s is done already", HydraConfig.get().job.num)
+        log.info("job %s is done already", number)
         return before["score"]  # type: ignore[no-any-return]
+    jobs.note(run_folder(), jobs.STARTED, typed)
     start = time.monotonic()
-    status: dict[str, object] = {"status": "failed", "overrides": typed}
     score: float | None = float("nan")
     with _as_single_run(Path(function.__code__.co_filename)):
         try:
             score = function(check(cfg, name))
-            status |= {"status": "done", "score": score}
+            status, result = jobs.DONE, dict[str, object](score=score)
         except Exception as error:
-            number, known = HydraConfig.get().job.num, isinstance(error, RooftopError)
-            log.error("job %s failed: %s", number, error, exc_info=not known)
-            status["error"] = f"{type(error).__name__}: {error}"
-        status["seconds"] = round(time.monotonic() - start, 1)
-        write_json(run_folder() / "job.json", status)
+            log.error("job %s failed: %s", number, error, exc_info=not isinstance(error, RooftopError))
+            status, result = jobs.FAILED, dict[str, object](error=f"{type(error).__name__}: {error}")
+        jobs.note(run_folder(), status, typed, **result, seconds=round(time.monotonic() - start, 1))
     return score
-
-
-def _finished(overrides: list[str]) -> dict[str, Any]:
-    """What an earlier start of the same sweep (same `hydra.sweep.dir`) noted of a job that is done; else nothing."""
-    path = run_folder() / "job.json"
-    earlier = read_json(path) if path.is_file() else {}
-    done = earlier and earlier["status"] == "done" and earlier["overrides"] == overrides
-    return earlier if done else {}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from rooftop.config.jobs import DONE, FAILED, NOTE
 from rooftop.files import read_json, whole
 
 SCORES = ("monitor", "iou", "f1", "precision", "recall", "roofs", "roof_share")
@@ -22,7 +23,7 @@ class SweepTable(Callback):  # type: ignore[misc]
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Collect the jobs; Hydra calls this once, after the last."""
         folder = Path(config.hydra.sweep.dir)
-        rows = [_row(job) for job in sorted(folder.iterdir(), key=_number) if (job / "job.json").is_file()]
+        rows = [_row(job) for job in sorted(folder.iterdir(), key=_number) if (job / NOTE).is_file()]
         if not rows:
             return
         varied = sorted({key for row in rows for key in row} - set(COLUMNS))
@@ -33,7 +34,7 @@ class SweepTable(Callback):  # type: ignore[misc]
             writer.writeheader()
             writer.writerows(rows)
         _show(rows, columns, folder)
-        if any(row["status"] == "failed" for row in rows):
+        if any(row["status"] == FAILED for row in rows):
             sys.exit(1)
 
 
@@ -42,16 +43,16 @@ def _number(folder: Path) -> tuple[int, str]:
 
 
 def _row(job: Path) -> dict[str, Any]:
-    status = read_json(job / "job.json")
+    status = read_json(job / NOTE)
     row: dict[str, Any] = {"job": job.name, **{key: value for key, value in status.items() if key in COLUMNS}}
     pairs = (item.lstrip("+~").partition("=") for item in status["overrides"])
     row.update({key: value.strip("'") for key, _, value in pairs if key not in COLUMNS})
     scores, summary = job / "scores.json", job / "summary.json"
-    if row["status"] == "done" and scores.is_file():
+    if row["status"] == DONE and scores.is_file():
         content = read_json(scores)
         row |= {"monitor": content["monitor"]["value"]} if "monitor" in content else {}
         row.update({key: value for key, value in content["pixel"].items() if key in COLUMNS})
-    if row["status"] == "done" and summary.is_file():
+    if row["status"] == DONE and summary.is_file():
         row.update({key: value for key, value in read_json(summary).items() if key in COLUMNS})
     return row
 
