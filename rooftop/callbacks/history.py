@@ -46,16 +46,7 @@ class History(Callback):
 
     @property
     def best(self) -> dict[str, float]:
-        """The best monitored score under its name, and the epoch in which it was measured.
-
-        Raises:
-            ConfigError: nothing was validated.
-        """
-        if not self.validations:
-            raise ConfigError(
-                "the training ended before its first validation, so that no weights are kept; let it run for longer, "
-                "or validate sooner by trainer.val_check_interval."
-            )
+        """The best monitored score of all validations under its name, and the epoch in which it was measured."""
         choose = max if self.mode == "max" else min
         return choose(self.validations, key=lambda row: row[self.monitor])
 

@@ -48,7 +48,7 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
     """Train, from the last checkpoint on if asked, then test the best weights.
 
     Raises:
-        ConfigError: the trainer would keep no weights.
+        ConfigError: the trainer would keep no weights, or time was over before any were validated.
         RunError: a checkpoint is damaged, or holds code.
     """
     checkpoints = Path(trainer.default_root_dir) / "checkpoints"
@@ -61,7 +61,11 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
             stale.unlink(missing_ok=True)
     with own_process_group():
         trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
-        _history(trainer).best  # noqa: B018 (which says, where there is none, that nothing was validated)
+        if not _history(trainer).validations:
+            raise ConfigError(
+                f"the training ended before its first validation; python train.py {typed('resume', last.parents[1])} "
+                "trainer.max_time=null goes on with it, or let it validate sooner by trainer.val_check_interval."
+            )
         # ranks that something else than Lightning has started have folders of their own; that of the first one counts
         task.load_state_dict(read_checkpoint(Path(keeper.dirpath or "") / best.name)["state_dict"])
         trainer.test(task, data, verbose=False)

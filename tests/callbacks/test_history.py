@@ -127,6 +127,23 @@ def test_a_training_that_ends_before_its_first_validation_is_refused(run_script,
     assert "trainer.val_check_interval=100 is more than the 8 batches of all epochs" in text
 
 
+@pytest.mark.slow
+def test_a_training_whose_time_is_over_before_its_first_validation_can_be_gone_on_with(
+    run_script, tiny, tmp_path, fast
+):
+    code, text = run_script(
+        *("train", *fast, f"data.root={tiny}", "trainer.max_epochs=10000", "+trainer.check_val_every_n_epoch=10000"),
+        *("+trainer.max_time=00:00:00:03", f"hydra.run.dir={tmp_path}/run"),
+    )
+    assert code == 2, text
+    assert "ended before its first validation; python train.py resume=" in text
+    done = len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) + 1
+    resumed = (f"resume={tmp_path}/run", "trainer.max_time=null", f"trainer.max_epochs={done}")
+    code, text = run_script("train", *resumed, f"trainer.check_val_every_n_epoch={done}")
+    assert code == 0, text
+    assert (tmp_path / "run" / "card.json").is_file()
+
+
 def test_a_diverged_training_stops_at_the_end_of_its_epoch(run_script, tiny, tmp_path, fast):
     code, text = run_script(
         *("train", *fast, f"data.root={tiny}", "optimizer=sgd", "optimizer.lr=1e30", "trainer.gradient_clip_val=null"),
