@@ -36,8 +36,8 @@ def write_report(path: Path, done: Evaluated, cases: Cases) -> None:
 
 
 def _head(done: Evaluated) -> str:
-    plain = {name: value for name, value in done.subject.items() if not isinstance(value, dict)}
-    subject = " · ".join(escape(f"{name}: {value}") for name, value in plain.items())
+    plain = {name: value for name, value in done.subject.items() if value is not None and not isinstance(value, dict)}
+    subject = " · ".join(escape(f"{name.replace('_', ' ')}: {value}") for name, value in plain.items())
     between = intervals(done.draws)
     tiles = ""
     for name in HEADLINES:

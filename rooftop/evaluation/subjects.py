@@ -17,6 +17,7 @@ from rooftop.errors import ConfigError
 from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
 from rooftop.inference.answers import VIEWS, asked, scale_factor, windowed
+from rooftop.inference.summary import scaled_by
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.targets import ROOF
 from rooftop.run import Run, load
@@ -118,7 +119,7 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     factor = scale_factor(data["gsd"], run.card) if choice.rescale else None
     cut = Cut(threshold, choice.shaping, data["gsd"])
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
-    record |= {"tta": choice.views, "scaled_by": factor, "polygons": asdict(choice.shaping)}
+    record |= {"tta": choice.views, "scaled_by": scaled_by(factor), "polygons": asdict(choice.shaping)}
     predictor = Predictor(run, device=choice.device)
     forward = asked(windowed(predictor.forward), factor=factor, views=choice.views)
     return Subject(name, RunCases(predictor, source, picks, cut, forward=forward), record)
