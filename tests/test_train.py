@@ -314,6 +314,7 @@ def test_without_logger_the_table_of_epochs_remains(run_script, tiny, tmp_path, 
     assert code == 0, text
     assert (tmp_path / "a" / "metrics.csv").is_file()
     assert not [*(tmp_path / "a").glob("events*")]
+    assert "tensorboard" not in text
 
 
 def test_no_logger_and_no_pictures_are_choices_too(run_script, tiny, tmp_path, fast):

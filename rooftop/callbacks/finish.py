@@ -53,7 +53,7 @@ class WriteRun(Callback):
         write_json(self.folder / "scores.json", scores)
         card = dataclasses.replace(self.card, threshold=pl_module.threshold, scores=scores)
         save(self.folder, pl_module.network, card)
-        _report(measured, scores, self.folder)
+        _report(measured, scores, self.folder, logged=bool(trainer.loggers))
 
     def _draw(self, task: RooftopTask, data: RoofDataModule) -> None:
         if not self.pictures:
@@ -68,7 +68,7 @@ class WriteRun(Callback):
         write_png(self.folder / "pictures" / "test_contact_sheet.png", sheet.draw())
 
 
-def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path) -> None:
+def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path, *, logged: bool) -> None:
     """Print the scores and what to type next."""
     table = Table(title=f"{scores['split']}: {scores['pictures']} pictures, best weights")
     for name in measured:
@@ -81,6 +81,6 @@ def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path) ->
     print(
         f"run folder:  {shown}\n"
         f"next:        python predict.py {run} source=PICTURE_OR_FOLDER\n"
-        f"             python evaluate.py {run}{split}\n"
-        f"             tensorboard --logdir outputs"
+        f"             python evaluate.py {run}{split}"
+        + ("\n             tensorboard --logdir outputs" if logged else "")
     )

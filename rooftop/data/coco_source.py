@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,11 @@ class CocoSource:
 def _check_files(images: Path, names: Sequence[str]) -> None:
     found = unpaired(images, names)
     if found.missing:
-        raise DataError(f"{images}: no file for {first_names(found.missing)}; add the pictures or remove the entries.")
+        spelt = {normalize("NFC", name) for name in found.extra}
+        alike = any(normalize("NFC", name) in spelt for name in found.missing)
+        remedy = "rename the files, whose accents are characters of their own, as a Mac writes them (convmv --nfc)"
+        remedy = remedy if alike else "add the pictures or remove the entries"
+        raise DataError(f"{images}: no file for {first_names(found.missing)}; {remedy}.")
     if found.extra:
         log.warning(
             "%s: %d pictures have no entry and are left out: %s", images, len(found.extra), first_names(found.extra)

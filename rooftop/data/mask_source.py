@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,12 @@ class MaskSource:
         self.categories: tuple[str, ...] = ("roof",)
         self.paths = list_pictures(images)
         self.names: Sequence[str] = [path.name for path in self.paths]
-        by_stem = {path.stem: path for path in list_pictures(masks)}
-        alone = [path.name for path in self.paths if path.stem not in by_stem]
+        by_stem = {_stem(path): path for path in list_pictures(masks)}
+        alone = [path.name for path in self.paths if _stem(path) not in by_stem]
         if alone:
             raise DataError(f"{masks}: no mask for {first_names(alone)}; add the masks or remove the pictures.")
-        self.masks = [by_stem[path.stem] for path in self.paths]
-        idle = sorted(set(by_stem) - {path.stem for path in self.paths})
+        self.masks = [by_stem[_stem(path)] for path in self.paths]
+        idle = sorted(set(by_stem) - {_stem(path) for path in self.paths})
         if idle:
             log.warning("%s: %d masks without picture are left out: %s", masks, len(idle), first_names(idle))
         self.sizes = np.array([self._reading.size(path) for path in self.paths], dtype=np.int32)
@@ -60,3 +61,8 @@ class MaskSource:
                 "make the mask again."
             )
         return mask[None], with_data(np.ones(mask.shape, dtype=bool), self._reading, self.paths[i])
+
+
+def _stem(path: Path) -> str:
+    """The name without suffix, in one of the two ways in which accents can be written."""
+    return normalize("NFC", path.stem)

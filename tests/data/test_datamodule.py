@@ -200,6 +200,20 @@ def test_entry_without_file_is_named(tiny):
         RoofDataModule(config(tiny)).dataset("train")
 
 
+def test_accents_may_be_characters_of_their_own_as_a_mac_writes_them(folders, tiny):
+    composed, apart = "d\u00e4cher", "da\u0308cher"
+    (folders / "images" / "b.jpg").rename(folders / "images" / f"{apart}.jpg")
+    (folders / "masks" / "b.png").rename(folders / "masks" / f"{composed}.png")
+    source = RoofDataModule(masks(folders)).dataset("train").source
+    assert (apart, composed) in [(path.stem, mask.stem) for path, mask in zip(source.paths, source.masks, strict=True)]
+
+    picture, annotations = tiny / "images" / "train" / "18_2_1.png", tiny / "annotations" / "train.json"
+    picture.rename(picture.with_name(f"{apart}.png"))
+    annotations.write_text(annotations.read_text().replace("18_2_1.png", f"{composed}.png"))
+    with pytest.raises(DataError, match=r"no file for d\u00e4cher\.png; rename the files.*convmv --nfc"):
+        RoofDataModule(config(tiny)).dataset("train")
+
+
 def test_file_without_entry_is_counted_and_listed(tiny, caplog):
     Image.new("RGB", (80, 48)).save(tiny / "images" / "train" / "extra.png")
     RoofDataModule(config(tiny)).dataset("train")
