@@ -24,6 +24,7 @@ def table(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_sweep_over_files_is_a_job_a_file_and_a_failed_one_stops_no_other(run_script, trained, city, tmp_path):
     sweep = ("predict", "-m", f"run={trained}", f"source=glob({city}/*.png)", f"hydra.sweep.dir={tmp_path}/sweep")
     code, text = run_script(*sweep)
