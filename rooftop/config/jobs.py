@@ -1,6 +1,7 @@
 """What a sweep notes of its jobs, in a file in the folder of each: started again, it runs only what is missing."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,23 @@ def done_before(folder: Path, sweep: Path, overrides: Sequence[str]) -> dict[str
     Raises:
         ConfigError: the folder holds another job that is done and would be lost.
     """
-    folders = sweep.iterdir() if sweep.is_dir() else ()
-    notes: dict[Path, dict[str, Any]] = {path: read_json(path / NOTE) for path in folders if (path / NOTE).is_file()}
-    done = {path: each["overrides"] for path, each in notes.items() if each["status"] == DONE}
-    for path, known in done.items():
-        if known == list(overrides):
-            return notes[path]
-    if folder in done:
+    here = _done(folder)
+    others = (_done(path) for path in sweep.iterdir()) if sweep.is_dir() else ()
+    for known in chain([here], others):  # its own first: of a sweep that did not change no other is read
+        if known and known["overrides"] == list(overrides):
+            return known
+    if here:
         raise ConfigError(
-            f"{folder} holds another job of this sweep that is done ({' '.join(done[folder])}); write new values after "
-            f"the old ones, or name another folder than {typed('hydra.sweep.dir', sweep)}."
+            f"{folder} holds another job of this sweep that is done ({' '.join(here['overrides'])}); write new values "
+            f"after the old ones, or name another folder than {typed('hydra.sweep.dir', sweep)}."
         )
     return None
+
+
+def _done(folder: Path) -> dict[str, Any] | None:
+    """The note in a folder of a job that is done."""
+    known: dict[str, Any] = read_json(folder / NOTE) if (folder / NOTE).is_file() else {"status": None}
+    return known if known["status"] == DONE else None
 
 
 def note(folder: Path, status: str, overrides: Sequence[str], **more: Any) -> None:
