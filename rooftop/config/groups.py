@@ -1,6 +1,6 @@
 """What the plain groups of `conf/` may hold: one dataclass a group, no default, since values live in YAML."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
@@ -27,10 +27,11 @@ class PartConfig(SplitConfig):
 
 @dataclass
 class WindowConfig:
-    """Training windows: size (height, width) in px; lowest and highest gsd in metres per pixel."""
+    """Training windows: size (height, width) in px; lowest and highest gsd in metres per pixel; names of filters."""
 
     size: list[int]
     gsd: list[float]
+    filters: list[str] = field(default_factory=lambda: ["bilinear"])
 
 
 @dataclass

@@ -12,6 +12,7 @@ from rooftop.errors import ConfigError
 
 Rule = Callable[[Any], str]
 _PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
+_FILTERS = ("box", "bilinear", "hamming", "bicubic", "lanczos")  # of Pillow
 NAMED = ("augmentation", "callbacks", "logger")  # groups whose members are built one by one
 SCORES = tuple(
     f"{stage}/{name}" for stage in ("val", "train") for name in ("iou", "f1", "precision", "recall", "accuracy", "loss")
@@ -100,6 +101,9 @@ RANGES: dict[str, Rule] = {
     "data.size": _SIZE,
     "data.window.size": _SIZE,
     "data.window.gsd": _must("two numbers above 0, the lower one first", lambda gsd: _two(gsd) and gsd[0] <= gsd[1]),
+    "data.window.filters": _must(
+        f"one or more of {', '.join(_FILTERS)}", lambda some: bool(some) and {*some} <= {*_FILTERS}
+    ),
     "data.categories": _must("null or name one category or more", lambda names: len(names) > 0),
     "data.place": _place,
     "data.std": _must("above 0 for each band", lambda std: all(value > 0 for value in std)),

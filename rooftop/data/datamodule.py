@@ -50,7 +50,7 @@ class RoofDataModule(LightningDataModule):
         chain = [item for item in (operations or {}).values() if item]
         self._augment = Augment(chain, seed=seed, targets=len(config["targets"]))
         window = config["window"]
-        self._window = Window(window["size"], window["gsd"], seed=seed) if window else None
+        self._window = Window(**window, seed=seed) if window else None
         self._places = read_places(config, self.preparation.reading)
         self._datasets: dict[str, RoofDataset] = {}
 

@@ -13,23 +13,32 @@ from PIL import Image
 from rooftop.data.resize import Box, resize
 
 Array = NDArray[np.uint8]
+_TRUTH = Image.Resampling.BILINEAR  # the filter of masks, which then take the larger half
 SHARPER = 0.55  # a picture is magnified to this share of its own sampling distance at most
 BEYOND = 1.6  # a window is this many times as long as the picture's shorter side at most; the rest is mirrored
+# Share of windows that are not resampled, as pictures are not when they are predicted: a network that has seen nothing
+# but resampled ones learns the blur, and misreads sharper pictures (benchmarks/RECIPES.md, part 14).
+AS_THEY_ARE = 0.3
 
 
 class Window:
-    """Cuts windows.
+    """Cuts windows: a share of them the picture's own pixels, the others resampled.
 
     Args:
         size: (height, width) of the window in pixels.
         gsd: lowest and highest ground sampling distance in metres per pixel; drawn evenly on a logarithmic scale.
         seed: of the run.
+        filters: box, bilinear, hamming, bicubic or lanczos, antialiased; one of them is drawn for each picture that is
+            resampled. Truth is cut by the bilinear one.
     """
 
-    def __init__(self, size: Sequence[int], gsd: Sequence[float], *, seed: int) -> None:
+    def __init__(
+        self, size: Sequence[int], gsd: Sequence[float], *, seed: int, filters: Sequence[str] = ("bilinear",)
+    ) -> None:
         self.height, self.width = size
         self.low, self.high = gsd
         self._seed = seed
+        self._filters = [Image.Resampling[name.upper()] for name in filters]
 
     def __call__(
         self, picture: Array, mask: Array, valid: NDArray[np.bool_], *, gsd: float, draw: tuple[int, int]
@@ -47,18 +56,29 @@ class Window:
             The same three in the size of the window.
         """
         random = np.random.default_rng([self._seed, *draw, 2])
-        scale = self._scale(picture.shape[:2], gsd, random.random())
+        drawn, places, kept = random.random(), random.random(2), random.random()
+        sight = self._filters[random.integers(len(self._filters))]
+        as_it_is = kept < AS_THEY_ARE and self._may_stay(picture.shape[:2], gsd)
+        scale = 1.0 if as_it_is else self._scale(picture.shape[:2], gsd, drawn)
         spans = np.array([self.height, self.width]) * scale
         sides = np.array(picture.shape[:2])
         room = np.where(sides > spans, sides - spans, 0.3 * sides)
-        top, left = sides / 2 + (random.random(2) - 0.5) * room - spans / 2
+        top, left = sides / 2 + (places - 0.5) * room - spans / 2
+        if as_it_is:
+            top, left = np.floor([top, left])
         before = np.maximum(np.ceil([-top, -left]), 0).astype(int)
         after = np.maximum(np.ceil([top + spans[0] - sides[0], left + spans[1] - sides[1]]), 0).astype(int)
         box = (left + before[1], top + before[0], left + before[1] + spans[1], top + before[0] + spans[0])
         border = [(before[0], after[0]), (before[1], after[1])]
-        cut = [self._cut(band, box, border) for band in (*mask * 255, valid.astype(np.uint8) * 255)]
-        *masks, seen = (band > 127 for band in cut)
-        return self._cut(picture, box, [*border, (0, 0)]), np.stack(masks).astype(np.uint8), seen
+        truth = [self._cut(band * 255, box, border, _TRUTH) > 127 for band in mask]
+        seen = np.ones((self.height, self.width), bool)
+        if not valid.all():
+            seen = self._cut(valid.astype(np.uint8) * 255, box, border, _TRUTH) > 127
+        return self._cut(picture, box, [*border, (0, 0)], sight), np.stack(truth).astype(np.uint8), seen
+
+    def _may_stay(self, sides: tuple[int, ...], gsd: float) -> bool:
+        """Whether the picture's own pixels are within the range, and enough of them for a window."""
+        return self.low <= gsd <= self.high and max(self.height, self.width) <= BEYOND * min(sides)
 
     def _scale(self, sides: tuple[int, ...], gsd: float, draw: float) -> float:
         """Pixels of the picture for one of the window."""
@@ -66,9 +86,9 @@ class Window:
         high = max(low, min(self.high / gsd, BEYOND * min(sides) / max(self.height, self.width)))
         return float(np.exp(np.log(low) + draw * (np.log(high) - np.log(low))))
 
-    def _cut(self, pixels: Array, box: Box, border: list[tuple[int, int]]) -> Array:
-        """Resample a box by an antialiased bilinear filter."""
+    def _cut(self, pixels: Array, box: Box, border: list[tuple[int, int]], sight: Image.Resampling) -> Array:
+        """Resample a box by a filter, antialiased."""
         whole = np.pad(pixels, border, mode="symmetric") if any(map(any, border)) else pixels
         left, top, right, bottom = box
         box = (max(left, 0.0), max(top, 0.0), min(right, whole.shape[1]), min(bottom, whole.shape[0]))  # rounding
-        return resize(whole, (self.height, self.width), Image.Resampling.BILINEAR, box)
+        return resize(whole, (self.height, self.width), sight, box)

@@ -16,6 +16,7 @@ WRONG = [
     ("train", "data.gsd=0", "data.gsd=0.0: must be above 0."),
     ("train", "data.size=[32]", "data.size=[32]: must be height and width"),
     ("train", "data.window.size=[0,32]", "data.window.size=[0, 32]: must be height and width"),
+    ("train", "data.window.filters=[blinear]", "data.window.filters=['blinear']: must be one or more of box, bilinear"),
     ("train", "data.window.gsd=[0.5,0.2]", "data.window.gsd=[0.5, 0.2]: must be two numbers above 0, the lower one"),
     ("train", "data.categories=[]", "data.categories=[]: must be null or name one"),
     ("train", "data.place='('", "data.place=(: is no regular expression"),
