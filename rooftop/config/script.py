@@ -66,12 +66,16 @@ def _one_sentence() -> Iterator[None]:
     """Turn what a person can mend into one sentence and exit code 2; HYDRA_FULL_ERROR=1 keeps the traceback."""
     try:
         yield
+        sys.stdout.flush()
     except RooftopError as error:
         _leave(error, str(error), error.exit_code)
     except KeyboardInterrupt:
         if _is_first():
             print("\nstopped; the same command goes on or starts again.", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # who read along has seen enough, as `| head` has; nor may the flush at the end complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # 128 + SIGPIPE, as shells say it
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

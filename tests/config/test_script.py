@@ -1,5 +1,7 @@
 """The command line as people type it, right and wrong."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,17 @@ def test_help_shows_examples_and_settings(run_script, tmp_path, script):
     assert code == 0
     assert f"python {script}.py" in text
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_early_is_no_error():
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' train.py --help | head -n 1"],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (141, "")  # as of any program that writes to a closed pipe
+    assert done.stdout.startswith("Train a network")
 
 
 def test_cfg_job_prints_the_configuration(run_script):
