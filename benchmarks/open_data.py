@@ -36,7 +36,7 @@ from rooftop.raster.picture import list_pictures, read_mask
 from rooftop.raster.rasterise import encode, rasterise
 
 ROOF = Category(id=100, name="building")
-NECK = 0.85  # conf/polygons/square.yaml
+NECK = 0.85  # of true masks, by distance: results_predict.md
 APART, TOUCHING = False, True
 FINE = 512  # px, side of a tile of zoom 19
 SAME = 0.9  # IoU of drawn footprints and mask from which on they agree

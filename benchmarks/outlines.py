@@ -32,7 +32,8 @@ from rooftop.raster.polygonise import polygonise_labels
 from rooftop.raster.rasterise import rasterise
 from rooftop.run import load
 
-TOLERANCE, ANGLE, SHIFT, RATIO = 1.0, 20.0, 2.0, 0.85  # px, degrees, px, share: those of conf/polygons/square.yaml
+TOLERANCE, ANGLE, SHIFT = 1.0, 20.0, 2.0  # px, degrees, px: those of conf/polygons/square.yaml
+RATIO = 0.85  # of true masks, by distance: results_predict.md
 SMALLEST = 16  # px
 Outlines = Callable[[Sequence[Polygon]], Sequence[Polygon]]
 

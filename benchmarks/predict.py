@@ -55,7 +55,7 @@ from rooftop.raster.steps import NODATA, STEP, at_least
 from rooftop.raster.windows import Window, spans
 from rooftop.run import Card, Run, load
 
-SHAPING = Shaping(separate=0.85, tolerance=1.0, angle=20.0, shift=2.0, min_area=10.0, min_hole=3.0)
+SHAPING = Shaping(separate=0.8, tolerance=1.0, angle=20.0, shift=2.0, min_area=10.0, min_hole=3.0)
 PLACE = {"crs": "EPSG:32645", "transform": Affine(0.3, 0, 400_000, 0, -0.3, 3_060_000)}
 BLOCK = 512
 
