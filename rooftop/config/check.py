@@ -7,8 +7,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from rooftop.config.build import check_target, targets, unknown_key
 from rooftop.config.paths import with_shipped
-from rooftop.config.ranges import check_ranges
-from rooftop.config.schema import SCHEMAS
+from rooftop.config.schema import SCHEMAS, check_ranges
 from rooftop.errors import ConfigError
 
 

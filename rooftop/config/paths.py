@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 PROJECT = Path(__file__).resolve().parents[2]
+CONF = PROJECT / "conf"
 _SHIPPED = ("run", "data.root", "callbacks.start.run")  # keys whose values may be of the project
 _PLAIN = re.compile(r"[\w/.+@%:-]+\Z", re.ASCII)  # what Hydra reads without quotes
 

@@ -17,15 +17,28 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-from rooftop.config import jobs
+from rooftop.config import sweep
 from rooftop.config.check import check
-from rooftop.config.compose import CONF, compose_for_check
+from rooftop.config.command_line import compose_for_check
+from rooftop.config.paths import CONF
 from rooftop.errors import RooftopError
 
 log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
 FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def counting_bar() -> Progress:
+    """A bar without tasks yet."""
+    return Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TimeRemainingColumn(),
+    )
 
 
 def run_folder() -> Path:
@@ -102,25 +115,25 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
         with _one_sentence():
             reached = function(check(cfg, name))
             if cfg.get("resume"):
-                jobs.note_resumed(run_folder(), reached)
+                sweep.note_resumed(run_folder(), reached)
             return reached
     typed, number = overrides(), HydraConfig.get().job.num
     with _one_sentence():
-        before = jobs.done_before(run_folder(), Path(HydraConfig.get().sweep.dir).absolute(), typed)
+        before = sweep.done_before(run_folder(), Path(HydraConfig.get().sweep.dir).absolute(), typed)
     if before:
         log.info("job %s is done already", number)
         return before["score"]  # type: ignore[no-any-return]
-    jobs.note(run_folder(), jobs.STARTED, typed)
+    sweep.note(run_folder(), sweep.STARTED, typed)
     start = time.monotonic()
     score: float | None = float("nan")
     with _as_single_run(Path(function.__code__.co_filename)):
         try:
             score = function(check(cfg, name))
-            status, result = jobs.DONE, dict[str, object](score=score)
+            status, result = sweep.DONE, dict[str, object](score=score)
         except Exception as error:
             log.error("job %s failed: %s", number, error, exc_info=not isinstance(error, RooftopError))
-            status, result = jobs.FAILED, dict[str, object](error=f"{type(error).__name__}: {error}")
-        jobs.note(run_folder(), status, typed, **result, seconds=round(time.monotonic() - start, 1))
+            status, result = sweep.FAILED, dict[str, object](error=f"{type(error).__name__}: {error}")
+        sweep.note(run_folder(), status, typed, **result, seconds=round(time.monotonic() - start, 1))
     return score
 
 

@@ -109,7 +109,8 @@ def experiments() -> list[str]:
 
 @pytest.mark.parametrize("name", experiments())
 def test_every_experiment_composes_and_is_a_short_page(name, monkeypatch):
-    from rooftop.config.compose import CONF, compose_for_check
+    from rooftop.config.command_line import compose_for_check
+    from rooftop.config.paths import CONF
 
     assert compose_for_check("train", [f"experiment={name}", "data.root=DIR"])
     lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
@@ -128,6 +129,6 @@ def test_every_experiment_composes_and_is_a_short_page(name, monkeypatch):
     ],
 )
 def test_every_choice_passes_the_check(choice):
-    from rooftop.config.compose import compose_for_check
+    from rooftop.config.command_line import compose_for_check
 
     assert compose_for_check("train", [choice]) == [choice]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rooftop.config.compose import compose_for_check
+from rooftop.config.command_line import compose_for_check
 from rooftop.errors import ConfigError
 
 WRONG = [

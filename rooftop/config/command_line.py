@@ -1,27 +1,26 @@
 """Compose a command line before Hydra does, so that mistakes end in one sentence and leave no folder behind."""
 
+import glob
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-)
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from rooftop.config.axes import first_jobs, values_of, with_direction
 from rooftop.config.build import unknown_key
 from rooftop.config.check import check, keys_of
-from rooftop.config.folders import require_writable
-from rooftop.config.globs import with_files
+from rooftop.config.paths import CONF
 from rooftop.errors import ConfigError, RunError
 
 LOGGING = (  # that of conf/output.yaml, which a run's own configuration does not hold
@@ -44,7 +43,9 @@ RESTORED = (  # keys whose values a checkpoint brings along, or which have to fi
     "data.mean",
     "data.std",
 )
-CONF = Path(__file__).resolve().parents[2] / "conf"
+MOST = 12  # values of an axis that are composed and checked before the sweep starts, a third of a second each
+DIRECTION = "hydra.sweeper.direction"
+_PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # needs no quotes in Hydra's grammar
 
 
 def compose_for_check(name: str, arguments: list[str]) -> list[str]:
@@ -186,3 +187,118 @@ def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
         return f"{key}: {str(error.__cause__ or error).splitlines()[0]}"
     more = "; what else Lightning's Trainer takes is added with a plus: +trainer.NAME=VALUE"
     return unknown_key(key, known) + (more if parent == "trainer" else "")
+
+
+def with_files(argument: str, groups: Path) -> str:
+    """`KEY=glob(PATTERN)` becomes `KEY=FILE,FILE,...`, sorted; any other argument stays as it is.
+
+    Also `glob([PATTERN, ...], exclude=PATTERN)`; `**` goes into folders. Keys that are folders in `groups` are left to
+    Hydra.
+
+    Raises:
+        ConfigError: no file has such a name.
+    """
+    try:
+        override = OverridesParser.create().parse_override(argument) if "=glob(" in argument else None
+    except HydraException:
+        return argument  # said when the configuration is composed
+    if override is None or not isinstance(override._value, Glob) or (groups / override.key_or_group).is_dir():
+        return argument
+    chosen = override._value
+    found = {name for pattern in chosen.include for name in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+    names = sorted(name for name in found if not any(fnmatch(name, pattern) for pattern in chosen.exclude))
+    if not names:
+        raise ConfigError(f"{argument}: no such file; give a pattern that files have.")
+    return f"{override.get_key_element()}={','.join(map(_quoted, names))}"
+
+
+def _quoted(name: str) -> str:
+    """A file name as Hydra reads it back."""
+    if _PLAIN.fullmatch(name):
+        return name
+    escaped = re.sub(r"(\\+)(?=$|')", r"\1\1", name).replace("'", r"\'")
+    return f"'{escaped}'"
+
+
+def values_of(override: str, *, sweep: bool) -> list[str]:
+    """What the jobs of a sweep make of an override: one for each value, itself if it has one value only.
+
+    Intervals, among which an optimising sweeper chooses, have no values yet.
+
+    Raises:
+        ConfigError: the override cannot be read, has several values without `sweep`, or none.
+    """
+    try:
+        parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(override)
+    except HydraException as error:
+        raise ConfigError(f"{override}: {_unread(override, str(error).splitlines()[0])}") from error
+    if not parsed.is_sweep_override() or parsed.is_delete():
+        return [override]
+    if not sweep:
+        raise ConfigError(
+            f"{override}: several values are a sweep: add -m; a list is written in [ ], a text in quotes."
+        )
+    if not parsed.is_discrete_sweep():
+        return []
+    key = override.split("=", 1)[0]
+    values = [f"{key}={value}" for value in parsed.sweep_string_iterator()]
+    if not values:
+        raise ConfigError(f"{override}: nothing has such a name.")
+    return values
+
+
+def _unread(override: str, reason: str) -> str:
+    """Why Hydra cannot read an override, and what to type instead."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return "a setting is written name=value, without blanks around the =, e.g. source=city.tif."
+    if value.startswith("["):
+        return f"{reason}; put quotes around each text in the list, and others around all of it: '{key}=[\"...\", ...]'"
+    quoted = value.replace("'", "\\'")
+    return f"{reason}; put quotes around the value, and others around all of it for the shell: \"{key}='{quoted}'\""
+
+
+def first_jobs(axes: list[list[str]]) -> list[list[str]]:
+    """Overrides of the jobs that show each value once: all axes at their first, then one axis at each of its others."""
+    first = [values[0] for values in axes]
+    others = ((place, value) for place, values in enumerate(axes) for value in values[1:MOST])
+    return [first, *([*first[:place], value, *first[place + 1 :]] for place, value in others)]
+
+
+def with_direction(arguments: list[str], overrides: list[str], cfg: DictConfig) -> list[str]:
+    """Have Optuna look for the best monitored score; its own default is the lowest, which of IoU is the worst.
+
+    Args:
+        arguments: of the command line.
+        overrides: those among them that are no options.
+        cfg: the composed configuration with its hydra node.
+    """
+    asked = any(override.lstrip("+").startswith(DIRECTION) for override in overrides)
+    optuna = cfg.hydra.runtime.choices.get("hydra/sweeper") == "optuna"
+    if not overrides or not optuna or asked or "monitor" not in cfg:
+        return arguments
+    place = arguments.index(overrides[0])  # options may stand around the overrides, but not among them
+    direction = {"max": "maximize", "min": "minimize"}[cfg.monitor.mode]
+    return [*arguments[:place], f"{DIRECTION}={direction}", *arguments[place:]]
+
+
+def require_writable(hydra: DictConfig, *, sweep: bool) -> None:
+    """Make sure that the output folder of a job can be made, or written to.
+
+    Args:
+        hydra: that node of a composed configuration.
+        sweep: whether it is one of several jobs.
+
+    Raises:
+        ConfigError: it cannot, for want of rights or since a file stands in the way.
+    """
+    key = "sweep" if sweep else "run"
+    try:
+        folder = Path(str(OmegaConf.select(hydra, f"{key}.dir"))).absolute()
+    except OmegaConfBaseException:  # names something that is only known once the job runs
+        return
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"hydra.{key}.dir={folder}: {there} is a file; name another folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"hydra.{key}.dir={folder}: {there} cannot be written to; name another folder.")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rooftop.config.jobs import DONE, FAILED, STARTED, done_before, note, note_resumed
+from rooftop.config.sweep import DONE, FAILED, STARTED, done_before, note, note_resumed
 from rooftop.errors import ConfigError
 from rooftop.files import read_json
 
