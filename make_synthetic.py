@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rooftop.config import counting_bar, plain, run_folder, script, typed
+from rooftop.config import plain, progress_bar, run_folder, script, shell_setting
 from rooftop.errors import ConfigError
 from rooftop.files import write_json
 from rooftop.towns import Recipe, make_folder, make_scene
@@ -23,7 +23,7 @@ def main(cfg: DictConfig) -> None:
     """Draw what is missing, then say what there is and how to train on it."""
     folder, recipe = run_folder(), make_recipe(cfg)
     report: dict[str, Any] = {}
-    with counting_bar() as bar:
+    with progress_bar() as bar:
         if cfg.count:
             towns = bar.add_task("towns", total=cfg.count)
             show = lambda done: bar.update(towns, completed=done)  # noqa: E731
@@ -39,7 +39,12 @@ def main(cfg: DictConfig) -> None:
         without = "".join(
             f" data.{split}=null" for split in ("val", "test") if not report.get(split, {}).get("pictures")
         )
-        log.info("next: python train.py data=synthetic %s data.gsd=%s%s", typed("data.root", folder), cfg.gsd, without)
+        log.info(
+            "next: python train.py data=synthetic %s data.gsd=%s%s",
+            shell_setting("data.root", folder),
+            cfg.gsd,
+            without,
+        )
 
 
 def make_recipe(cfg: DictConfig) -> Recipe:

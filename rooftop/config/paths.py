@@ -30,7 +30,7 @@ def with_shipped(cfg: DictConfig) -> DictConfig:
     return cfg
 
 
-def typed(key: str, value: object) -> str:
+def shell_setting(key: str, value: object) -> str:
     """A setting as it is typed in a shell: quoted for the shell, and for Hydra where that could not read it."""
     text = str(value)
     if _PLAIN.match(text):

@@ -34,11 +34,11 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
         run: its run folder.
     """
     recorded = Path(run) / _RECORD
-    typed = [item.lstrip("+~").partition("=")[0] for item in HydraConfig.get().overrides.task]
-    if "data" in typed or not recorded.is_file():
+    overridden = [item.lstrip("+~").partition("=")[0] for item in HydraConfig.get().overrides.task]
+    if "data" in overridden or not recorded.is_file():
         return plain(cfg.data)
     own = OmegaConf.create({"data": {**plain(cfg.data), **plain(OmegaConf.load(recorded).data)}})
-    for key in typed:
+    for key in overridden:
         if key.startswith("data."):
             OmegaConf.update(own, key, OmegaConf.select(cfg, key), merge=False)
     own.data.root = _from_training(run, shipped(own.data.root))

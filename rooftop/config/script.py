@@ -30,7 +30,7 @@ Main = Callable[[DictConfig], float | None]
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
-def counting_bar() -> Progress:
+def progress_bar() -> Progress:
     """A bar without tasks yet."""
     return Progress(
         "{task.description}",
@@ -117,13 +117,13 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
             if cfg.get("resume"):
                 sweep.note_resumed(run_folder(), reached)
             return reached
-    typed, number = overrides(), HydraConfig.get().job.num
+    settings, number = overrides(), HydraConfig.get().job.num
     with _one_sentence():
-        before = sweep.done_before(run_folder(), Path(HydraConfig.get().sweep.dir).absolute(), typed)
+        before = sweep.done_before(run_folder(), Path(HydraConfig.get().sweep.dir).absolute(), settings)
     if before:
         log.info("job %s is done already", number)
         return before["score"]  # type: ignore[no-any-return]
-    sweep.note(run_folder(), sweep.STARTED, typed)
+    sweep.note(run_folder(), sweep.STARTED, settings)
     start = time.monotonic()
     score: float | None = float("nan")
     with _as_single_run(Path(function.__code__.co_filename)):
@@ -133,7 +133,7 @@ def _job(function: Main, name: str, cfg: DictConfig) -> float | None:
         except Exception as error:
             log.error("job %s failed: %s", number, error, exc_info=not isinstance(error, RooftopError))
             status, result = sweep.FAILED, dict[str, object](error=f"{type(error).__name__}: {error}")
-        sweep.note(run_folder(), status, typed, **result, seconds=round(time.monotonic() - start, 1))
+        sweep.note(run_folder(), status, settings, **result, seconds=round(time.monotonic() - start, 1))
     return score
 
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from rooftop.config.paths import typed
+from rooftop.config.paths import shell_setting
 from rooftop.errors import ConfigError
 from rooftop.files import read_json, whole, write_json
 
@@ -44,7 +44,7 @@ def done_before(folder: Path, sweep: Path, overrides: Sequence[str]) -> dict[str
     if here:
         raise ConfigError(
             f"{folder} holds another job of this sweep that is done ({' '.join(here['overrides'])}); write new values "
-            f"after the old ones, or name another folder than {typed('hydra.sweep.dir', sweep)}."
+            f"after the old ones, or name another folder than {shell_setting('hydra.sweep.dir', sweep)}."
         )
     return None
 

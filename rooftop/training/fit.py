@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from rooftop.callbacks import History
-from rooftop.config import typed
+from rooftop.config import shell_setting
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.run import CARD, read_checkpoint
@@ -34,8 +34,8 @@ def require_fresh(folder: Path, *, again: bool) -> None:
         log.warning("%s holds a finished run, which is replaced; resume=RUN goes on with one", folder)
     elif (folder / "checkpoints" / "last.ckpt").exists() and not again and not _requeued(folder):
         raise ConfigError(
-            f"{folder} holds a training that was stopped: python train.py {typed('resume', folder)} goes on with it; "
-            "to begin anew, delete its checkpoints or name another hydra.run.dir."
+            f"{folder} holds a training that was stopped: python train.py {shell_setting('resume', folder)} goes on "
+            "with it; to begin anew, delete its checkpoints or name another hydra.run.dir."
         )
 
 
@@ -63,8 +63,9 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
         trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
         if not _history(trainer).validations:
             raise ConfigError(
-                f"the training ended before its first validation; python train.py {typed('resume', last.parents[1])} "
-                "trainer.max_time=null goes on with it, or let it validate sooner by trainer.val_check_interval."
+                "the training ended before its first validation; python train.py "
+                f"{shell_setting('resume', last.parents[1])} trainer.max_time=null goes on with it, "
+                "or let it validate sooner by trainer.val_check_interval."
             )
         # ranks that something else than Lightning has started have folders of their own; that of the first one counts
         task.load_state_dict(read_checkpoint(Path(keeper.dirpath or "") / best.name)["state_dict"])
