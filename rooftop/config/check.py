@@ -40,7 +40,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
         settings = plain(merged)
     except (MissingMandatoryValue, OmegaConfBaseException) as error:
         raise ConfigError(f"{error.full_key!s}: {str(error).splitlines()[0]}") from error
-    check_ranges(settings)
+    check_ranges(settings, script)
     for key, node in targets(settings, ""):
         check_target(key, node)
     return with_shipped(merged)
