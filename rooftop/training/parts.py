@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
 
 from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
-from rooftop.config import build, flat, keep_settings, plain
+from rooftop.config import build, flat, plain, save_config
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.memory import keep_freed_memory
@@ -89,7 +89,7 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
     board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     choose = [ChooseThreshold()] if cfg.choose_threshold else []
     # once it has trained an epoch with them; other ranks, which compose the same command, have started by then
-    record = LambdaCallback(on_train_epoch_end=rank_zero_only(lambda *_: keep_settings(cfg, folder)))
+    record = LambdaCallback(on_train_epoch_end=rank_zero_only(lambda *_: save_config(cfg, folder)))
     finish = WriteRun(folder, card, history, pictures=cfg.pictures)
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node]
     named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]

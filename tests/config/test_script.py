@@ -32,13 +32,13 @@ from rooftop.config.schema import SCHEMAS
         ("data.root=Bilder für Übung", "for the shell: \"data.root='Bilder für Übung'\""),
         ("data.root=~/maps", "for the shell: \"data.root='~/maps'\""),
         ("data/banepa", "a setting is written name=value, without blanks"),
-        ("data.categories=building", "data.categories is a list, which is written in brackets: 'data.categories=["),
+        ("data.categories=building", "data.categories is a list: write it in brackets: 'data.categories=["),
         ("data.val=images", "data.val holds several settings: 'data.val={NAME: VALUE, ...}'"),
-        ("trainer.limit_train_batches=2", "is added with a plus: +trainer.NAME=VALUE"),
+        ("trainer.limit_train_batches=2", "with a plus: +trainer.NAME=VALUE"),
         ("resume=nowhere", "resume"),
         ("scheduler=null", "scheduler=null: choose one of cosine, none, onecycle, plateau."),
         ("logger=null", "logger=null: choose one of none, tensorboard."),
-        ("data.val.images=val", "data.val is null, so that it has no images to set; give it whole: 'data.val={images:"),
+        ("data.val.images=val", "data.val is null and has no key images; set it as a whole: 'data.val={images:"),
     ],
 )
 def test_wrong_key_or_value_ends_in_one_sentence_and_leaves_nothing(run_script, tmp_path, override, said):
@@ -59,7 +59,7 @@ def test_an_output_folder_that_cannot_be_is_told_before_work_starts(run_script, 
     monkeypatch.setattr("os.access", lambda path, mode: False)
     code, text = run_script("train", *more, f"{key}={tmp_path}/locked/out")
     assert code == 2
-    assert text.strip().endswith(f"{key}={tmp_path}/locked/out: {tmp_path} cannot be written to; name another folder.")
+    assert text.strip().endswith(f"{key}={tmp_path}/locked/out: {tmp_path} is not writable; name another folder.")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
