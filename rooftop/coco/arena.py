@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 Array: TypeAlias = NDArray[Any]
 _MAGIC = b"rooftop1"
@@ -57,7 +57,7 @@ def write_arena(path: Path, arrays: Mapping[str, Sequence[Array]], meta: Any) ->
         offset = _aligned(offset + int(np.prod(shape)) * dtype.itemsize)
     head = msgspec.json.encode(_Head(places, meta))
     base = _aligned(16 + len(head))
-    with whole(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         file.write(_MAGIC + len(head).to_bytes(8, "little") + head)
         for name, pieces in arrays.items():
             file.seek(base + places[name].offset)

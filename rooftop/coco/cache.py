@@ -7,7 +7,7 @@ from rooftop.coco.build import build_index
 from rooftop.coco.index import Index
 from rooftop.coco.text import map_file
 from rooftop.errors import DataError
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 CACHE = Path("outputs/.index")
 _FORMAT = b"rooftop index 1"  # to be counted up when the arrays change
@@ -50,7 +50,7 @@ def content_key(path: Path, cache: Path) -> str:
         if note.is_file():
             return note.read_text()
         key = _hash(text)
-    with whole(note) as part:
+    with atomic_write(note) as part:
         part.write_text(key)
     return key
 

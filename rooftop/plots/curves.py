@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 
 def learning_curve(path: Path, history: Sequence[Mapping[str, float]], *, best: int | None = None) -> None:
@@ -29,5 +29,5 @@ def learning_curve(path: Path, history: Sequence[Mapping[str, float]], *, best: 
         axis.set(xlabel="epoch", ylabel=name)
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=110)

@@ -13,7 +13,7 @@ from rasterio.shutil import copy as gdal_copy
 from rasterio.windows import Window as GdalWindow
 
 from rooftop.errors import RooftopError
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.geotiff import check_written, unplaced
 from rooftop.raster.windows import Window, tiles
@@ -59,7 +59,7 @@ def write_raster(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
     """
     try:
         # one thread: several are no faster on two cores, and what waits for them would grow with the scene
-        with unplaced(), rasterio.Env(GDAL_NUM_THREADS="1"), whole(path) as part:
+        with unplaced(), rasterio.Env(GDAL_NUM_THREADS="1"), atomic_write(path) as part:
             plain = part.with_suffix(".plain.tif")
             try:
                 _write_plain(plain, sheet, read)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rooftop.errors import DataError
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.raster.jpeg import decode_jpeg
 from rooftop.raster.png import encode_mask
 
@@ -139,19 +139,19 @@ def _is_grey(image: Image.Image) -> bool:
 
 def write_mask(path: Path, mask: Mask) -> None:
     """Write a uint8 (H, W) mask of 0 and 1 as 8-bit PNG, 255 = roof."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(encode_mask(mask))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write uint8 (H, W) or (H, W, 3) as PNG."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="PNG")
 
 
 def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int) -> None:
     """Write uint8 (H, W, 3) as JPEG; quality from 1 to 95."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="JPEG", quality=quality)
 
 

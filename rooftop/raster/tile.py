@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from rooftop.errors import RooftopError
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.raster.geotiff import check_written, unplaced
 from rooftop.raster.scene import Scene
 from rooftop.raster.windows import Window
@@ -48,7 +48,7 @@ def write_tile(
     try:
         with (
             unplaced(),
-            whole(path) as part,
+            atomic_write(path) as part,
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
             rasterio.open(part, "w", driver="GTiff", **profile) as file,
         ):
