@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rooftop.coco.index import CocoObject, Index
-from rooftop.coco.schema import Category
+from rooftop.coco.parse import Category
 from rooftop.files import atomic_write
 from rooftop.raster.rasterise import Run, encode, rasterise
 

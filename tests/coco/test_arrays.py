@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rooftop.coco.arena import narrow, open_arena, write_arena
+from rooftop.coco.arrays import narrow, open_arena, write_arena
 
 
 @pytest.mark.parametrize(

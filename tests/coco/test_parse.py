@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from rooftop.coco import open_index, text
+from rooftop.coco import open_index, parse
 from rooftop.errors import DataError
 from tests.coco.forms import annotation, document, picture
 
@@ -13,7 +13,7 @@ TRAP = '}, {"id": 5}, {'
 
 
 def test_a_cut_inside_a_string_is_found_out(load, monkeypatch):
-    monkeypatch.setattr(text, "PIECE", 10)
+    monkeypatch.setattr(parse, "PIECE", 10)
     annotations = [annotation(i, note=TRAP * 9, extra=[{"a": 1}, {"b": {}}, {}]) for i in range(20)]
     index = load(document(annotations, [picture(1, file_name=f"{TRAP}.jpg"), picture(2)]))
     assert [thing.annotation_id for thing in index.objects(0)] == list(range(20))
@@ -22,13 +22,13 @@ def test_a_cut_inside_a_string_is_found_out(load, monkeypatch):
 
 @pytest.mark.parametrize("separators", [(",", ":"), (" , ", " : "), ("\n,\t\r\n", ":")])
 def test_any_white_space(load, monkeypatch, separators):
-    monkeypatch.setattr(text, "PIECE", 50)
+    monkeypatch.setattr(parse, "PIECE", 50)
     content = json.dumps(document([annotation(i) for i in range(30)]), separators=separators)
     assert load(content.encode()).annotation_count == 30
 
 
 def test_one_bad_annotation_does_not_take_its_piece_along(load, monkeypatch):
-    monkeypatch.setattr(text, "PIECE", 500)
+    monkeypatch.setattr(parse, "PIECE", 500)
     annotations = [annotation(i, segmentation="?" if i == 13 else [[1, 1, 9, 1, 9, 9]]) for i in range(30)]
     index = load(document(annotations))
     assert index.annotation_count == 29
@@ -80,4 +80,4 @@ def test_nesting_that_is_legal_but_deep(load):
 
 
 def test_pieces_of_an_empty_list():
-    assert list(text.parse_list(memoryview(b" "), msgspec.json.Decoder(list[int]))) == [[]]
+    assert list(parse.parse_list(memoryview(b" "), msgspec.json.Decoder(list[int]))) == [[]]
