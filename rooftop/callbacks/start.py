@@ -9,8 +9,8 @@ from torch import Tensor
 
 from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError
+from rooftop.models.efficientnet import load_imagenet
 from rooftop.models.encoder_unet import EncoderUNet
-from rooftop.models.imagenet import load_imagenet
 from rooftop.run import load
 
 

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from rooftop.coco import Index, MaskFolder, picture_path, unpaired
 from rooftop.data.sources import ONLY_ROOFS, Drawing, Truth, first_names, with_data
 from rooftop.errors import DataError
-from rooftop.raster.gaps import gaps
 from rooftop.raster.picture import read_mask
 from rooftop.raster.rasterise import number
 from rooftop.raster.reading import PlainReading, Reading
-from rooftop.raster.targets import ROOF, TARGETS
+from rooftop.raster.targets import ROOF, TARGETS, gaps
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from rooftop.evaluation.words import WORDS
 from rooftop.files import atomic_write, write_json
 from rooftop.metrics.bootstrap import LEVEL
 from rooftop.metrics.curve import best_threshold
-from rooftop.metrics.objects.kinds import KINDS
+from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.pixel import Counts, ratios
-from rooftop.metrics.polygon import COLUMNS
+from rooftop.metrics.polygons import COLUMNS
 from rooftop.run import versions
 
 FLOATS = ".6g"

@@ -1,7 +1,7 @@
 """Probabilities of an unfinished scene, on disk, so that a stopped prediction goes on where it stopped.
 
 One file for each row of windows, which appears when the row is finished: any number of processes, on any number of
-machines with a common disk, fill one canvas without a word between them. One byte a pixel (`rooftop.raster.steps`) and
+machines with a common disk, fill one canvas without a word between them. One byte a pixel (`raster.probability`) and
 not compressed, so that windows are stored as they come; a canvas that only waits can be packed.
 """
 

@@ -22,8 +22,8 @@ from rooftop.polygons.simplify import simplified
 from rooftop.polygons.spread import in_order
 from rooftop.polygons.square import squared
 from rooftop.polygons.walls import Points
+from rooftop.raster.probability import STEP, at_least
 from rooftop.raster.rasterise import rasterise
-from rooftop.raster.steps import STEP, at_least
 from rooftop.raster.targets import ROOF
 from rooftop.raster.windows import Window, tiles
 

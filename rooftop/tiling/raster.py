@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.raster.geotiff import open_bands, open_scene
 from rooftop.raster.picture import write_png
-from rooftop.raster.scene import Scene
-from rooftop.raster.tile import write_tile
+from rooftop.raster.scene import Scene, open_bands, open_scene
 from rooftop.raster.windows import Window
+from rooftop.raster.write import write_tile
 
 Cut = tuple[NDArray[np.bool_], Callable[[Path], None]]
 """Where a tile has data, bool (h, w), and what writes it, whole or not at all."""

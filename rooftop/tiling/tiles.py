@@ -16,10 +16,9 @@ from shapely import Polygon
 from rooftop.coco import Picture, write_annotations
 from rooftop.errors import DataError, SourceError
 from rooftop.polygons.footprints import read_footprints
-from rooftop.raster.geotiff import open_bands
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.resample import resampled
-from rooftop.raster.scene import Scene
+from rooftop.raster.scene import Scene, open_bands
 from rooftop.raster.windows import Window
 from rooftop.tiling.claims import Claims, is_claimed
 from rooftop.tiling.grid import split_of, strips, windows

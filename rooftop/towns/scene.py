@@ -10,9 +10,9 @@ from shapely import Polygon
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
-from rooftop.raster.cog import Sheet, write_raster
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.windows import Window
+from rooftop.raster.write import Sheet, write_raster
 from rooftop.towns.kinds import Town
 from rooftop.towns.look import Look
 from rooftop.towns.render import render

@@ -16,7 +16,7 @@ from rooftop.config import build, flat, keep_settings, plain
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.memory import keep_freed_memory
-from rooftop.metrics.counts import PixelScores
+from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.run import Card
 from rooftop.task import RooftopTask
 

@@ -223,4 +223,4 @@ def test_the_key_knows_the_content_only(write, tmp_path):
     path = write(document())
     other = tmp_path / "other.json"
     other.write_text(json.dumps(document()))
-    assert module.content_key(path, tmp_path) == index.content_key(other, tmp_path)
+    assert module.content_key(path, tmp_path) == module.content_key(other, tmp_path)

@@ -13,8 +13,8 @@ from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.polygonise import polygonise
+from rooftop.raster.probability import NODATA
 from rooftop.raster.rasterise import rasterise
-from rooftop.raster.steps import NODATA
 from rooftop.raster.windows import Window
 
 PIXELS = Ground(None, None)

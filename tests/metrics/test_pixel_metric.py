@@ -1,7 +1,9 @@
+""""""
+
 import pytest
 import torch
 
-from rooftop.metrics.counts import PixelScores
+from rooftop.metrics.pixel_metric import PixelScores
 
 
 def batches():

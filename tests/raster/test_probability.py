@@ -1,7 +1,9 @@
+""""""
+
 import numpy as np
 import pytest
 
-from rooftop.raster.steps import NODATA, at_least, stored
+from rooftop.raster.probability import NODATA, at_least, stored
 
 
 @pytest.mark.parametrize("threshold", [0.005, 0.35, 0.5, 0.615, 0.995, 1.0])

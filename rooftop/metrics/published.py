@@ -18,8 +18,7 @@ import numpy as np
 import shapely
 from shapely import Polygon
 
-from rooftop.metrics.polygon.angle import max_tangent_angles
-from rooftop.metrics.polygon.distance import Floats, complexity_iou
+from rooftop.metrics.polygons import Floats, complexity_iou, max_tangent_angles
 
 
 def hisup_polis(said: Sequence[Polygon], true: Sequence[Polygon]) -> float:

@@ -1,4 +1,7 @@
-"""Rasters of any size, written block by block: cloud-optimised GeoTIFF, or png; whole or not at all."""
+"""Rasters of any size, written block by block: cloud-optimised GeoTIFF, or png; whole or not at all.
+
+A window of a raster as a GeoTIFF of its own, which keeps bands, number type, place and what has no data.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError  # what a copy raises; there is no public name
 from rasterio.errors import RasterioError
@@ -15,7 +19,7 @@ from rasterio.windows import Window as GdalWindow
 from rooftop.errors import RooftopError
 from rooftop.files import atomic_write
 from rooftop.raster.georeference import Georeference
-from rooftop.raster.geotiff import check_written, unplaced
+from rooftop.raster.scene import Scene, check_written, unplaced
 from rooftop.raster.windows import Window, tiles
 
 _BLOCK = 512  # pixels, side of the blocks in the file
@@ -97,3 +101,50 @@ def _write_plain(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
             dataset.write(read(tile), window=GdalWindow(tile.column, tile.row, tile.width, tile.height))
         dataset.scales = [sheet.scale] * len(sheet.bands)
         dataset.descriptions = sheet.bands
+
+
+def write_tile(
+    path: Path, scene: Scene, window: Window, *, values: NDArray[np.generic], known: NDArray[np.bool_]
+) -> None:
+    """Write a window of a raster, whole or not at all.
+
+    Args:
+        path: of the tile.
+        scene: the raster, opened by `open_bands`.
+        window: of the raster.
+        values: of all bands there, (C, h, w).
+        known: where there is data, bool (h, w); written where the raster has a mask of its own.
+
+    Raises:
+        RooftopError: the disk is full or the folder cannot be written to.
+    """
+    form, place = scene.form, scene.georeference
+    profile = {
+        "count": len(values),
+        "height": window.height,
+        "width": window.width,
+        "dtype": values.dtype,
+        "nodata": form.nodata,
+        "photometric": "rgb" if form.has_colours else "minisblack",
+        "compress": "deflate",
+        "predictor": 3 if values.dtype.kind == "f" else 2,
+    }
+    if len(values) > (3 if form.has_colours else 1):
+        profile["alpha"] = "yes" if form.has_alpha else "unspecified"
+    if place:
+        profile |= {"crs": place.crs, "transform": place.affine * Affine.translation(window.column, window.row)}
+    try:
+        with (
+            unplaced(),
+            atomic_write(path) as part,
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(part, "w", driver="GTiff", **profile) as file,
+        ):
+            file.write(values)
+            if form.has_mask:
+                file.write_mask(known)
+            file.close()
+            check_written(part)
+    except RasterioError as error:
+        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+        raise RooftopError(f"{path}: cannot be written ({reason}); free space, or choose another folder.") from error

@@ -1,3 +1,5 @@
+""""""
+
 import subprocess
 import sys
 
@@ -8,8 +10,8 @@ from PIL import Image
 from pyproj import CRS
 from rasterio import Affine
 
-from rooftop.raster.cog import Sheet, write_raster
 from rooftop.raster.georeference import Georeference
+from rooftop.raster.write import Sheet, write_raster
 
 PLACE = Georeference(Affine(0.3, 0, 4e5, 0, -0.3, 3e6), CRS.from_epsg(32645).to_wkt())
 VALUES = np.random.default_rng(0).integers(0, 255, (2, 700, 1100), dtype=np.uint8)
@@ -58,7 +60,7 @@ def test_a_full_disk_is_one_sentence_and_no_file(tmp_path, name, limit):
         "import resource, signal, numpy as np\n"
         "from pathlib import Path\n"
         "from rooftop.errors import RooftopError\n"
-        "from rooftop.raster.cog import Sheet, write_raster\n"
+        "from rooftop.raster.write import Sheet, write_raster\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "noise = np.random.default_rng(0)\n"

@@ -1,8 +1,10 @@
+""""""
+
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from rooftop.metrics.error_kinds import KINDS, sort_errors
 from rooftop.metrics.objects import Found, Truth
-from rooftop.metrics.objects.kinds import KINDS, sort_errors
 
 SIZE = (60, 90)
 

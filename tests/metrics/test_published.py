@@ -1,9 +1,11 @@
+""""""
+
 import numpy as np
 import pytest
 from shapely import Polygon, box
 
-from rooftop.metrics.polygon import ffl_angles, hisup_polis, max_tangent_angles, polis
-from rooftop.metrics.polygon.published import hisup_complexity_iou
+from rooftop.metrics.polygons import max_tangent_angles, polis
+from rooftop.metrics.published import ffl_angles, hisup_complexity_iou, hisup_polis
 
 ROOF, SHIFTED = box(0, 0, 10, 6), box(1, 0, 11, 6)
 

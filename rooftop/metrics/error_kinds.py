@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.metrics.objects.matching import Found, Truth
-from rooftop.metrics.objects.overlap import Bools, boundary_iou, mask_iou
+from rooftop.metrics.objects import Bools, Found, Truth, boundary_iou, mask_iou
 
 KINDS = ("found", "merged", "ragged", "split", "missed")
 HALF = 0.5
