@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from rooftop.config import typed
 from rooftop.errors import ConfigError
 from rooftop.files import atomic_write
-from rooftop.plots.curves import learning_curve
+from rooftop.plots.charts import learning_curve
 from rooftop.task import RooftopTask
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,7 @@ from rooftop.evaluation.roofs import Roofs
 from rooftop.evaluation.tally import Tally
 from rooftop.metrics.error_kinds import KINDS, sort_errors
 from rooftop.metrics.pixel import Counts, count, ratios
-from rooftop.plots.errors import error_map, outlined, roof_by_roof
-from rooftop.plots.panels import ROOF, shrink
+from rooftop.plots.panels import ROOF, error_map, outlined, roof_by_roof, shrink
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.rasterise import decode
 

@@ -20,7 +20,7 @@ from rooftop.metrics.curve import best_threshold, precision_recall, reliability,
 from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.objects import RECALLS, precision_curve
 from rooftop.plots.charts import precision_recall_chart, reliability_chart
-from rooftop.plots.errors import FALSE, HIT, MISS
+from rooftop.plots.panels import FALSE, HIT, MISS
 from rooftop.run import versions
 
 COLUMNS = '<div class="triple"><b>truth</b><b>prediction</b><b>errors</b></div>'

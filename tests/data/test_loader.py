@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from rooftop.data.dataset import collate
-from rooftop.data.transfer import MOST, PREFETCH, SlabLoader, make_slabs
+from rooftop.data.loader import MOST, PREFETCH, SlabLoader, make_slabs
 from rooftop.errors import DataError
 
 BATCHES = 12

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rooftop.data import remembered
-from rooftop.data.remembered import RememberedTruth
+from rooftop.data import dataset
+from rooftop.data.dataset import RememberedTruth
 from rooftop.errors import DataError
 
 SIZES = np.array([[9, 13], [8, 16], [5, 3]], np.int32)
@@ -44,7 +44,7 @@ def test_each_picture_is_drawn_once_and_stays_what_it_was():
 
 def test_only_the_pictures_of_the_split_have_to_fit(monkeypatch):
     packed = 3 * 9 * 2  # two channels and valid, 9 lines of 13 px
-    monkeypatch.setattr(remembered, "MOST", packed)
+    monkeypatch.setattr(dataset, "MOST", packed)
     source = Drawn()
     small, large = RememberedTruth(source, np.array([0])), RememberedTruth(source, np.array([0, 2]))
     for _ in range(2):

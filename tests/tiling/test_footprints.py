@@ -1,3 +1,5 @@
+""""""
+
 import json
 import logging
 
@@ -7,8 +9,8 @@ import pytest
 import shapely
 
 from rooftop.errors import DataError
-from rooftop.polygons import collection, features
-from rooftop.polygons.features import choose_layer, read_crs, read_shapes
+from rooftop.tiling import footprints
+from rooftop.tiling.footprints import choose_layer, read_crs, read_shapes
 
 logging.getLogger("pyogrio").setLevel(logging.WARNING)
 KINDS = {".geojson": "GeoJSON", ".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".fgb": "FlatGeobuf"}
@@ -46,7 +48,7 @@ def read(path, box=EVERYWHERE):
 
 @pytest.mark.parametrize("suffix", KINDS)
 def test_every_feature_comes_once_in_small_pages(written, boxes, suffix, monkeypatch):
-    monkeypatch.setattr(features, "PAGE", 30)
+    monkeypatch.setattr(footprints, "PAGE", 30)
     path = written(suffix)
     pages, found = read(path)
     assert read_crs(path).to_epsg() == 32645
@@ -62,8 +64,8 @@ def test_what_is_far_away_is_left_out(written, boxes, suffix):
 
 
 def test_features_upon_each_other_end_the_quartering(written, monkeypatch):
-    monkeypatch.setattr(features, "PAGE", 5)
-    monkeypatch.setattr(features, "_DEEPEST", 2)
+    monkeypatch.setattr(footprints, "PAGE", 5)
+    monkeypatch.setattr(footprints, "_DEEPEST", 2)
     pages, _ = read(written(".gpkg"))
     assert sum(map(len, pages)) == 200
     assert max(map(len, pages)) > 5
@@ -72,7 +74,7 @@ def test_features_upon_each_other_end_the_quartering(written, monkeypatch):
 @pytest.mark.parametrize("chunk", [3, 64, 100_000])
 @pytest.mark.parametrize("indent", [None, 2])
 def test_collections_are_read_in_any_layout(tmp_path, chunk, indent, monkeypatch):
-    monkeypatch.setattr(collection, "_CHUNK", chunk)
+    monkeypatch.setattr(footprints, "_CHUNK", chunk)
     shape = {"type": "Polygon", "coordinates": [[[0, 0, 9], [4, 0, 9], [4, 3, 9], [0, 0, 9]]]}
     content = {
         "type": "FeatureCollection",

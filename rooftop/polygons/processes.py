@@ -19,7 +19,7 @@ _AHEAD = 2  # batches that wait for each process
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux' prctl
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield work(item) for each item; with many items, on all cores that this process may use.
 
     Processes are forked, so that `work` may be a closure over whatever was opened before; only items and results

@@ -1,7 +1,9 @@
+""""""
+
 import numpy as np
 import pytest
 
-from rooftop.data.mix import MixedSource, take
+from rooftop.data.sources import MixedSource, take
 from rooftop.errors import DataError
 
 

@@ -1,10 +1,12 @@
+""""""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rooftop.polygons.components import components
+from rooftop.polygons.tiled import components
 from rooftop.raster.polygonise import polygonise
 
 masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=17), elements=st.integers(0, 1))
