@@ -8,8 +8,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
 
+from rooftop.callbacks.board import show
 from rooftop.callbacks.history import History
-from rooftop.callbacks.sample import show
 from rooftop.config import typed
 from rooftop.data.datamodule import RoofDataModule
 from rooftop.files import write_json
