@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rooftop.config.check import plain
 from rooftop.config.paths import shipped
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 log = logging.getLogger(__name__)
 _STORED = Path(".hydra", "config.yaml")
@@ -19,7 +19,7 @@ def save_config(cfg: DictConfig, folder: Path) -> None:
     """Store the configuration of a resumed run, so that the next resume uses it too."""
     stored = cfg.copy()
     stored.resume = None
-    with whole(folder / _STORED) as part:
+    with atomic_write(folder / _STORED) as part:
         OmegaConf.save(stored, part)
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from rooftop.config.paths import shell_setting
 from rooftop.errors import ConfigError
-from rooftop.files import read_json, whole, write_json
+from rooftop.files import atomic_write, read_json, write_json
 
 STATUS_FILE = "job.json"
 STARTED, DONE, FAILED = "started", "done", "failed"  # a killed job stays "started"
@@ -78,7 +78,7 @@ class SweepTable(Callback):  # type: ignore[misc]
         varied = sorted({key for row in rows for key in row} - set(COLUMNS))
         scored = [name for name in SCORES if any(row.get(name) not in (None, "") for row in rows)]
         columns = ["job", *varied, "status", *scored, "seconds", "error"]
-        with whole(folder / "sweep.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(folder / "sweep.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(rows)
