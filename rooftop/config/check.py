@@ -1,5 +1,6 @@
 """Check every key of a configuration before any work starts."""
 
+import re
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -7,7 +8,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from rooftop.config.build import check_target, targets, unknown_key
 from rooftop.config.paths import with_shipped
-from rooftop.config.schema import SCHEMAS, check_ranges
+from rooftop.config.schema import SCHEMAS, check_ranges, type_of
 from rooftop.errors import ConfigError
 
 
@@ -32,7 +33,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
     except ConfigKeyError as error:
         raise ConfigError(unknown_key(str(error.full_key), keys_of(schema) + keys_of(cfg))) from error
     except OmegaConfBaseException as error:
-        raise ConfigError(_type_fault(str(error.full_key), str(error).splitlines()[0])) from error
+        raise ConfigError(_type_fault(script, str(error.full_key), str(error).splitlines()[0])) from error
     missing = sorted(OmegaConf.missing_keys(merged))
     if missing:
         raise ConfigError(f"{missing[0]} is not set; give it on the command line: {missing[0]}=VALUE")
@@ -46,8 +47,15 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
     return with_shipped(merged)
 
 
-def _type_fault(key: str, reason: str) -> str:
+def _type_fault(script: str, key: str, reason: str) -> str:
     """Describe a value of the wrong type in one sentence; `reason` is the message of OmegaConf."""
+    expected = type_of(script, key.partition("[")[0])
+    wrong = re.search(
+        r"(?:Value|Incompatible value|to string:) '(.*?)'(?: of type| is not a valid| for field|$)", reason
+    )
+    if wrong and expected:
+        value = "null" if wrong.group(1) == "None" else wrong.group(1)
+        return f"{key}={value}: expected {expected}."
     if "is not a ListConfig" in reason:
         return f"{key} is a list: write it in brackets: '{key}=[VALUE, ...]'"
     if "is not a subclass of" in reason:

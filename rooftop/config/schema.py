@@ -406,6 +406,11 @@ def _key(name: str, hint: Any) -> Key:
     return Key(name, kind, next((note for note in notes if isinstance(note, Range)), None), notes[-1])
 
 
+def type_of(script: str, name: str) -> str:
+    """Return the type of a key in plain words, empty for an unknown key."""
+    return next((_type_words(key.type) for key in keys(script) if key.name == name), "")
+
+
 def check_ranges(settings: Mapping[str, Any], script: str) -> None:
     """Check the values of a configuration against their ranges. null is a matter of the type.
 

@@ -17,17 +17,17 @@ def table(path):
 
 
 @pytest.mark.parametrize(
-    ("axes", "said"),
+    ("axes", "message"),
     [
         (["seed=0,one,2"], "seed"),
         (["loss=bce,dise,dice"], "loss=dice"),
         (["model.depth=2,3", "loss=bce,dice", "threshold=0.5,high"], "threshold"),
     ],
 )
-def test_every_value_of_an_axis_is_checked_before_the_sweep_starts(run_script, tmp_path, axes, said):
+def test_every_value_of_an_axis_is_checked_before_the_sweep_starts(run_script, tmp_path, axes, message):
     code, text = run_script("train", "-m", *axes, f"hydra.sweep.dir={tmp_path}/sweep")
     assert code == 2, text
-    assert said in text
+    assert message in text
     assert len(text.strip().splitlines()) == 1, text
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""A value that no training or scoring can mean ends in one sentence that names the key."""
+"""A value outside its range ends in one sentence with the key; every key is in the reference."""
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -56,11 +56,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("script", "override", "said"), WRONG)
-def test_a_value_outside_its_range_names_the_key_and_the_range(script, override, said):
+@pytest.mark.parametrize(("script", "override", "message"), WRONG)
+def test_a_value_outside_its_range_names_the_key_and_the_range(script, override, message):
     with pytest.raises(ConfigError) as caught:
         compose_for_check(script, ["source=a.png", override] if script == "predict" else [override])
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 def test_null_and_values_at_the_edge_pass():
@@ -71,7 +71,7 @@ def test_null_and_values_at_the_edge_pass():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (["model.width=0"], "model: width=0 must be 1 or more"),
         (["loss=gap_bce_dice", "loss.terms.bce.reach=4"], "reach=4 must be odd"),
@@ -79,10 +79,10 @@ def test_null_and_values_at_the_edge_pass():
         (["optimizer.weight_decay=-1"], "optimizer (lr=0.003, weight_decay=-1): Invalid weight_decay value: -1"),
     ],
 )
-def test_a_value_that_a_part_refuses_ends_in_one_sentence(run_script, tiny, fast, overrides, said):
+def test_a_value_that_a_part_refuses_ends_in_one_sentence(run_script, tiny, fast, overrides, message):
     code, text = run_script("train", *fast, f"data.root={tiny}", *overrides)
     assert code == 2, text
-    assert said in text
+    assert message in text
     assert "Traceback" not in text
 
 

@@ -1,4 +1,4 @@
-"""The command line as people type it, right and wrong."""
+"""The command line as a user types it, right and wrong."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from rooftop.config.schema import SCHEMAS
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("model.deph=4", "model.depth"),
         ("+model.deph=4", "model.depth"),
@@ -24,8 +24,14 @@ from rooftop.config.schema import SCHEMAS
         ("+callbacks.early_stop.patiens=3", "callbacks.early_stop.patience"),
         ("sede=1", "seed"),
         ("lr=0.1", "did you mean optimizer.lr?"),
-        ("seed=one", "seed"),
-        ("data.batch_size=many", "data.batch_size"),
+        ("seed=one", "seed=one: expected integer."),
+        ("data.batch_size=many", "data.batch_size=many: expected integer."),
+        ("compile=perhaps", "compile=perhaps: expected true or false."),
+        ("data.size=[a,32]", "data.size[0]=a: expected list of integers or null."),
+        ("seed=null", "seed=null: expected integer."),
+        ("resume=[a]", "resume"),
+        ("data.name=[a]", "data.name=['a']: expected string."),
+        ("data.gsd=fine", "data.gsd=fine: expected number or null."),
         ("data=coco", "data.root is not set"),
         ("model._target_=os.system", "allowed packages"),
         ("model.depth=[", "model.depth"),
@@ -41,10 +47,10 @@ from rooftop.config.schema import SCHEMAS
         ("data.val.images=val", "data.val is null and has no key images; set it as a whole: 'data.val={images:"),
     ],
 )
-def test_wrong_key_or_value_ends_in_one_sentence_and_leaves_nothing(run_script, tmp_path, override, said):
+def test_wrong_key_or_value_ends_in_one_sentence_and_leaves_nothing(run_script, tmp_path, override, message):
     code, text = run_script("train", override)
     assert code == 2
-    assert said in text
+    assert message in text
     assert len(text.strip().splitlines()) == 1, text
     assert "Traceback" not in text
     assert not list(tmp_path.iterdir())
