@@ -1,4 +1,4 @@
-"""Paths in settings: files that come with the project, and quoting for the shell."""
+"""Paths in settings: files of the project, and quoting for the shell."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ def shipped(path: str) -> str:
     """Find a file or folder of the project from any working directory.
 
     Returns:
-        The path itself if it exists here; else its counterpart in the project if that exists; else the path itself.
+        The path inside the project, if it exists only there; otherwise the path itself.
     """
     return str(PROJECT / path) if not Path(path).exists() and (PROJECT / path).exists() else path
 
@@ -32,7 +32,7 @@ def with_shipped(cfg: DictConfig) -> DictConfig:
 
 
 def shell_setting(key: str, value: object) -> str:
-    """Format `key=value` for the shell, with quotes for the shell and for Hydra where they need them."""
+    """Format `key=value` for the shell, with the quotes needed by the shell and by Hydra."""
     text = str(value)
     if _PLAIN.match(text):
         return f"{key}={text}"

@@ -16,7 +16,7 @@ _STORED = Path(".hydra", "config.yaml")
 
 
 def save_config(cfg: DictConfig, folder: Path) -> None:
-    """Store the configuration of a resumed run, so that the next resume uses it too."""
+    """Store the configuration of a resumed run, for the next resume."""
     stored = cfg.copy()
     stored.resume = None
     with atomic_write(folder / _STORED) as part:
@@ -24,7 +24,7 @@ def save_config(cfg: DictConfig, folder: Path) -> None:
 
 
 def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
-    """Return the data set to score a run on: that of its training, unless the command line has `data=NAME`.
+    """Return the data set to score a run on: the one of its training, unless the command line has `data=NAME`.
 
     Single keys of the command line (`data.root=...`) count in both cases. A run without a stored configuration, such as
     the shipped one, is scored on the data set of `conf/`.
