@@ -13,11 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rooftop.errors import DataError
+from rooftop.evaluation.evaluate import TOLD, Evaluated, plain
 from rooftop.evaluation.page import number, span, table, write_page
-from rooftop.evaluation.record import TOLD, plain
-from rooftop.evaluation.score import intervals
-from rooftop.evaluation.split import Evaluated
-from rooftop.evaluation.words import SECTIONS, WORDS
+from rooftop.evaluation.score import SECTIONS, WORDS, intervals
 from rooftop.files import whole, write_json
 from rooftop.metrics.bootstrap import Interval, compare
 from rooftop.plots.charts import interval_chart

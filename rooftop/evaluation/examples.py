@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rooftop.evaluation.cases import Case, Cases
-from rooftop.evaluation.measure import judged_pairs
-from rooftop.evaluation.roofs import Roofs
-from rooftop.evaluation.tally import Tally
+from rooftop.evaluation.counts import Tally, judged_pairs
+from rooftop.evaluation.instances import Roofs
 from rooftop.metrics.objects.kinds import KINDS, sort_errors
 from rooftop.metrics.pixel import Counts, count, ratios
 from rooftop.plots.errors import error_map, outlined, roof_by_roof

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from rooftop.evaluation.cases import Cases
+from rooftop.evaluation.evaluate import Evaluated
 from rooftop.evaluation.examples import Crop, Example, examples
 from rooftop.evaluation.page import bars, image, key, number, span, table, write_page
-from rooftop.evaluation.score import intervals, score_shares, score_sizes
-from rooftop.evaluation.split import Evaluated
-from rooftop.evaluation.words import KIND_COLOURS, KIND_WORDS, SECTIONS, WORDS
+from rooftop.evaluation.score import KIND_COLOURS, KIND_WORDS, SECTIONS, WORDS, intervals, score_shares, score_sizes
 from rooftop.metrics.curve import best_threshold, precision_recall, reliability, thresholds
 from rooftop.metrics.objects import RECALLS, precision_curve
 from rooftop.metrics.objects.kinds import KINDS

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.evaluation.measure import COARSE, SIZES
-from rooftop.evaluation.tally import Tally
+from rooftop.evaluation.counts import COARSE, SIZES, Tally
 from rooftop.metrics.bootstrap import Interval, Weights, interval, resample, rescore
 from rooftop.metrics.boundary import TOLERANCES, OutlineCounts, outline_f1
 from rooftop.metrics.curve import Histogram, average_precision, calibration_error
@@ -150,3 +149,58 @@ def _outline_f1(sums: Floats) -> dict[str, Floats]:
     near = len(TOLERANCES)
     counts = OutlineCounts(whole[..., 0], whole[..., 1], whole[..., 2 : 2 + near], whole[..., 2 + near :])
     return {f"f1_{t}px": f1 for t, f1 in zip(TOLERANCES, np.moveaxis(outline_f1(counts), -1, 0), strict=True)}
+
+
+SECTIONS = {"pixel": "Pixels", "boundary": "Boundaries", "object": "Roofs as objects", "polygon": "Polygons"}
+
+WORDS = {
+    "pixel.iou": ("IoU", "roof area on which prediction and truth agree, of what either calls roof"),
+    "pixel.f1": ("F1", "harmonic mean of precision and recall"),
+    "pixel.precision": ("Precision", "of what is called roof, the share that is"),
+    "pixel.recall": ("Recall", "of what is roof, the share that is found"),
+    "pixel.accuracy": ("Accuracy", "of all pixels, the share that is right"),
+    "pixel.ap": ("Average precision", "area under the precision-recall curve"),
+    "pixel.ece": ("Calibration error", "how far probabilities are from shares; lower is better"),
+    "boundary.iou": ("Boundary IoU", "IoU of bands along the outlines, 2 % of the diagonal wide (Cheng et al. 2021)"),
+    "boundary.f1_1px": ("Boundary F1, 1 px", "outline pixels within 1 px of the other outline"),
+    "boundary.f1_2px": ("Boundary F1, 2 px", "within 2 px"),
+    "boundary.f1_3px": ("Boundary F1, 3 px", "within 3 px"),
+    "object.f1": ("F1 at IoU 0.5", "roofs found and invented, as SpaceNet counts them"),
+    "object.precision": ("Precision at IoU 0.5", "of predicted roofs, the share that is one"),
+    "object.recall": ("Recall at IoU 0.5", "of true roofs, the share that is found"),
+    "object.ap": ("AP", "COCO average precision over IoU 0.50 to 0.95"),
+    "object.ap50": ("AP50", "at IoU 0.50"),
+    "object.ap75": ("AP75", "at IoU 0.75"),
+    "object.ar": ("AR", "COCO average recall over IoU 0.50 to 0.95"),
+    "object.ap_small": ("AP small", "roofs below 32 x 32 px"),
+    "object.ap_medium": ("AP medium", "roofs of 32 x 32 to 96 x 96 px"),
+    "object.ap_large": ("AP large", "roofs above 96 x 96 px"),
+    "object.ar_small": ("AR small", ""),
+    "object.ar_medium": ("AR medium", ""),
+    "object.ar_large": ("AR large", ""),
+    "object.crowdai_ap": ("AP, crowdAI", "IoU 0.5, all sizes, at most 100 a picture"),
+    "object.crowdai_ar": ("AR, crowdAI", "IoU 0.5, all sizes, at most 100 a picture"),
+    "object.boundary_ap": ("Boundary AP", "AP with the smaller of mask and boundary IoU"),
+    "object.boundary_ap50": ("Boundary AP50", ""),
+    "object.boundary_ap75": ("Boundary AP75", ""),
+    "object.boundary_ar": ("Boundary AR", ""),
+    "polygon.c_iou": ("C-IoU", "IoU, lowered by a wrong number of corners (Zorzi et al. 2022)"),
+    "polygon.n_ratio": ("N-ratio", "predicted corners over true ones; 1 is best"),
+    "polygon.polis": ("PoLiS, px", "mean distance of corners from the other outline (Avbelj et al. 2015)"),
+    "polygon.hausdorff": ("Hausdorff, px", "farthest distance between paired outlines, on average"),
+    "polygon.max_tangent_angle": ("Max tangent angle, degrees", "worst turn away from the truth (Girard et al. 2021)"),
+    "polygon.hole_f1": ("Hole F1", "courtyards found and invented"),
+    "polygon.count_error": ("Count error", "roofs too many or too few a picture and category, on average"),
+    "polygon.count_ratio": ("Count ratio", "predicted roofs over true ones; 1 is best"),
+}
+
+KIND_WORDS = {
+    "found": "met, outline and all",
+    "merged": "one prediction lies over this roof and another one",
+    "ragged": "met, but its outline is off",
+    "split": "several predictions share this roof",
+    "missed": "no prediction meets it (IoU 0.5)",
+    "invented": "a prediction of which most lies on no roof",
+    "fragments": "a crumb beside a roof that is met",
+}
+KIND_COLOURS = {"found": "#56B4E9", "merged": "#CC79A7", "ragged": "#009E73", "split": "#E69F00", "missed": "#F0E442"}

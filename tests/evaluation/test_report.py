@@ -9,10 +9,9 @@ from PIL import Image
 from rooftop.coco import Result, open_index, read_results, write_results
 from rooftop.errors import DataError
 from rooftop.evaluation import FileCases, RunCases, Settings, evaluate_split, write_report
+from rooftop.evaluation.counts import Tally, measure
 from rooftop.evaluation.examples import rank
-from rooftop.evaluation.measure import measure
-from rooftop.evaluation.tally import Tally
-from rooftop.evaluation.words import SECTIONS, WORDS
+from rooftop.evaluation.score import SECTIONS, WORDS
 from rooftop.raster.rasterise import encode
 
 SETTINGS = Settings(100, 10, 0, None, 1)

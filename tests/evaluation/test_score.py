@@ -8,7 +8,7 @@ from pycocotools.cocoeval import COCOeval
 from rooftop.coco import Result, read_results, write_results
 from rooftop.errors import ConfigError
 from rooftop.evaluation import FileCases, RunCases, Settings, evaluate_split
-from rooftop.evaluation.measure import measure
+from rooftop.evaluation.counts import Tally, measure
 from rooftop.evaluation.score import (
     intervals,
     score,
@@ -17,7 +17,6 @@ from rooftop.evaluation.score import (
     score_shares,
     score_sizes,
 )
-from rooftop.evaluation.tally import Tally
 from rooftop.raster.rasterise import encode
 
 NAMES = ["house", "shed"]

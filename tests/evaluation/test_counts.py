@@ -5,9 +5,9 @@ import pytest
 
 from rooftop.coco import CocoObject
 from rooftop.evaluation.cases import Case
+from rooftop.evaluation.counts import measure
 from rooftop.evaluation.examples import _crops
-from rooftop.evaluation.measure import measure
-from rooftop.evaluation.roofs import annotated, patches
+from rooftop.evaluation.instances import annotated, patches
 
 HEIGHT, WIDTH = 40, 60
 
