@@ -5,16 +5,17 @@ ground. Where nothing is missing, about as many outlines touch the border as tou
 Annotations are looked at, mask pictures are not: they do not tell one roof from the next.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from rooftop.audit.edges import SIDES, Cell, Edge, pieces_of
 from rooftop.coco import CocoObject, Index
 from rooftop.raster.rasterise import encode
 
@@ -143,7 +144,7 @@ class _Boxes:
     is_crowd: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, objects: Sequence[CocoObject]) -> "_Boxes":
+    def of(cls, objects: Sequence[CocoObject]) -> _Boxes:
         return cls(
             np.array([_box(thing) for thing in objects], np.float64).reshape(-1, 4),
             np.array([thing.category_id for thing in objects], np.int64),
@@ -197,3 +198,42 @@ def _counted(edges: Sequence[Edge], counts: Sequence[NDArray[np.int64]]) -> _Cou
     shortest = min(map(len, counts))
     fullest = max(zip(edges, counts, strict=False), key=lambda pair: int(pair[1].sum()))[0]
     return _Counted(tuple(edges), np.sum([line[:shortest] for line in counts], axis=0), fullest)
+
+
+Cell = tuple[str, int, int]  # a grid, column and row in it
+Edge = tuple[int, str]  # row of a picture in the index, one of SIDES
+SIDES = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
+
+
+def pieces_of(cells: Sequence[Cell | None], others: set[Cell]) -> list[tuple[str, list[Edge]]]:
+    """The edges of tiles without a neighbour: of which kind, and those of one straight line together.
+
+    Kinds: outer; hole, where a tile lies further out in the same row or column; split, beside one of another split.
+    """
+    taken = {cell for cell in cells if cell}
+    ends = _ends(taken)
+    lines = defaultdict[tuple[str, str, str, int], dict[int, list[int]]](lambda: defaultdict(list))
+    for row, cell in enumerate(cells):
+        for side, (dx, dy) in SIDES.items() if cell else ():
+            grid, x, y = cell or ("", 0, 0)
+            beside = grid, x + dx, y + dy
+            if beside in taken:
+                continue
+            is_end = ends[grid, side, y if dx else x] == (x if dx else y)
+            kind = "split" if beside in others else "outer" if is_end else "hole"
+            lines[kind, grid, side, x if dx else y][y if dx else x].append(row)
+    pieces = []
+    for (kind, _, side, _), places in sorted(lines.items()):
+        for _, run in groupby(enumerate(sorted(places)), lambda pair: pair[1] - pair[0]):
+            pieces.append((kind, [(row, side) for _, place in run for row in places[place]]))
+    return pieces
+
+
+def _ends(taken: set[Cell]) -> Mapping[tuple[str, str, int], int]:
+    """The outermost tile at each side of each row and column of a grid."""
+    ends: dict[tuple[str, str, int], int] = {}
+    for grid, x, y in taken:
+        for side, (dx, dy) in SIDES.items():
+            key, place = (grid, side, y if dx else x), x if dx else y
+            ends[key] = (min if dx + dy < 0 else max)(ends.get(key, place), place)
+    return ends

@@ -10,9 +10,9 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from rooftop.audit.audit import Split
 from rooftop.audit.border import doubtful_areas
-from rooftop.audit.duplicates import Pairs, groups
-from rooftop.audit.splits import Split
+from rooftop.audit.pictures import Pairs, groups
 from rooftop.coco import CocoObject, Picture, measured, write_annotations
 from rooftop.errors import DataError
 from rooftop.raster.rasterise import encode, rasterise

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from rooftop.audit import report, write_page
-from rooftop.audit.histogram import histogram, logarithmic
+from rooftop.audit.report import histogram, logarithmic
 from tests.audit.conftest import scene
 
 

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rooftop.audit.border import Border, undrawn_borders
-from rooftop.audit.duplicates import Pairs, find_pairs
-from rooftop.audit.edges import Cell
-from rooftop.audit.facts import Facts, gather
+from rooftop.audit.annotations import Statistics, check_outlines
+from rooftop.audit.border import Border, Cell, undrawn_borders
 from rooftop.audit.findings import Finding, Findings
-from rooftop.audit.outlines import Statistics, check_outlines
+from rooftop.audit.pictures import Facts, Pairs, find_pairs, gather
 from rooftop.coco import Index, unpaired
 from rooftop.errors import DataError
 from rooftop.raster.picture import list_pictures, read_mask

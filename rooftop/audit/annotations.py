@@ -1,20 +1,27 @@
 """Annotations of a split: crossings, copies, slips, and what is stated wrongly; sizes and shares for the histograms."""
 
+from __future__ import annotations
+
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
+import shapely
 from numpy.typing import NDArray
+from pycocotools import mask as coco
 
 from rooftop.audit.findings import Finding, Findings
-from rooftop.audit.kept import kept
-from rooftop.audit.shape import Shape
 from rooftop.coco import CocoObject, Index
 from rooftop.coco.arena import Array, open_arena, write_arena
-from rooftop.coco.boxes import stated_boxes
+from rooftop.coco.schema import Id
+from rooftop.coco.text import map_file, parse_document, parse_list
+from rooftop.files import whole
 from rooftop.raster.rasterise import rasterise
 
 TINY = 4.0  # square pixels
@@ -34,7 +41,7 @@ class Statistics:
     counts: list[int] = field(default_factory=list)
     kinds: dict[int, int] = field(default_factory=dict)
 
-    def merge(self, other: "Statistics") -> None:
+    def merge(self, other: Statistics) -> None:
         """Take in the numbers of other pictures."""
         self.areas += other.areas
         self.shares += other.shares
@@ -155,3 +162,111 @@ def _count(statistics: Statistics, objects: Sequence[CocoObject], shapes: Sequen
     statistics.areas += [shape.area for shape in shapes]
     for thing in objects:
         statistics.kinds[thing.category_id] = statistics.kinds.get(thing.category_id, 0) + 1
+
+
+_LOOSE = 0.1  # share by which a stated area may differ; annotators count pixels or measure outlines
+_CORNER = 1.5  # pixels by which a stated box may differ
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Measures of one object.
+
+    area: of the outline, in square pixels. length: of the outline. box: x, y, width, height. fault: of a ring, or "".
+    """
+
+    area: float
+    length: float
+    box: NDArray[np.float64]
+    fault: str
+    thing: CocoObject
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, thing: CocoObject, height: int, width: int) -> Shape:
+        """Measure an object."""
+        if thing.rle is not None:
+            return cls(float(coco.area(thing.rle)), 0.0, coco.toBbox(thing.rle), "", thing, (height, width))
+        polygons = shapely.polygons([shapely.linearrings(ring) for ring in thing.rings or ()])
+        low, high = np.reshape(shapely.total_bounds(polygons), (2, 2))
+        broken = polygons[~shapely.is_valid(polygons)]
+        fault = _short(shapely.is_valid_reason(broken[0])) if len(broken) else ""
+        area, length = float(shapely.area(polygons).sum()), float(shapely.length(polygons).sum())
+        if fault:  # parts that run the other way round would be subtracted
+            area = float(rasterise([thing], height, width).sum())
+        return cls(area, length, np.concatenate([low, high - low]), fault, thing, (height, width))
+
+    def fits_area(self, stated: float) -> bool:
+        """Whether a stated area is that of the outline or that of its pixels, near enough."""
+        if abs(stated - self.area) <= _LOOSE * self.area + self.length / 2 + 1:
+            return True
+        drawn = float(rasterise([self.thing], *self.size).sum())
+        return abs(stated - drawn) <= _LOOSE * drawn + 1
+
+    def fits_box(self, stated: NDArray[np.float64]) -> bool:
+        """Whether a stated box is that of the outline, or of its part inside the picture."""
+        limit = np.array(self.size[::-1], np.float64)
+        low, high = np.clip([self.box[:2], self.box[:2] + self.box[2:]], 0, limit)
+        inside = np.concatenate([low, high - low])
+        return any(bool(np.abs(stated - box).max() <= _CORNER) for box in (self.box, inside))
+
+
+def _short(reason: str) -> str:
+    """What shapely says of a broken ring, its coordinates with one digit."""
+    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", reason)
+
+
+Result = TypeVar("Result")
+
+
+def kept(path: Path, form: type[Result], work: Callable[[], Result]) -> Result:
+    """Read a result of an earlier run, or do the work and write it down.
+
+    Args:
+        path: of the file, whose name says all that the result depends on.
+        form: of the result: a dataclass of plain fields and dataclasses.
+        work: makes it.
+    """
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=form, dec_hook=_made)
+    except (OSError, msgspec.DecodeError):
+        result = work()
+        with whole(path) as part:
+            part.write_bytes(msgspec.msgpack.encode(result))
+        return result
+
+
+def _made(form: type[Any], value: Any) -> Any:
+    """A `Counter`, out of what it is written as."""
+    return form(value)
+
+
+_NONE = (np.nan,) * 4
+
+
+class _Boxed(msgspec.Struct, gc=False):
+    id: Id
+    bbox: list[float] | None = None
+
+
+def stated_boxes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Read the boxes of an annotation file.
+
+    Returns:
+        annotation ids, ascending, int64 (M,); boxes float64 (M, 4), x, y, width, height in pixels, NaN where none of
+        four numbers is stated. Annotations that cannot be read are left out, as `open_index` does.
+
+    Raises:
+        DataError: it is no COCO annotation file.
+    """
+    text = map_file(path)
+    body = memoryview(parse_document(path, text).annotations)[1:-1]
+    ids, boxes = [np.empty(0, np.int64)], [np.empty((0, 4))]
+    for piece in parse_list(body, msgspec.json.Decoder(list[_Boxed])):
+        known = [item for item in piece if isinstance(item, _Boxed)]
+        ids.append(np.array([item.id for item in known], np.int64))
+        stated = [item.bbox if item.bbox and len(item.bbox) == 4 else _NONE for item in known]
+        boxes.append(np.array(stated, np.float64).reshape(-1, 4))
+    joined = np.concatenate(ids)
+    order = np.argsort(joined, kind="stable")
+    return joined[order], np.concatenate(boxes)[order]

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from rooftop.audit import audit, outlines, report
+from rooftop.audit import annotations, audit, report
 from tests.audit.conftest import scene
 
 
 @pytest.fixture
 def faulty(planted, monkeypatch):
-    monkeypatch.setattr(outlines, "_BATCH", 2)
+    monkeypatch.setattr(annotations, "_BATCH", 2)
     planted.add_picture("train", "leak.png", scene(3))
     planted.add_annotation("val", 2, segmentation=[[10, 10, 30, 30, 30, 10, 10, 30]], area=9.0, bbox=[1, 2, 3, 4])
     planted.add_annotation("train", 6, segmentation=[[1, 1, 2, 1, 2, 2]], area=1e300)
@@ -20,8 +20,8 @@ def test_a_killed_audit_goes_on_and_the_report_is_equal(faulty, tmp_path, monkey
     splits = faulty.splits()
     audit(splits, tmp_path / "whole")
 
-    looked, really = [], outlines._check_pictures
-    monkeypatch.setattr(outlines, "_check_pictures", lambda *a: (looked.append(a[2]), really(*a))[1])
+    looked, really = [], annotations._check_pictures
+    monkeypatch.setattr(annotations, "_check_pictures", lambda *a: (looked.append(a[2]), really(*a))[1])
 
     def killed(what, done, total):
         if what == "val annotations" and done >= 4:
