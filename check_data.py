@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
+from rooftop.audit import KINDS, Split, audit_splits, summary, write_fixed, write_report
 from rooftop.coco import Index, open_index
 from rooftop.config import counting_bar, plain, run_folder, script, typed
 from rooftop.data.calibrate import scale_of_readable
@@ -54,10 +54,10 @@ def main(cfg: DictConfig) -> None:
             tasks.setdefault(what, bar.add_task(what, total=total) if what not in tasks else None)
             bar.update(tasks[what], completed=done)
 
-        pairs = audit(splits, folder / "facts", cells=cells_of, processes=cfg.processes, progress=show)
-    result = report(splits) | {"bands": data["bands"], "scale": data["scale"]}
+        pairs = audit_splits(splits, folder / "facts", cells=cells_of, processes=cfg.processes, progress=show)
+    result = summary(splits) | {"bands": data["bands"], "scale": data["scale"]}
     write_json(folder / "report.json", result)
-    write_page(folder / "report.html", data["name"], splits)
+    write_report(folder / "report.html", data["name"], splits)
     if cfg.fix:
         result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, borders=cfg.borders)
         for name, count in result["fixed"].items():

@@ -52,7 +52,7 @@ class Split:
         return {name: row for row, name in enumerate(self.names)}
 
 
-def audit(
+def audit_splits(
     splits: Sequence[Split],
     store: Path,
     *,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ from rich.table import Table
 
 from rooftop.errors import DataError
 from rooftop.evaluation.evaluate import TOLD, Evaluated, plain
-from rooftop.evaluation.page import number, span, table, write_page
+from rooftop.evaluation.report import score_row
 from rooftop.evaluation.score import SECTIONS, WORDS, intervals
 from rooftop.files import whole, write_json
+from rooftop.html import write_page
 from rooftop.metrics.bootstrap import Interval, compare
 from rooftop.plots.charts import interval_chart
 
@@ -123,37 +123,33 @@ def _write_report(path: Path, systems: Mapping[str, Evaluated], differences: Map
     letters = [chr(ord("A") + i) for i in range(len(systems))]
     named = {f"{letter}: {name}": done for letter, (name, done) in zip(letters, systems.items(), strict=True)}
     plotted = {name: [_triple(done, *key.split(".")) for key in PLOTTED] for name, done in named.items()}
-    blocks = ""
-    for section, title in SECTIONS.items():
-        rows = []
-        for name in systems[first].scores[section]:
-            cells = [f"{WORDS[f'{section}.{name}'][0]}<small>{WORDS[f'{section}.{name}'][1]}</small>"]
-            cells += [number(done.scores[section].get(name)) for done in systems.values()]
-            cells += [_difference(differences[other].get(section, {}).get(name)) for other in others]
-            rows.append(cells)
-        head = ["score", *letters, *(f"{letter} − {letters[0]}" for letter in letters[1:])]
-        blocks += f"<h3>{title}</h3>{table(head, rows)}"
-    chart = interval_chart([WORDS[key][0] for key in PLOTTED], plotted)
+    sections = [
+        {
+            "id": section,
+            "title": title,
+            "rows": [
+                score_row(
+                    f"{section}.{name}",
+                    scores=[done.scores[section].get(name) for done in systems.values()],
+                    differences=[differences[other].get(section, {}).get(name) for other in others],
+                )
+                for name in systems[first].scores[section]
+            ],
+        }
+        for section, title in SECTIONS.items()
+    ]
     write_page(
         path,
-        "Rooftops: comparison",
-        f'<h1>Which one finds roofs better?</h1><p class="soft">{len(systems[first].tally):,} pictures · '
-        f'{escape(" · ".join(named))}</p><figure class="plot">{chart}<figcaption>Scores and where they lie in 95 of '
-        "100 draws of the pictures.</figcaption></figure><p>Differences are taken on the same draws of pictures, so "
-        "that hard pictures count alike for all. A difference in bold is more than chance: its interval leaves out "
-        f"zero.</p>{blocks}",
+        "comparison.html",
+        subject={"pictures": f"{len(systems[first].tally):,}", **dict(zip(letters, systems, strict=True))},
+        letters=letters,
+        chart=interval_chart([WORDS[key][0] for key in PLOTTED], plotted),
+        sections=sections,
     )
 
 
 def _triple(done: Evaluated, section: str, name: str) -> tuple[float, float, float]:
     return (done.scores[section][name], *intervals(done.draws)[section][name])
-
-
-def _difference(found: Difference | None) -> str:
-    if found is None:
-        return "–"
-    text = f"{found.value:+.3f}"
-    return f"{f'<b>{text}</b>' if found.certain else text}<small>{span(found.interval)}</small>"
 
 
 def _print(systems: Mapping[str, Evaluated], differences: Mapping[str, Differences]) -> None:

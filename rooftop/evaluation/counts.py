@@ -181,9 +181,6 @@ def _summed(rows: list[Floats]) -> Floats:
     return np.asarray(np.sum(rows, axis=0), dtype=np.float64)
 
 
-Floats = NDArray[np.float64]
-
-
 class Tally:
     """The measured pictures of a split, some kilobytes each.
 

@@ -193,14 +193,3 @@ WORDS = {
     "polygon.count_error": ("Count error", "roofs too many or too few a picture and category, on average"),
     "polygon.count_ratio": ("Count ratio", "predicted roofs over true ones; 1 is best"),
 }
-
-KIND_WORDS = {
-    "found": "met, outline and all",
-    "merged": "one prediction lies over this roof and another one",
-    "ragged": "met, but its outline is off",
-    "split": "several predictions share this roof",
-    "missed": "no prediction meets it (IoU 0.5)",
-    "invented": "a prediction of which most lies on no roof",
-    "fragments": "a crumb beside a roof that is met",
-}
-KIND_COLOURS = {"found": "#56B4E9", "merged": "#CC79A7", "ragged": "#009E73", "split": "#E69F00", "missed": "#F0E442"}

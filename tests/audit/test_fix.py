@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from shapely import Polygon
 
-from rooftop.audit import Split, audit, write_fixed
+from rooftop.audit import Split, audit_splits, write_fixed
 from rooftop.audit.fix import repaired
 from rooftop.coco import CocoObject, open_index
 from rooftop.data.splits import share_place
@@ -39,7 +39,7 @@ def test_cleaned_files_have_no_errors_and_no_leaks(planted, tmp_path):
     again = [
         Split(s.name, s.images, index=open_index(tmp_path / "clean" / f"{s.name}.json", cache=tmp_path)) for s in splits
     ]
-    audit(again, tmp_path / "store")
+    audit_splits(again, tmp_path / "store")
     found = {kind for split in again for kind in split.findings.plain()}
     assert found == {"file without entry"}
     assert again[1].index.annotation_count == 7
