@@ -10,17 +10,24 @@ examples     the pictures in it
 comparison   several systems on the same pictures
 """
 
-from rooftop.evaluation.cases import Case, Cases, Choice, Cut, FileCases, RunCases, Subject, of_files, of_runs
+from rooftop.evaluation.cases import Case, Cases, Choice, Decision, FileCases, RunCases, Subject, of_files, of_runs
 from rooftop.evaluation.comparison import write_comparison
-from rooftop.evaluation.evaluate import Evaluated, Settings, evaluate_split, print_scores, write_per_image, write_scores
+from rooftop.evaluation.evaluate import (
+    Evaluation,
+    Settings,
+    evaluate_split,
+    print_scores,
+    write_per_image,
+    write_scores,
+)
 from rooftop.evaluation.report import write_report
 
 __all__ = [
     "Case",
     "Cases",
     "Choice",
-    "Cut",
-    "Evaluated",
+    "Decision",
+    "Evaluation",
     "FileCases",
     "RunCases",
     "Settings",

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from rooftop.evaluation.cases import Cases
-from rooftop.evaluation.evaluate import Evaluated
+from rooftop.evaluation.evaluate import Evaluation
 from rooftop.evaluation.examples import examples
-from rooftop.evaluation.score import SECTIONS, WORDS, intervals, score_shares, score_sizes
+from rooftop.evaluation.score import LABELS, SECTIONS, intervals, score_shares, score_sizes
 from rooftop.html import write_page
 from rooftop.metrics.bootstrap import Interval
 from rooftop.metrics.curve import best_threshold, precision_recall, reliability, thresholds
@@ -38,25 +38,25 @@ KIND_MEANINGS = {
 }
 
 
-def write_report(path: Path, done: Evaluated, cases: Cases) -> None:
+def write_report(path: Path, evaluation: Evaluation, cases: Cases) -> None:
     """Write the report; the pictures in it are predicted a second time."""
-    shown, crops = examples(cases, done.tally, done.settings.examples)
-    settings = {**done.subject, **asdict(done.settings), "versions": versions()}
+    shown, crops = examples(cases, evaluation.counts, evaluation.settings.examples)
+    settings = {**evaluation.subject, **asdict(evaluation.settings), "versions": versions()}
     write_page(
         path,
         "evaluation.html",
-        subject={"pictures": f"{len(done.tally):,}", **described(done.subject)},
-        headlines=_headlines(done),
-        precision_recall=_precision_recall(done),
-        reliability=_reliability(done),
+        subject={"pictures": f"{len(evaluation.counts):,}", **described(evaluation.subject)},
+        headlines=_headlines(evaluation),
+        precision_recall=_precision_recall(evaluation),
+        reliability=_reliability(evaluation),
         examples=shown,
         crops={kind: found for kind, found in crops.items() if found},
         error_colours=ERROR_COLOURS,
-        kinds=_kinds(done),
+        kinds=_kinds(evaluation),
         kind_colours=KIND_COLOURS,
-        sizes=_sizes(done),
-        shares=[row for row in score_shares(done.tally) if row["pictures"]],
-        sections=_sections(done),
+        sizes=_sizes(evaluation),
+        shares=[row for row in score_shares(evaluation.counts) if row["pictures"]],
+        sections=_sections(evaluation),
         settings=json.dumps(settings, indent=2, default=str),
     )
 
@@ -72,17 +72,17 @@ def described(subject: Mapping[str, Any]) -> dict[str, Any]:
 
 def score_row(key: str, **values: Any) -> dict[str, Any]:
     """Return the label and the meaning of a score ("section.name") with `values`, as the templates expect them."""
-    label, meaning = WORDS[key]
+    label, meaning = LABELS[key]
     return {"label": label, "meaning": meaning, **values}
 
 
-def _headlines(done: Evaluated) -> list[dict[str, Any]]:
-    between = intervals(done.draws)
+def _headlines(evaluation: Evaluation) -> list[dict[str, Any]]:
+    between = intervals(evaluation.draws)
     rows = []
     for key in HEADLINES:
         section, name = key.split(".")
         bounds = between[section].get(name)
-        value = done.scores[section].get(name)
+        value = evaluation.scores[section].get(name)
         rows.append(score_row(key, value=value, interval=bounds, range=_range(bounds)))
     return rows
 
@@ -95,9 +95,9 @@ def _range(bounds: Interval | None) -> dict[str, str] | None:
     return {"left": f"{low:.1%}", "width": f"{high - low:.1%}"}
 
 
-def _precision_recall(done: Evaluated) -> str:
+def _precision_recall(evaluation: Evaluation) -> str:
     """Chart of pixels, with the thresholds marked, and of roofs at two IoU."""
-    found = done.tally.histogram
+    found = evaluation.counts.histogram
     curves: dict[str, Curve] = {}
     points: dict[str, tuple[float, float]] = {}
     if found.positive.any():
@@ -105,31 +105,31 @@ def _precision_recall(done: Evaluated) -> str:
         curves["pixels"] = (recall, precision)
         best = best_threshold(found)
         marked = {f"best threshold here, {best:.2f}": best}
-        if done.subject.get("threshold") is not None:
-            marked[f"threshold used, {done.subject['threshold']:.2f}"] = float(done.subject["threshold"])
+        if evaluation.subject.get("threshold") is not None:
+            marked[f"threshold used, {evaluation.subject['threshold']:.2f}"] = float(evaluation.subject["threshold"])
         for name, threshold in marked.items():
             i = int(np.searchsorted(thresholds(), threshold, side="right")) - 1
             points[name] = (float(recall[i]), float(precision[i]))
     for name, i in (("roofs at IoU 0.5", 0), ("roofs at IoU 0.75", 5)):
-        sought = [ranks for ranks in done.tally.masks if ranks.positives[:, 0].any()]  # as in AP
-        each = [precision_curve(ranks, i, max_dets=done.settings.max_dets) for ranks in sought]
+        sought = [ranks for ranks in evaluation.counts.masks if ranks.positives[:, 0].any()]  # as in AP
+        each = [precision_curve(ranks, i, max_dets=evaluation.settings.max_dets) for ranks in sought]
         curves[name] = (RECALLS, np.mean(each, axis=0) if each else np.zeros(len(RECALLS)))
     return precision_recall_chart(curves, points)
 
 
-def _reliability(done: Evaluated) -> str | None:
+def _reliability(evaluation: Evaluation) -> str | None:
     """Chart of the probabilities; None if the predictions have none."""
-    found = done.tally.histogram
+    found = evaluation.counts.histogram
     if not (found.negative.any() or found.positive.any()):
         return None
     return reliability_chart(*reliability(found))
 
 
-def _kinds(done: Evaluated) -> list[dict[str, Any]]:
-    totals = {kind: sum(int(row[kind]) for row in score_sizes(done.tally)) for kind in KINDS}
+def _kinds(evaluation: Evaluation) -> list[dict[str, Any]]:
+    totals = {kind: sum(int(row[kind]) for row in score_sizes(evaluation.counts)) for kind in KINDS}
     roofs = sum(totals.values())
     shares = {kind: n / roofs if roofs else None for kind, n in totals.items()}
-    counted = done.tally.table["kinds"].sum(axis=0)[-2:].astype(int).tolist()
+    counted = evaluation.counts.table["kinds"].sum(axis=0)[-2:].astype(int).tolist()
     totals |= dict(zip(("invented", "fragments"), counted, strict=True))
     return [
         {
@@ -143,14 +143,14 @@ def _kinds(done: Evaluated) -> list[dict[str, Any]]:
     ]
 
 
-def _sizes(done: Evaluated) -> list[dict[str, Any]]:
+def _sizes(evaluation: Evaluation) -> list[dict[str, Any]]:
     return [
         {
             "label": _side(row["from"], row["to"]),
             "roofs": int(row["roofs"]),
             "shares": {kind: row[kind] / row["roofs"] for kind in KINDS},
         }
-        for row in score_sizes(done.tally)
+        for row in score_sizes(evaluation.counts)
         if row["roofs"]
     ]
 
@@ -163,14 +163,14 @@ def _side(low: float, high: float) -> str:
     return f"{sides[0]} to {sides[1]} px" if sides[0] else f"below {sides[1]} px"
 
 
-def _sections(done: Evaluated) -> list[dict[str, Any]]:
-    between = intervals(done.draws)
+def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
+    between = intervals(evaluation.draws)
     return [
         {
             "title": title,
             "rows": [
                 score_row(f"{section}.{name}", value=value, interval=between[section].get(name))
-                for name, value in done.scores[section].items()
+                for name, value in evaluation.scores[section].items()
             ],
         }
         for section, title in SECTIONS.items()

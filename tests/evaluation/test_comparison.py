@@ -53,5 +53,5 @@ def test_other_pictures_cannot_be_compared(systems, perfect, tmp_path):
 
     fewer = Fewer(perfect.results, perfect.index)
     done = evaluate_split(fewer, tmp_path / "fewer", SETTINGS, {})
-    with pytest.raises(DataError, match="perfect and fewer were scored on other pictures"):
+    with pytest.raises(DataError, match="perfect and fewer were scored on different pictures"):
         write_comparison(tmp_path, {"perfect": systems["perfect"], "fewer": done})
