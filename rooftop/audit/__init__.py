@@ -1,4 +1,4 @@
-"""Look at a data set before spending time on it: broken, missing, duplicate, leaking."""
+"""Audit of a data set before training: broken, missing, duplicate and leaking pictures, wrong annotations."""
 
 from rooftop.audit.audit import Split, audit_splits
 from rooftop.audit.findings import KINDS, Finding, Findings

@@ -1,4 +1,8 @@
-"""Annotations of a split: crossings, copies, slips, and what is stated wrongly; sizes and shares for the histograms."""
+"""Checks of the annotations of a split: self-crossing, duplicated and tiny outlines, wrong areas and boxes.
+
+The sizes and shares for the histograms are counted on the way. Results are cached in batches of pictures, so an
+interrupted audit resumes.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +29,78 @@ from rooftop.files import whole
 from rooftop.raster.rasterise import rasterise
 
 TINY = 4.0  # square pixels
-_BATCH = 256
-_CHECKS = 1  # to be counted up when these checks change, so that nothing is taken from an audit by the old ones
+AREA_TOLERANCE = 0.1  # relative difference of a stated area; annotators count pixels or measure outlines
+BOX_TOLERANCE = 1.5  # pixels, difference of a stated box
+_BATCH = 256  # pictures in a file of the cache
+_CHECKS = 1  # version of the checks; increase it with every change, so old caches are not read
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Measurements of one object, to compare with the stated ones.
+
+    Attributes:
+        area: of the outline in square pixels.
+        length: of the outline in pixels.
+        box: x, y, width, height in pixels.
+        fault: of a ring, or "".
+        thing: the object.
+        size: height and width of the picture in pixels.
+    """
+
+    area: float
+    length: float
+    box: NDArray[np.float64]
+    fault: str
+    thing: CocoObject
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, thing: CocoObject, height: int, width: int) -> Shape:
+        """Measure an object in a picture of `height` x `width` pixels."""
+        if thing.rle is not None:
+            return cls(float(coco.area(thing.rle)), 0.0, coco.toBbox(thing.rle), "", thing, (height, width))
+        polygons = shapely.polygons([shapely.linearrings(ring) for ring in thing.rings or ()])
+        low, high = np.reshape(shapely.total_bounds(polygons), (2, 2))
+        broken = polygons[~shapely.is_valid(polygons)]
+        fault = _short(shapely.is_valid_reason(broken[0])) if len(broken) else ""
+        area, length = float(shapely.area(polygons).sum()), float(shapely.length(polygons).sum())
+        if fault:  # the formula subtracts parts in the opposite direction, so count pixels instead
+            area = float(rasterise([thing], height, width).sum())
+        return cls(area, length, np.concatenate([low, high - low]), fault, thing, (height, width))
+
+    def fits_area(self, stated: float) -> bool:
+        """Whether a stated area is near the area of the outline, or the number of its pixels.
+
+        Half a pixel along the outline separates the two ways to measure, hence `length / 2`.
+        """
+        if abs(stated - self.area) <= AREA_TOLERANCE * self.area + self.length / 2 + 1:
+            return True
+        drawn = float(rasterise([self.thing], *self.size).sum())
+        return abs(stated - drawn) <= AREA_TOLERANCE * drawn + 1
+
+    def fits_box(self, stated: NDArray[np.float64]) -> bool:
+        """Whether a stated box is near the box of the outline, or of its part inside the picture."""
+        limit = np.array(self.size[::-1], np.float64)
+        low, high = np.clip([self.box[:2], self.box[:2] + self.box[2:]], 0, limit)
+        inside = np.concatenate([low, high - low])
+        return any(bool(np.abs(stated - box).max() <= BOX_TOLERANCE) for box in (self.box, inside))
+
+
+def _short(reason: str) -> str:
+    """Shorten the reason given by shapely: coordinates with one decimal."""
+    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", reason)
 
 
 @dataclass
 class Statistics:
-    """Numbers over a split. areas: of each object, in square pixels. shares: of each picture covered by objects.
+    """Numbers over a split.
 
-    counts: objects of each picture. kinds: objects of each category, by its id.
+    Attributes:
+        areas: of each object in square pixels.
+        shares: covered part of each picture, 0 to 1.
+        counts: number of objects in each picture.
+        kinds: number of objects of each category, by its id.
     """
 
     areas: list[float] = field(default_factory=list)
@@ -42,7 +109,7 @@ class Statistics:
     kinds: dict[int, int] = field(default_factory=dict)
 
     def merge(self, other: Statistics) -> None:
-        """Take in the numbers of other pictures."""
+        """Add the numbers of other pictures."""
         self.areas += other.areas
         self.shares += other.shares
         self.counts += other.counts
@@ -53,17 +120,16 @@ class Statistics:
 def check_outlines(
     index: Index, store: Path, *, processes: int = 1, progress: Callable[[int], None] | None = None
 ) -> tuple[Findings, Statistics]:
-    """Check every annotation that the index holds.
+    """Check every annotation of an index.
 
     Args:
         index: of the annotations.
-        store: folder for the boxes that the file states, from where all processes map them, and for what was found; an
-            audit that was stopped goes on from there.
-        processes: that work at the same time.
-        progress: is told how many pictures are done.
+        store: folder of the cache: the stated boxes, memory-mapped by all processes, and the results.
+        processes: number of parallel processes.
+        progress: called with the number of pictures done.
     """
     batches = [range(start, min(start + _BATCH, len(index))) for start in range(0, len(index), _BATCH)]
-    check = partial(_remember, index, _store_boxes(index, store))
+    check = partial(_cached_batch, index, _store_boxes(index, store))
     findings, statistics = Findings(), Statistics()
     with ProcessPoolExecutor(max(1, min(processes, len(batches)))) as pool:
         results = pool.map(check, batches) if processes > 1 else map(check, batches)
@@ -76,7 +142,7 @@ def check_outlines(
 
 
 def _store_boxes(index: Index, store: Path) -> Path:
-    """The file of the boxes that the annotation file states."""
+    """Write the boxes of the annotation file to the cache, once; return the path."""
     path = store / f"{index.path.stem}.boxes"
     if not path.is_file():
         ids, boxes = stated_boxes(index.source)
@@ -86,16 +152,16 @@ def _store_boxes(index: Index, store: Path) -> Path:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The findings and the numbers of some pictures."""
+    """Findings and numbers of a batch of pictures."""
 
     findings: Findings
     statistics: Statistics
 
 
-def _remember(index: Index, stored: Path, rows: range) -> Outcome:
-    """What was found in some pictures, out of the store if these annotations were checked before."""
+def _cached_batch(index: Index, stored: Path, rows: range) -> Outcome:
+    """Result of a batch, from the cache if these annotations were checked before."""
     name = f"{index.path.stem}.{_CHECKS}.{rows.start}-{rows.stop}.outlines"  # the stem is a hash of the annotations
-    return kept(stored.with_name(name), Outcome, partial(_check_pictures, index, stored, rows))
+    return cached(stored.with_name(name), Outcome, partial(_check_pictures, index, stored, rows))
 
 
 def _check_pictures(index: Index, stored: Path, rows: Sequence[int]) -> Outcome:
@@ -119,7 +185,7 @@ def _check_pictures(index: Index, stored: Path, rows: Sequence[int]) -> Outcome:
 
 
 def _check(thing: CocoObject, shape: Shape, picture: str, box: NDArray[np.float64]) -> list[Finding]:
-    """What is wrong with one annotation."""
+    """Findings about one annotation."""
     found = []
     if shape.fault:
         found.append(_finding("self-crossing outline", thing, picture, shape.fault, shape.area))
@@ -143,15 +209,15 @@ def _numbers(box: NDArray[np.float64]) -> str:
 
 
 def _box(boxes: dict[str, Array], identity: int) -> NDArray[np.float64]:
-    """The box that is stated for an annotation."""
+    """Stated box of an annotation; NaN if there is none."""
     ids, stated = boxes["ids"], boxes["boxes"]
-    place = int(np.searchsorted(ids, identity))
-    found: NDArray[np.float64] = stated[place] if place < len(ids) and ids[place] == identity else np.full(4, np.nan)
+    i = int(np.searchsorted(ids, identity))
+    found: NDArray[np.float64] = stated[i] if i < len(ids) and ids[i] == identity else np.full(4, np.nan)
     return found
 
 
 def _outline(thing: CocoObject) -> object:
-    """What two annotations share if one is a copy of the other."""
+    """Key of an annotation, equal for copies."""
     rings = tuple(ring.tobytes() for ring in thing.rings or ())
     return thing.category_id, thing.is_crowd, rings, (thing.rle or {}).get("counts")
 
@@ -164,68 +230,16 @@ def _count(statistics: Statistics, objects: Sequence[CocoObject], shapes: Sequen
         statistics.kinds[thing.category_id] = statistics.kinds.get(thing.category_id, 0) + 1
 
 
-_LOOSE = 0.1  # share by which a stated area may differ; annotators count pixels or measure outlines
-_CORNER = 1.5  # pixels by which a stated box may differ
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Measures of one object.
-
-    area: of the outline, in square pixels. length: of the outline. box: x, y, width, height. fault: of a ring, or "".
-    """
-
-    area: float
-    length: float
-    box: NDArray[np.float64]
-    fault: str
-    thing: CocoObject
-    size: tuple[int, int]
-
-    @classmethod
-    def of(cls, thing: CocoObject, height: int, width: int) -> Shape:
-        """Measure an object."""
-        if thing.rle is not None:
-            return cls(float(coco.area(thing.rle)), 0.0, coco.toBbox(thing.rle), "", thing, (height, width))
-        polygons = shapely.polygons([shapely.linearrings(ring) for ring in thing.rings or ()])
-        low, high = np.reshape(shapely.total_bounds(polygons), (2, 2))
-        broken = polygons[~shapely.is_valid(polygons)]
-        fault = _short(shapely.is_valid_reason(broken[0])) if len(broken) else ""
-        area, length = float(shapely.area(polygons).sum()), float(shapely.length(polygons).sum())
-        if fault:  # parts that run the other way round would be subtracted
-            area = float(rasterise([thing], height, width).sum())
-        return cls(area, length, np.concatenate([low, high - low]), fault, thing, (height, width))
-
-    def fits_area(self, stated: float) -> bool:
-        """Whether a stated area is that of the outline or that of its pixels, near enough."""
-        if abs(stated - self.area) <= _LOOSE * self.area + self.length / 2 + 1:
-            return True
-        drawn = float(rasterise([self.thing], *self.size).sum())
-        return abs(stated - drawn) <= _LOOSE * drawn + 1
-
-    def fits_box(self, stated: NDArray[np.float64]) -> bool:
-        """Whether a stated box is that of the outline, or of its part inside the picture."""
-        limit = np.array(self.size[::-1], np.float64)
-        low, high = np.clip([self.box[:2], self.box[:2] + self.box[2:]], 0, limit)
-        inside = np.concatenate([low, high - low])
-        return any(bool(np.abs(stated - box).max() <= _CORNER) for box in (self.box, inside))
-
-
-def _short(reason: str) -> str:
-    """What shapely says of a broken ring, its coordinates with one digit."""
-    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", reason)
-
-
 Result = TypeVar("Result")
 
 
-def kept(path: Path, form: type[Result], work: Callable[[], Result]) -> Result:
-    """Read a result of an earlier run, or do the work and write it down.
+def cached(path: Path, form: type[Result], work: Callable[[], Result]) -> Result:
+    """Read a result from the cache, or compute and store it. Files contain plain values, no code.
 
     Args:
-        path: of the file, whose name says all that the result depends on.
-        form: of the result: a dataclass of plain fields and dataclasses.
-        work: makes it.
+        path: of the file; its name is the cache key: everything the result depends on.
+        form: type of the result: a dataclass of plain fields and dataclasses.
+        work: computes the result.
     """
     try:
         return msgspec.msgpack.decode(path.read_bytes(), type=form, dec_hook=_made)
@@ -237,7 +251,7 @@ def kept(path: Path, form: type[Result], work: Callable[[], Result]) -> Result:
 
 
 def _made(form: type[Any], value: Any) -> Any:
-    """A `Counter`, out of what it is written as."""
+    """Rebuild a `Counter` from a plain dict."""
     return form(value)
 
 
@@ -250,14 +264,14 @@ class _Boxed(msgspec.Struct, gc=False):
 
 
 def stated_boxes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Read the boxes of an annotation file.
+    """Read the boxes of an annotation file; the index has none, because training needs none.
 
     Returns:
-        annotation ids, ascending, int64 (M,); boxes float64 (M, 4), x, y, width, height in pixels, NaN where none of
-        four numbers is stated. Annotations that cannot be read are left out, as `open_index` does.
+        Annotation ids, ascending, int64 (M,), and boxes float64 (M, 4): x, y, width, height in pixels, NaN without a
+        box of four numbers. Unreadable annotations are left out, as in `open_index`.
 
     Raises:
-        DataError: it is no COCO annotation file.
+        DataError: the file is not a COCO annotation file.
     """
     text = map_file(path)
     body = memoryview(parse_document(path, text).annotations)[1:-1]

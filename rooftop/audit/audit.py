@@ -1,4 +1,4 @@
-"""The audit of a data set: each split by itself, then the splits against one another."""
+"""The audit of a data set: each split alone, then the splits compared with one another."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,10 +23,18 @@ Cells = Callable[[Sequence[str]], Sequence[Cell | None]]
 
 @dataclass
 class Split:
-    """One split.
+    """One split of the data set, and the results of its audit.
 
-    images: folder of the pictures. index: its annotations, or None with `masks`, a folder of masks. borders: at which
-    roofs are missing. reading: how picture files are read.
+    Attributes:
+        name: train, val or test.
+        images: folder of the pictures.
+        index: of the annotations; None for a split with mask pictures.
+        masks: folder of the mask pictures; None for a split with annotations.
+        findings: result of the audit.
+        statistics: result of the audit.
+        borders: result of the audit: borders with missing roofs.
+        facts: result of the audit.
+        reading: how picture files are read.
     """
 
     name: str
@@ -63,14 +71,14 @@ def audit_splits(
     """Fill in the findings of every split.
 
     Args:
-        splits: to be looked at; in order of worth, so that of two copies the one in the earlier split is the original.
-        store: folder for what is known of pictures, so that a stopped audit goes on.
-        cells: tells of file names where their pictures lie in a grid of tiles.
-        processes: that work at the same time.
-        progress: is told (what is done, pictures done, pictures in all).
+        splits: in order of priority: of two copies, the one in the earlier split counts as the original.
+        store: folder of the cache; an interrupted audit resumes.
+        cells: maps file names to positions in a grid of tiles; None skips the check of borders.
+        processes: number of parallel processes.
+        progress: called with (name of the step, pictures done, number of pictures).
 
     Returns:
-        Pairs of equal or nearly equal pictures, as indices into all pictures of all splits, one split after the other.
+        Pairs of equal or nearly equal pictures, as indices into the pictures of all splits in order.
     """
     for split in splits:
         tell = _part(progress, split, "pictures")
@@ -97,7 +105,7 @@ def audit_splits(
 
 
 def _part(progress: Progress | None, split: Split, what: str) -> Callable[[int], None] | None:
-    """A progress function for one part of the work on one split."""
+    """Make a progress function for one step of one split."""
     if progress is None:
         return None
     done = Counter[str]()
@@ -115,7 +123,7 @@ def _take(split: Split, found: Sequence[Finding]) -> None:
 
 
 def _check_files(split: Split) -> None:
-    """Compare entries with files."""
+    """Compare the entries of the annotations with the picture files."""
     assert split.facts is not None
     found = unpaired(split.images, split.names)
     missing = set(found.missing)
@@ -127,32 +135,32 @@ def _check_files(split: Split) -> None:
         elif not fault and split.index is not None:
             stated, real = split.index.sizes[i].tolist(), split.facts.sizes[i].tolist()
             if stated != real:
-                detail = f"{stated[1]} x {stated[0]} stated, {real[1]} x {real[0]} in the file"
+                detail = f"{stated[1]} x {stated[0]} in the entry, {real[1]} x {real[0]} in the file"
                 split.findings.add(Finding("size differs", name, detail))
     twice = [name for name, count in Counter(split.names).items() if count > 1]
     _take(split, [Finding("two entries of one file", name) for name in twice])
 
 
 def _check_borders(splits: Sequence[Split], cells: Cells) -> None:
-    """Look for roofs that are missing at the outer border of tiled ground."""
-    places = [cells(split.names) for split in splits]
+    """Search for missing roofs at the outer border of tiled ground."""
+    positions = [cells(split.names) for split in splits]
     for i, split in enumerate(splits):
         if split.index is None:
             continue
-        others = {cell for other in (*places[:i], *places[i + 1 :]) for cell in other if cell}
-        split.borders = undrawn_borders(split.index, places[i], others)
+        others = {cell for other in (*positions[:i], *positions[i + 1 :]) for cell in other if cell}
+        split.borders = undrawn_borders(split.index, positions[i], others)
         for border in split.borders:
             row, side = border.fullest
             detail = (
-                f"outlines that touch the outer border of {len(border.edges)} tiles (this one: {side}): "
-                f"{border.touching}, usual inside: {border.usual:g}; doubtful: {border.width} px"
+                f"outer border of {len(border.edges)} tiles (this one: {side}): {border.touching} outlines touch it, "
+                f"{border.usual:g} are usual inside; doubtful: {border.width} px"
             )
             weight = border.usual - border.touching
             split.findings.add(Finding("undrawn border", split.index.names[row], detail, weight))
 
 
 def _check_masks(split: Split, masks: Path) -> None:
-    """Compare pictures with the masks beside them."""
+    """Compare pictures with their masks."""
     assert split.facts is not None
     by_stem = {path.stem: path for path in list_pictures(masks)}
     for name, real in zip(split.names, split.facts.sizes.tolist(), strict=True):
@@ -163,7 +171,7 @@ def _check_masks(split: Split, masks: Path) -> None:
         try:
             size = list(read_mask(mask).shape)
         except DataError as error:
-            split.findings.add(Finding("unreadable picture", name, f"its mask {error}"))
+            split.findings.add(Finding("unreadable picture", name, f"mask: {error}"))
             continue
         if any(real) and size != real:
             detail = f"{size[1]} x {size[0]} mask, {real[1]} x {real[0]} picture"
@@ -182,7 +190,7 @@ def _compare(splits: Sequence[Split]) -> Pairs:
         pairs.pair.tolist(), pairs.correlation, pairs.is_exact, strict=True
     ):
         if names[first] == names[second] and owner[first] == owner[second]:
-            continue  # two entries of one file, which is a finding of its own
+            continue  # two entries of one file: reported as such
         kind = "duplicate picture" if is_exact else "near duplicate picture"
         detail = "the same pixels" if is_exact else f"correlation {correlation:.4f}"
         partner = (splits[owner[first]].name, names[first])
