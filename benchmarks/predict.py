@@ -48,11 +48,10 @@ from rooftop.polygons.ground import Ground
 from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
 from rooftop.polygons.spool import Spool
-from rooftop.raster.cog import Sheet, write_raster
-from rooftop.raster.geotiff import ALL_CORES, open_scene
-from rooftop.raster.scene import Scene
-from rooftop.raster.steps import NODATA, STEP, at_least
+from rooftop.raster.probability import NODATA, STEP, at_least
+from rooftop.raster.scene import ALL_CORES, Scene, open_scene
 from rooftop.raster.windows import Window, spans
+from rooftop.raster.write import Sheet, write_raster
 from rooftop.run import Card, Run, load
 
 SHAPING = Shaping(separate=0.8, tolerance=1.0, angle=20.0, shift=2.0, min_area=10.0, min_hole=3.0)

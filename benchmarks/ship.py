@@ -25,7 +25,7 @@ from rooftop.inference import Predictor
 from rooftop.inference.answers import asked, scale_factor
 from rooftop.inference.summary import scaled_by
 from rooftop.metrics.pixel import Counts, count, scores
-from rooftop.raster.steps import STEP
+from rooftop.raster.probability import STEP
 from rooftop.run import load, save
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

@@ -22,10 +22,9 @@ from pycocotools import mask as coco
 
 from rooftop.audit.findings import Finding, Findings
 from rooftop.coco import CocoObject, Index
-from rooftop.coco.arena import Array, open_arena, write_arena
-from rooftop.coco.schema import Id
-from rooftop.coco.text import map_file, parse_document, parse_list
-from rooftop.files import whole
+from rooftop.coco.arrays import Array, open_arena, write_arena
+from rooftop.coco.parse import Id, map_file, parse_document, parse_list
+from rooftop.files import atomic_write
 from rooftop.raster.rasterise import rasterise
 
 TINY = 4.0  # square pixels
@@ -245,7 +244,7 @@ def cached(path: Path, form: type[Result], work: Callable[[], Result]) -> Result
         return msgspec.msgpack.decode(path.read_bytes(), type=form, dec_hook=_made)
     except (OSError, msgspec.DecodeError):
         result = work()
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(msgspec.msgpack.encode(result))
         return result
 

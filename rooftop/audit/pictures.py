@@ -28,7 +28,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from rooftop.coco import picture_path
-from rooftop.coco.arena import Array, open_arena, write_arena
+from rooftop.coco.arrays import Array, open_arena, write_arena
 from rooftop.errors import DataError
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.reading import PlainReading, Reading

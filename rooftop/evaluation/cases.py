@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from rooftop.coco import Index, Results, open_index, picture_path, read_results
 from rooftop.data.calibrate import calibrated
-from rooftop.data.coco_source import CocoSource
-from rooftop.data.mix import MixedSource
-from rooftop.data.places import open_split, read_places
+from rooftop.data.layout import open_split, read_places
 from rooftop.data.prepare import Preparation
-from rooftop.data.sources import Source
+from rooftop.data.sources import CocoSource, MixedSource, Source
 from rooftop.errors import ConfigError, DataError
 from rooftop.evaluation.instances import Instances, annotated, detected, patches, shaped
 from rooftop.inference import Predictor

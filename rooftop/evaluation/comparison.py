@@ -15,7 +15,7 @@ from rooftop.errors import DataError
 from rooftop.evaluation.evaluate import MAIN_SCORES, Evaluation, nan_to_null
 from rooftop.evaluation.report import score_row
 from rooftop.evaluation.score import LABELS, SECTIONS, intervals
-from rooftop.files import whole, write_json
+from rooftop.files import atomic_write, write_json
 from rooftop.html import write_page
 from rooftop.metrics.bootstrap import Interval, compare
 from rooftop.plots.charts import interval_chart
@@ -62,7 +62,7 @@ def write_comparison(folder: Path, systems: Mapping[str, Evaluation]) -> None:
     differences = {other: differ(systems[other], systems[first]) for other in others}
     write_json(folder / "comparison.json", _record(systems, differences))
     rows = _rows(systems, differences)
-    with whole(folder / "comparison.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(folder / "comparison.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         csv.DictWriter(file, list(rows[0])).writeheader()
         csv.DictWriter(file, list(rows[0])).writerows(rows)
     _write_report(folder / "comparison.html", systems, differences)

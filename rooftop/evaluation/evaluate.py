@@ -29,13 +29,13 @@ from rooftop.evaluation.score import (
     score_published,
     score_sizes,
 )
-from rooftop.files import whole, write_json
+from rooftop.files import atomic_write, write_json
 from rooftop.metrics.bootstrap import LEVEL
 from rooftop.metrics.curve import best_threshold
-from rooftop.metrics.objects.kinds import KINDS
+from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.pixel import Counts, ratios
-from rooftop.metrics.polygon import COLUMNS
-from rooftop.raster.runs import rings
+from rooftop.metrics.polygons import COLUMNS
+from rooftop.raster.rasterise import rings
 from rooftop.run import versions
 
 PREDICTIONS = "predictions.coco.json"
@@ -169,7 +169,7 @@ def write_scores(path: Path, evaluation: Evaluation) -> None:
 def write_per_image(path: Path, counts: SplitCounts) -> None:
     """Write one row of scores for each picture, in the order of the split."""
     rows = per_image(counts)
-    with whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows[i] for i in np.argsort(counts.positions))

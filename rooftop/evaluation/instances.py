@@ -17,8 +17,8 @@ from rooftop.polygons.ground import Ground
 from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import Shaping, find_roofs
 from rooftop.raster.polygonise import polygonise
+from rooftop.raster.probability import stored
 from rooftop.raster.rasterise import decode, encode, rasterise, ring_runs
-from rooftop.raster.steps import stored
 
 Floats = NDArray[np.float64]
 

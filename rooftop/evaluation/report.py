@@ -18,10 +18,10 @@ from rooftop.evaluation.score import LABELS, SECTIONS, intervals, score_shares, 
 from rooftop.html import write_page
 from rooftop.metrics.bootstrap import Interval
 from rooftop.metrics.curve import best_threshold, precision_recall, reliability, thresholds
+from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.objects import RECALLS, precision_curve
-from rooftop.metrics.objects.kinds import KINDS
 from rooftop.plots.charts import Curve, precision_recall_chart, reliability_chart
-from rooftop.plots.errors import FALSE, HIT, MISS
+from rooftop.plots.panels import FALSE, HIT, MISS
 from rooftop.run import versions
 
 HEADLINES = ("pixel.iou", "pixel.f1", "boundary.iou", "object.ap50")

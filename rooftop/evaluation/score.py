@@ -13,10 +13,10 @@ from rooftop.evaluation.counts import COARSE, SIZES, SplitCounts
 from rooftop.metrics.bootstrap import Interval, Weights, interval, resample, rescore
 from rooftop.metrics.boundary import TOLERANCES, OutlineCounts, outline_f1
 from rooftop.metrics.curve import Histogram, average_precision, calibration_error
+from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.objects import boundary_scores, object_scores
-from rooftop.metrics.objects.kinds import KINDS
 from rooftop.metrics.pixel import Counts, ratios
-from rooftop.metrics.polygon import COLUMNS, polygon_scores
+from rooftop.metrics.polygons import COLUMNS, polygon_scores
 
 SHARES = (0.05, 0.1, 0.2, 0.4)  # bounds of the share of a picture covered by roofs
 
@@ -144,7 +144,7 @@ def _share_labels() -> list[str]:
 
 
 def score_published(counts: SplitCounts, paper: str, *, max_dets: int) -> dict[str, float]:
-    """Score as published code does (see `rooftop.metrics.polygon.published`); NaN if there is nothing to score."""
+    """Score as published code does (see `rooftop.metrics.published`); NaN if there is nothing to score."""
     sums = counts.table["published"].sum(axis=0)
     above, below = sums[::2], sums[1::2]
     means = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0).tolist()

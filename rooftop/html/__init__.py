@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 DASH = "–"  # stands for a score without a value
 
@@ -35,7 +35,7 @@ def write_page(path: Path, template: str, **values: object) -> None:
         template: file name, such as "audit.html".
         **values: variables of the template.
     """
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(render(template, **values), encoding="utf-8")
 
 

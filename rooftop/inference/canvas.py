@@ -1,7 +1,7 @@
 """Probabilities of an unfinished scene, on disk, so that a stopped prediction goes on where it stopped.
 
 One file for each row of windows, which appears when the row is finished: any number of processes, on any number of
-machines with a common disk, fill one canvas without a word between them. One byte a pixel (`rooftop.raster.steps`) and
+machines with a common disk, fill one canvas without a word between them. One byte a pixel (`raster.probability`) and
 not compressed, so that windows are stored as they come; a canvas that only waits can be packed.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.errors import RooftopError
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.raster.windows import Window
 
 GONE = ".gone"  # suffix of folders that are being deleted
@@ -143,20 +143,20 @@ class Canvas:
 
     def _pack(self, row: int) -> None:
         plain, packed = self._path(row), self._packed(row)
-        with whole(packed) as part, plain.open("rb") as source, gzip.open(part, "wb", compresslevel=1) as file:
+        with atomic_write(packed) as part, plain.open("rb") as source, gzip.open(part, "wb", compresslevel=1) as file:
             shutil.copyfileobj(source, file, _CHUNK)
         plain.unlink()
 
     def _unpack(self, row: int) -> None:
         plain, packed = self._path(row), self._packed(row)
-        with whole(plain) as part, gzip.open(packed) as source, part.open("wb") as file:
+        with atomic_write(plain) as part, gzip.open(packed) as source, part.open("wb") as file:
             shutil.copyfileobj(source, file, _CHUNK)
         packed.unlink()
 
     def _reserved(self, row: int) -> Path:
         """An empty file; its name is unique, since a process that lost its way may still write the same row."""
         path = self.folder / f"row-{row:05}.{uuid.uuid4().hex}.part"
-        with whole(path) as part, part.open("wb") as file:
+        with atomic_write(path) as part, part.open("wb") as file:
             file.truncate(self._size(row))
             if hasattr(os, "posix_fallocate"):  # a disk that fills up under a memory map would kill the process
                 os.posix_fallocate(file.fileno(), 0, self._size(row))

@@ -17,9 +17,9 @@ from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.bands import as_rgb
-from rooftop.raster.geotiff import open_scene
 from rooftop.raster.picture import MAX_PIXELS, is_transparent, write_mask, write_png
-from rooftop.raster.steps import at_least, stored
+from rooftop.raster.probability import at_least, stored
+from rooftop.raster.scene import open_scene
 from rooftop.raster.windows import Window
 
 

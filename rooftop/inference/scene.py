@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from rooftop.inference.blend import Blender
 from rooftop.inference.canvas import Canvas
+from rooftop.raster.probability import stored
 from rooftop.raster.scene import Scene
-from rooftop.raster.steps import stored
 from rooftop.raster.windows import Span, Window, spans
 
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]

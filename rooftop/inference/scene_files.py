@@ -19,11 +19,11 @@ from rooftop.polygons.layers import Layers
 from rooftop.polygons.roofs import find_roofs
 from rooftop.polygons.spool import Spool
 from rooftop.raster.bands import as_rgb
-from rooftop.raster.cog import Sheet, write_raster
 from rooftop.raster.picture import write_png
+from rooftop.raster.probability import NODATA, STEP, at_least
 from rooftop.raster.scene import Scene
-from rooftop.raster.steps import NODATA, STEP, at_least
 from rooftop.raster.windows import Window
+from rooftop.raster.write import Sheet, write_raster
 
 log = logging.getLogger(__name__)
 _CUT_OFF = 0.5  # share of a channel beyond the scale from which on a person is told

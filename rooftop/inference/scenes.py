@@ -25,8 +25,7 @@ from rooftop.inference.sources import Source
 from rooftop.inference.waiting import own_folder
 from rooftop.polygons.ground import Ground
 from rooftop.raster.bands import Stretch
-from rooftop.raster.geotiff import ALL_CORES, files_of, open_bands, open_scene
-from rooftop.raster.scene import Scene
+from rooftop.raster.scene import ALL_CORES, Scene, files_of, open_bands, open_scene
 
 log = logging.getLogger(__name__)
 Say = Callable[..., None]

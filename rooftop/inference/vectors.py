@@ -14,8 +14,7 @@ from rooftop.polygons.geopackage import write_geopackage
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
 from rooftop.polygons.webmap import write_map
-from rooftop.raster.rasterise import rasterise
-from rooftop.raster.runs import MOST, polygon_run, rings
+from rooftop.raster.rasterise import MOST, polygon_run, rasterise, rings
 
 Found = tuple[str, tuple[int, int], Iterable[Roof]]
 """Name of a picture's file, its (height, width), its roofs."""

@@ -17,7 +17,7 @@ Said = dict[str, Values]
 
 @dataclass(frozen=True)
 class Layers:
-    """Stored probabilities (`rooftop.raster.steps`) of a scene, read by window.
+    """Stored probabilities (`rooftop.raster.probability`) of a scene, read by window.
 
     Attributes:
         read: gives uint8 (T K, h, w) in a window; layer t K + k is target t of category k.

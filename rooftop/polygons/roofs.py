@@ -13,17 +13,16 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from rooftop.polygons.components import components
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.large import TILE, Labelled, gathered, separate_large
 from rooftop.polygons.layers import Layers, Said, Values
+from rooftop.polygons.processes import parallel_map
 from rooftop.polygons.separate import Heights, distances, middles, parted
 from rooftop.polygons.simplify import simplified
-from rooftop.polygons.spread import in_order
 from rooftop.polygons.square import squared
+from rooftop.polygons.tiled import TILE, Labelled, components, gathered, separate_large
 from rooftop.polygons.walls import Points
+from rooftop.raster.probability import STEP, at_least
 from rooftop.raster.rasterise import rasterise
-from rooftop.raster.steps import STEP, at_least
 from rooftop.raster.targets import ROOF
 from rooftop.raster.windows import Window, tiles
 
@@ -94,7 +93,7 @@ def find_roofs(layers: Layers, *, threshold: float, shaping: Shaping, ground: Gr
 
         found = components(*layers.shape[1:], partial(_mask, said, threshold))
         large = (component for component in found if ground.roughly(component.area) >= shaping.min_area)
-        for some in in_order(roofs, large):
+        for some in parallel_map(roofs, large):
             yield from (roof for roof in some if roof.area >= shaping.min_area)
 
 

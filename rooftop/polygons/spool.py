@@ -6,7 +6,7 @@ from pathlib import Path
 
 import shapely
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.polygons.roofs import Roof
 
 
@@ -15,7 +15,7 @@ class Spool:
 
     def __init__(self, path: Path, roofs: Iterable[Roof]) -> None:
         self._path, self._count = path, 0
-        with whole(path) as part, part.open("w", encoding="ascii") as file:
+        with atomic_write(path) as part, part.open("w", encoding="ascii") as file:
             for roof in roofs:
                 numbers = [roof.category, roof.confidence, roof.area, roof.perimeter, roof.orientation]
                 file.write(json.dumps([shapely.to_wkb(roof.polygon, hex=True), *numbers]) + "\n")

@@ -11,8 +11,8 @@ from rooftop.inference.canvas import Canvas
 from rooftop.inference.ranks import Ranks
 from rooftop.inference.scene import Tiling, predict_scene
 from rooftop.polygons.roofs import Shaping
-from rooftop.raster.geotiff import open_scene
-from rooftop.raster.steps import STEP
+from rooftop.raster.probability import STEP
+from rooftop.raster.scene import open_scene
 from rooftop.raster.windows import Window
 from rooftop.run import Card, Run, save
 
