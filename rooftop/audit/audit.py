@@ -81,14 +81,14 @@ def audit_splits(
         Pairs of equal or nearly equal pictures, as indices into the pictures of all splits in order.
     """
     for split in splits:
-        tell = _part(progress, split, "pictures")
+        advance = _step_progress(progress, split, "pictures")
         split.facts = gather(
-            split.images, split.names, store, reading=split.reading, processes=processes, progress=tell
+            split.images, split.names, store, reading=split.reading, processes=processes, progress=advance
         )
         _check_files(split)
         if split.index is not None:
             found, split.statistics = check_outlines(
-                split.index, store, processes=processes, progress=_part(progress, split, "annotations")
+                split.index, store, processes=processes, progress=_step_progress(progress, split, "annotations")
             )
             split.findings.merge(found)
             if not split.index.annotation_count:
@@ -104,20 +104,20 @@ def audit_splits(
     return _compare(splits)
 
 
-def _part(progress: Progress | None, split: Split, what: str) -> Callable[[int], None] | None:
+def _step_progress(progress: Progress | None, split: Split, what: str) -> Callable[[int], None] | None:
     """Make a progress function for one step of one split."""
     if progress is None:
         return None
     done = Counter[str]()
 
-    def tell(count: int) -> None:
+    def advance(count: int) -> None:
         done[what] += count
         progress(f"{split.name} {what}", done[what], len(split.names))
 
-    return tell
+    return advance
 
 
-def _take(split: Split, found: Sequence[Finding]) -> None:
+def _add_all(split: Split, found: Sequence[Finding]) -> None:
     for finding in found:
         split.findings.add(finding)
 
@@ -127,8 +127,8 @@ def _check_files(split: Split) -> None:
     assert split.facts is not None
     found = unpaired(split.images, split.names)
     missing = set(found.missing)
-    _take(split, [Finding("missing file", name) for name in found.missing])
-    _take(split, [Finding("file without entry", name) for name in found.extra])
+    _add_all(split, [Finding("missing file", name) for name in found.missing])
+    _add_all(split, [Finding("file without entry", name) for name in found.extra])
     for i, (name, fault) in enumerate(zip(split.names, split.facts.fault, strict=True)):
         if fault and name not in missing:
             split.findings.add(Finding("unreadable picture", name, fault))
@@ -138,7 +138,7 @@ def _check_files(split: Split) -> None:
                 detail = f"{stated[1]} x {stated[0]} in the entry, {real[1]} x {real[0]} in the file"
                 split.findings.add(Finding("size differs", name, detail))
     twice = [name for name, count in Counter(split.names).items() if count > 1]
-    _take(split, [Finding("two entries of one file", name) for name in twice])
+    _add_all(split, [Finding("two entries of one file", name) for name in twice])
 
 
 def _check_borders(splits: Sequence[Split], cells: Cells) -> None:

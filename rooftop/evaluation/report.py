@@ -45,7 +45,7 @@ def write_report(path: Path, evaluation: Evaluation, cases: Cases) -> None:
     write_page(
         path,
         "evaluation.html",
-        subject={"pictures": f"{len(evaluation.counts):,}", **described(evaluation.subject)},
+        subject={"pictures": f"{len(evaluation.counts):,}", **_described(evaluation.subject)},
         headlines=_headlines(evaluation),
         precision_recall=_precision_recall(evaluation),
         reliability=_reliability(evaluation),
@@ -61,7 +61,7 @@ def write_report(path: Path, evaluation: Evaluation, cases: Cases) -> None:
     )
 
 
-def described(subject: Mapping[str, Any]) -> dict[str, Any]:
+def _described(subject: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plain values of a record for the head of a page, with readable names."""
     return {
         name.replace("_", " "): value

@@ -46,6 +46,14 @@ def test_the_comparison_is_written_and_told(systems, tmp_path, capsys):
     assert "poor" in capsys.readouterr().out
 
 
+def test_names_are_text_on_the_page_and_in_the_chart(systems, tmp_path):
+    write_comparison(tmp_path, {"<b>one": systems["perfect"], "<script>": systems["poor"]})
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "<dd>&lt;b&gt;one</dd>" in page
+    assert "A: &lt;b&gt;one" in page  # the chart's legend, drawn by matplotlib
+    assert "<script" not in page
+
+
 def test_other_pictures_cannot_be_compared(systems, perfect, tmp_path):
     class Fewer(FileCases):
         def __len__(self):
