@@ -1,14 +1,16 @@
 """What a data configuration leaves open, measured on the training pictures: scale, mean and standard deviation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.data.layout import open_split, read_places
+from rooftop.data.layout import DataLayout, open_split, read_layout
+from rooftop.data.sources import Source
 from rooftop.errors import ConfigError, DataError
 from rooftop.raster.bands import Stretch
 from rooftop.raster.reading import BandReading, PlainReading, read_sample
@@ -17,13 +19,19 @@ PICTURES, SIDE = 512, 64  # so many pictures, spread evenly and thinned out to s
 _LEAST = 1 / 255  # standard deviation of bands that hardly vary, so that nothing is divided by nothing
 _EIGHT_BITS = (0.0, 255.0)
 Scale = tuple[tuple[float, float], ...]
+Opened = tuple[Source, NDArray[np.int64]]  # a split: its source, and the indices of its pictures there
 
 
-def calibrated(config: dict[str, Any]) -> dict[str, Any]:
-    """The `data` group with `scale`, `mean` and `std` for each band; those given stay, one value stands for all bands.
+def calibrated(config: dict[str, Any], open_training: Callable[[], Opened] | None = None) -> dict[str, Any]:
+    """Complete `scale`, `mean` and `std` of the `data` group, one value per band.
 
-    What is null is measured on the training pictures. 8-bit bands keep their values; others are cut off at the
-    percentiles `data.percentiles`. Mean and standard deviation are of pictures scaled to [0, 1].
+    Given values stay; a single value stands for all bands. A null is measured on the training pictures. 8-bit bands
+    keep their values; others are cut off at the percentiles `data.percentiles`. Mean and standard deviation are of
+    pictures scaled to [0, 1].
+
+    Args:
+        config: the resolved `data` group.
+        open_training: opens the training split, called only if something is measured; None: by the layout in `config`.
 
     Raises:
         ConfigError: the number of values is not that of the bands, or one of them makes no sense.
@@ -37,7 +45,8 @@ def calibrated(config: dict[str, Any]) -> dict[str, Any]:
     if bands and known["scale"] is not None:
         _check_scale(known["scale"])
     if None in (known["mean"], known["std"]) or (bands and known["scale"] is None):
-        known = _measured(config, bands, known)
+        source, picks = (open_training or partial(_open_training, config))()
+        known = _measured(_spread(source, picks), config["percentiles"], bands, known)
     return {**config, **known}
 
 
@@ -56,7 +65,7 @@ def scale_of_readable(config: dict[str, Any]) -> list[Any] | None:
         _check_scale(scale)
         return scale
     samples, eight = [], []
-    for path in _training_pictures(config):
+    for path in _spread(*_open_training(config)):
         with suppress(DataError):
             values, is_8_bit = read_sample(path, bands, SIDE)
             samples.append(values)
@@ -91,24 +100,35 @@ def _check_scale(scale: Sequence[Any]) -> None:
             raise ConfigError(f"data.scale: {pair} must be two values, the lower one first, e.g. [[0,10000]].")
 
 
-def _measured(config: dict[str, Any], bands: list[int] | None, known: dict[str, Any]) -> dict[str, Any]:
-    paths = _training_pictures(config)
+def _measured(
+    paths: Sequence[Path], percentiles: Sequence[float], bands: list[int] | None, known: dict[str, Any]
+) -> dict[str, Any]:
     if bands is None:
         found = np.concatenate([_plain_sample(path) for path in paths], axis=1)
         return known | _statistics(found, known)
     samples, eight = zip(*(read_sample(path, bands, SIDE) for path in paths), strict=True)
     values = np.concatenate(samples, axis=1)
-    scale = known["scale"] or _scale(values, bands, config["percentiles"], is_8_bit=all(eight))
+    scale = known["scale"] or _scale(values, bands, percentiles, is_8_bit=all(eight))
     pixels, _ = Stretch.of(scale)(values[:, None])
     return known | {"scale": [list(pair) for pair in scale]} | _statistics(pixels[:, 0], known)
 
 
-def _training_pictures(config: dict[str, Any]) -> list[Path]:
-    # sizes, which mask folders are asked for, do not depend on the bands
-    reading = BandReading((1,), (_EIGHT_BITS,)) if config.get("bands") else PlainReading()
-    source, picks = open_split(read_places(config, reading), "train", config["name"])
-    places = np.unique(np.linspace(0, len(picks) - 1, min(len(picks), PICTURES)).astype(int))
-    return [source.path(int(i)) for i in picks[places]]
+def uncalibrated_layout(config: dict[str, Any]) -> DataLayout:
+    """Take the layout out of the `data` group before its scale is known: good for names and sizes of pictures.
+
+    Sizes do not depend on the bands, so one band with any scale stands for all.
+    """
+    return read_layout(config, BandReading((1,), (_EIGHT_BITS,)) if config.get("bands") else PlainReading())
+
+
+def _open_training(config: dict[str, Any]) -> Opened:
+    return open_split(uncalibrated_layout(config), "train", config["name"])
+
+
+def _spread(source: Source, picks: NDArray[np.int64]) -> list[Path]:
+    """Choose at most `PICTURES` of the picks, spread evenly, and return their files."""
+    chosen = np.unique(np.linspace(0, len(picks) - 1, min(len(picks), PICTURES)).astype(int))
+    return [source.path(int(i)) for i in picks[chosen]]
 
 
 def _plain_sample(path: Path) -> NDArray[np.uint8]:

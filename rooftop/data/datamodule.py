@@ -1,7 +1,7 @@
 """The LightningDataModule: a data configuration becomes loaders of batches."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,9 +12,9 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from rooftop.data.augment import Augment, check_operations, one_thread
-from rooftop.data.calibrate import calibrated
+from rooftop.data.calibrate import Opened, calibrated, uncalibrated_layout
 from rooftop.data.dataset import Batch, RoofDataset, collate
-from rooftop.data.layout import open_split, read_places
+from rooftop.data.layout import open_split
 from rooftop.data.loader import PREFETCH, SlabLoader, make_slabs
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import EvaluationBatches, Key, TrainingBatches
@@ -42,7 +42,9 @@ class RoofDataModule(LightningDataModule):
 
     def __init__(self, config: dict[str, Any], *, operations: Mapping[str, Any] | None = None, seed: int = 0) -> None:
         super().__init__()
-        config = calibrated(config)
+        self._layout = uncalibrated_layout(config)
+        self._opened: dict[str, Opened] = {}
+        config = calibrated(config, lambda: self._open("train", config["name"]))
         self.config, self.seed = config, seed
         self.preparation = Preparation.of(config)
         check_operations(operations or {}, self.channels)
@@ -50,7 +52,9 @@ class RoofDataModule(LightningDataModule):
         self._augment = Augment(chain, seed=seed, targets=len(config["targets"]))
         window = config["window"]
         self._window = Window(**window, seed=seed) if window else None
-        self._places = read_places(config, self.preparation.reading)
+        self._layout = replace(self._layout, reading=self.preparation.reading)
+        for source, _ in self._opened.values():
+            source.read_with(self.preparation.reading)
         self._datasets: dict[str, RoofDataset] = {}
 
     def dataset(self, split: str) -> RoofDataset:
@@ -62,7 +66,7 @@ class RoofDataModule(LightningDataModule):
         """
         if split not in self._datasets:
             training = split == "train"
-            source, picks = self._opened(split) if training else self._as_trained(split)
+            source, picks = self._open(split, self.config["name"]) if training else self._as_trained(split)
             self._datasets[split] = RoofDataset(
                 source,
                 picks,
@@ -74,17 +78,19 @@ class RoofDataModule(LightningDataModule):
             log.info("%s: %d pictures", split, len(picks))
         return self._datasets[split]
 
-    def _opened(self, split: str, categories: Sequence[str] | None = None) -> tuple[Source, NDArray[np.int64]]:
-        places = replace(self._places, categories=[*categories]) if categories else self._places
-        return open_split(places, split, self.config["name"])
+    def _open(self, split: str, name: str) -> Opened:
+        """Open a split once; calibration may have opened the training split before."""
+        if split not in self._opened:
+            self._opened[split] = open_split(self._layout, split, name)
+        return self._opened[split]
 
-    def _as_trained(self, split: str) -> tuple[Source, NDArray[np.int64]]:
-        """A split whose channels are those of the training: by name, since files may list categories in any order."""
-        known = self.categories
-        source, picks = self._opened(split)
+    def _as_trained(self, split: str) -> Opened:
+        """Open a split with the channels of the training: by name, since files list categories in any order."""
+        known, name = self.categories, self.config["name"]
+        source, picks = self._open(split, name)
         named = self.config["categories"] or len(source.categories) == len(known) == 1
         if source.categories != known and not named:
-            source, picks = self._opened(split, known)
+            source, picks = open_split(replace(self._layout, categories=[*known]), split, name)
         if len(source.categories) != len(known):
             raise DataError(
                 f"the {split} split of the data set {self.config['name']} tells {len(source.categories)} categories, "
@@ -105,7 +111,7 @@ class RoofDataModule(LightningDataModule):
     @property
     def targets(self) -> tuple[str, ...]:
         """Names of the T targets, roof first; channel t K + k of masks and logits is target t of category k."""
-        return self._places.drawing.targets
+        return self._layout.drawing.targets
 
     @property
     def classes(self) -> int:
@@ -115,7 +121,7 @@ class RoofDataModule(LightningDataModule):
     @property
     def test_split(self) -> str:
         """`test`, or `val` for a data set that has no test split."""
-        return "test" if self._places.splits["test"] else "val"
+        return "test" if self._layout.splits["test"] else "val"
 
     def setup(self, stage: str) -> None:
         """Open what the stage needs before any epoch starts, so that faults show at once."""

@@ -102,8 +102,8 @@ class DataLayout:
     reading: Reading
 
 
-def read_places(config: dict[str, Any], reading: Reading | None = None) -> DataLayout:
-    """From the resolved `data` group, with pictures read as 8-bit RGB unless `reading` says otherwise."""
+def read_layout(config: dict[str, Any], reading: Reading | None = None) -> DataLayout:
+    """Take the layout out of the resolved `data` group; without `reading`, pictures are read as 8-bit RGB."""
     return DataLayout(
         root=Path(config["root"]),
         splits={split: config[split] and complete(config[split]) for split in SPLITS},
@@ -118,26 +118,26 @@ def read_places(config: dict[str, Any], reading: Reading | None = None) -> DataL
     )
 
 
-def open_split(places: DataLayout, split: str, name: str) -> tuple[Source, np.ndarray[Any, np.dtype[np.int64]]]:
+def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, np.ndarray[Any, np.dtype[np.int64]]]:
     """A split's source and which of its pictures belong to it; train and val may share a source."""
     if split not in SPLITS:
         raise ConfigError(f"split={split}: there is no such split; choose one of {', '.join(SPLITS)}.")
-    if split == "train" and places.mix:
-        mixed = open_mix(places, places.mix)
+    if split == "train" and layout.mix:
+        mixed = open_mix(layout, layout.mix)
         return mixed, np.arange(len(mixed.names))
-    cut = split in ("train", "val") and places.splits["val"] is None
-    if cut and places.mix:
+    cut = split in ("train", "val") and layout.splits["val"] is None
+    if cut and layout.mix:
         raise ConfigError(
             f"the data set {name} is a mix (data.mix), out of which no validation is cut; name pictures that are not "
             "in it: 'data.val={images: ..., annotations: ...}'."
         )
     where = "train" if cut else split
-    if places.splits[where] is None:
-        known = [key for key in SPLITS if places.splits[key] or (key == "val" and places.splits["train"])]
+    if layout.splits[where] is None:
+        known = [key for key in SPLITS if layout.splits[key] or (key == "val" and layout.splits["train"])]
         instead = f"choose one of {', '.join(known)}" if known else f"name its pictures: data.{split}={{images: ...}}"
         raise ConfigError(f"the data set {name} has no {split} split; {instead}.")
-    drawing = places.drawing if split == "train" else replace(places.drawing, gaps=False)
-    source = open_source(places, where, drawing)
+    drawing = layout.drawing if split == "train" else replace(layout.drawing, gaps=False)
+    source = open_source(layout, where, drawing)
     if not len(source.names):
         without = "" if where == "train" else f", or do without it by data.{where}=null"
         raise DataError(f"the {where} split of the data set {name} has no picture; add some{without}.")
@@ -147,17 +147,17 @@ def open_split(places: DataLayout, split: str, name: str) -> tuple[Source, np.nd
         )
     if not cut:
         return source, np.arange(len(source.names))
-    train, val = split_by_place(source.names, places.val_share, places.place)
+    train, val = split_by_place(source.names, layout.val_share, layout.place)
     if split == "train":
         return source, train
-    if not is_near(len(val) / len(source.names), places.val_share):
+    if not is_near(len(val) / len(source.names), layout.val_share):
         log.warning(
             "%s: val gets %.1f %% of the pictures instead of %.0f %%, since places stay whole; set a finer "
             "data.place, or name data.val.",
-            *(name, 100 * len(val) / len(source.names), 100 * places.val_share),
+            *(name, 100 * len(val) / len(source.names), 100 * layout.val_share),
         )
     told = tell_place(source.names)
-    if not places.place and not told.all():
+    if not layout.place and not told.all():
         log.warning(
             "%s: %s of %s file names tell no place (%s, ...), so that neighbours may lie on both sides of the cut into "
             "train and val; set data.place, or name data.val.",
@@ -166,44 +166,44 @@ def open_split(places: DataLayout, split: str, name: str) -> tuple[Source, np.nd
     return source, val
 
 
-def open_mix(places: DataLayout, mix: dict[str, dict[str, Any]]) -> MixedSource:
+def open_mix(layout: DataLayout, mix: dict[str, dict[str, Any]]) -> MixedSource:
     """Open the parts of a mix of sources.
 
     Raises:
         DataError: folders or files are missing, or a part is empty.
     """
-    check_layout(places.root, {name: {key: rule[key] for key in PATHS} for name, rule in mix.items()})
-    return MixedSource({name: take(_open_part(places, rule, places.drawing), rule, name) for name, rule in mix.items()})
+    check_layout(layout.root, {name: {key: rule[key] for key in PATHS} for name, rule in mix.items()})
+    return MixedSource({name: take(_open_part(layout, rule, layout.drawing), rule, name) for name, rule in mix.items()})
 
 
-def open_source(places: DataLayout, split: str, drawing: Drawing) -> Source:
+def open_source(layout: DataLayout, split: str, drawing: Drawing) -> Source:
     """Open the pictures and truth that the configuration names for a split.
 
     Raises:
         DataError: folders or files are missing; the message draws the expected tree.
     """
-    part = places.splits[split]
+    part = layout.splits[split]
     assert part is not None
-    check_layout(places.root, {key: value for key, value in places.splits.items() if value})
-    return _open_part(places, part, drawing, places.masks / split if places.masks else None)
+    check_layout(layout.root, {key: value for key, value in layout.splits.items() if value})
+    return _open_part(layout, part, drawing, layout.masks / split if layout.masks else None)
 
 
-def _open_part(places: DataLayout, part: dict[str, Any], drawing: Drawing, masks: Path | None = None) -> Source:
-    images = places.root / str(part["images"])
+def _open_part(layout: DataLayout, part: dict[str, Any], drawing: Drawing, masks: Path | None = None) -> Source:
+    images = layout.root / str(part["images"])
     if not part["masks"] and not part["annotations"]:
         raise DataError(f"{images}: neither annotations nor masks are named for these pictures; give one of them.")
     if part["masks"]:
         if drawing.targets != (ROOF,):
             raise DataError(
-                f"{places.root / part['masks']}: mask pictures do not tell one roof from the next, which "
+                f"{layout.root / part['masks']}: mask pictures do not tell one roof from the next, which "
                 f"data.targets={list(drawing.targets)} needs; give annotations, or data.targets=[{ROOF}]."
             )
-        return MaskSource(images, places.root / part["masks"], reading=places.reading)
-    index = open_index(places.root / str(part["annotations"]), cache=places.cache)
+        return MaskSource(images, layout.root / part["masks"], reading=layout.reading)
+    index = open_index(layout.root / str(part["annotations"]), cache=layout.cache)
     if len(index.rejected):
         listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
         log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
-    return CocoSource(images, index, places.categories, masks, drawing=drawing, reading=places.reading)
+    return CocoSource(images, index, layout.categories, masks, drawing=drawing, reading=layout.reading)
 
 
 def _targets(names: Sequence[str]) -> tuple[str, ...]:

@@ -43,7 +43,11 @@ class Source(Protocol):
     categories: tuple[str, ...]
 
     def path(self, i: int) -> Path:
-        """The file of the picture."""
+        """Return the file of a picture."""
+        ...
+
+    def read_with(self, reading: Reading) -> None:
+        """Read picture files by `reading` from now on."""
         ...
 
     def picture(self, i: int) -> NDArray[np.uint8]:
@@ -123,8 +127,12 @@ class CocoSource:
         _check_files(images, self.names)
 
     def path(self, i: int) -> Path:
-        """The file of the picture."""
+        """Return the file of a picture."""
         return picture_path(self.images, self.names[i])
+
+    def read_with(self, reading: Reading) -> None:
+        """Read picture files by `reading` from now on."""
+        self._reading = reading
 
     def picture(self, i: int) -> NDArray[np.uint8]:
         """The raw picture, uint8 (H, W, C); DataError if its size is not what the json says."""
@@ -209,8 +217,12 @@ class MaskSource:
         self.sizes = np.array([self._reading.size(path) for path in self.paths], dtype=np.int32)
 
     def path(self, i: int) -> Path:
-        """The file of the picture."""
+        """Return the file of a picture."""
         return self.paths[i]
+
+    def read_with(self, reading: Reading) -> None:
+        """Read picture files by `reading` from now on."""
+        self._reading = reading
 
     def picture(self, i: int) -> NDArray[np.uint8]:
         """The raw picture, uint8 (H, W, C)."""
@@ -272,9 +284,14 @@ class MixedSource:
         self.shares = shares / shares.sum()
 
     def path(self, i: int) -> Path:
-        """The file of the picture."""
+        """Return the file of a picture."""
         source, at = self._at[i]
         return source.path(at)
+
+    def read_with(self, reading: Reading) -> None:
+        """Read picture files by `reading` from now on."""
+        for source, _ in self._at:
+            source.read_with(reading)
 
     def picture(self, i: int) -> NDArray[np.uint8]:
         """The raw picture, uint8 (H, W, C)."""

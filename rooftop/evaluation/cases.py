@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rooftop.coco import Index, Results, open_index, picture_path, read_results
 from rooftop.data.calibrate import calibrated
-from rooftop.data.layout import open_split, read_places
+from rooftop.data.layout import open_split, read_layout
 from rooftop.data.prepare import Preparation
 from rooftop.data.sources import CocoSource, MixedSource, Source
 from rooftop.errors import ConfigError, DataError
@@ -320,7 +320,7 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     categories = data["categories"] or (run.card.categories if len(run.card.categories) > 1 else None)
     as_annotated = {"targets": [ROOF], "gaps": False, "categories": categories}  # not as training changes the masks
     prepared = calibrated({**data, **_preparation(run, data["bands"]), **as_annotated})
-    source, picks = open_split(read_places(prepared, Preparation.of(prepared).reading), choice.split, data["name"])
+    source, picks = open_split(read_layout(prepared, Preparation.of(prepared).reading), choice.split, data["name"])
     if isinstance(source, MixedSource):
         raise ConfigError(
             f"split={choice.split} of the data set {data['name']} is a mix of sources with different roofs and metres "

@@ -4,6 +4,7 @@ import rasterio
 from PIL import Image
 from rasterio import Affine
 
+from rooftop.data import RoofDataModule, layout
 from rooftop.data.calibrate import calibrated
 from rooftop.errors import ConfigError, DataError
 from rooftop.raster.picture import write_mask
@@ -101,3 +102,19 @@ def test_what_cannot_be_measured_is_one_sentence(config, pictures):
         calibrated(config([picture.astype(np.float32) * np.nan for picture in pictures], bands=[1]))
     with pytest.raises(ConfigError, match="data.percentiles"):
         calibrated(config(pictures, bands=[1], percentiles=[-1, 200]))
+
+
+@pytest.mark.parametrize("splits", [SPLITS, {**SPLITS, "val": SPLITS["train"], "test": SPLITS["train"]}])
+def test_the_data_module_opens_the_training_split_once(config, pictures, splits, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        "rooftop.data.datamodule.open_split", lambda *how: opened.append(how[1]) or layout.open_split(*how)
+    )
+    monkeypatch.setattr("rooftop.data.calibrate.open_split", None)
+    keys = {"gsd": None, "size": None, "window": None, "draws": None, "batch_size": 2, "workers": 0, **splits}
+    data = RoofDataModule(config(pictures, bands=[2, 1], **keys))
+    source = data.dataset("train").source
+    data.dataset("val")
+    assert opened == ["train", "val"]
+    assert source.picture(0).shape == (40, 60, 2)  # read by the measured scale
+    assert source.picture(0).max() > 250
