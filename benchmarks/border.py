@@ -18,7 +18,7 @@ from rooftop.audit.border import doubtful_areas, undrawn_borders
 from rooftop.coco import open_index
 from rooftop.data.splits import cells_of
 from rooftop.inference import Predictor
-from rooftop.inference.answers import asked, scale_factor
+from rooftop.inference.views import asked, scale_factor
 from rooftop.metrics.pixel import Counts, count, scores
 from rooftop.raster.picture import list_pictures, read_mask, read_picture
 from rooftop.raster.rasterise import decode

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from rooftop.data import RoofDataModule
 from rooftop.inference import Predictor
-from rooftop.inference.answers import asked, scale_factor
+from rooftop.inference.views import asked, scale_factor
 from rooftop.metrics.pixel import Counts, count, scores
 from rooftop.run import load
 

@@ -40,14 +40,12 @@ from rooftop.data.prepare import Preparation
 from rooftop.export import onnx_logits
 from rooftop.inference import Predictor, predictor
 from rooftop.inference import scene as scene_way
-from rooftop.inference.canvas import Canvas
-from rooftop.inference.scene import Forward, Tiling, predict_scene
+from rooftop.inference.sliding_window import Forward, Tiling, predict_scene
+from rooftop.inference.unfinished import Canvas
 from rooftop.models import UNet
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.layers import Layers
-from rooftop.polygons.roofs import Shaping, find_roofs
-from rooftop.polygons.spool import Spool
+from rooftop.polygons.roofs import Layers, Shaping, Spool, find_roofs
 from rooftop.raster.cog import Sheet, write_raster
 from rooftop.raster.geotiff import ALL_CORES, open_scene
 from rooftop.raster.scene import Scene

@@ -22,8 +22,8 @@ from omegaconf import OmegaConf
 
 from rooftop.data import RoofDataModule
 from rooftop.inference import Predictor
-from rooftop.inference.answers import asked, scale_factor
-from rooftop.inference.summary import scaled_by
+from rooftop.inference.outputs import scaled_by
+from rooftop.inference.views import asked, scale_factor
 from rooftop.metrics.pixel import Counts, count, scores
 from rooftop.raster.steps import STEP
 from rooftop.run import load, save

@@ -17,7 +17,7 @@ from rooftop.data.sources import Source
 from rooftop.errors import DataError
 from rooftop.evaluation.roofs import Roofs, annotated, detected, patches, shaped
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.scene import Forward
+from rooftop.inference.sliding_window import Forward
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import decode
 from rooftop.raster.reading import read_shown

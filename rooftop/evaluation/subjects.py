@@ -16,8 +16,8 @@ from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError
 from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
-from rooftop.inference.answers import VIEWS, asked, scale_factor, windowed
-from rooftop.inference.summary import scaled_by
+from rooftop.inference.outputs import scaled_by
+from rooftop.inference.views import VIEWS, asked, scale_factor, windowed
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.targets import ROOF
 from rooftop.run import Run, load

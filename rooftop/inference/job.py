@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.errors import ConfigError
-from rooftop.inference.answers import VIEWS, asked, scale_factor, windowed
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.scene import Forward, Tiling
-from rooftop.polygons.roofs import Shaping
-from rooftop.polygons.spool import Spool
+from rooftop.inference.sliding_window import Forward, Tiling
+from rooftop.inference.views import VIEWS, asked, scale_factor, windowed
+from rooftop.polygons.roofs import Shaping, Spool
 
 log = logging.getLogger(__name__)
 

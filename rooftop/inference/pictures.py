@@ -7,15 +7,12 @@ from numpy.typing import NDArray
 
 from rooftop.errors import SourceError
 from rooftop.inference.job import Done, Job
+from rooftop.inference.outputs import scaled_by, summary_row, write_outlines
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sources import Source
-from rooftop.inference.summary import scaled_by, summary_row
-from rooftop.inference.vectors import write_outlines
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.layers import Layers
-from rooftop.polygons.roofs import find_roofs
-from rooftop.polygons.spool import Spool
+from rooftop.polygons.roofs import Layers, Spool, find_roofs
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.geotiff import open_scene
 from rooftop.raster.picture import MAX_PIXELS, is_transparent, write_mask, write_png

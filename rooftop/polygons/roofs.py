@@ -4,19 +4,21 @@ Each connected component is a task of its own that depends on nothing but its ow
 how the scene was cut, nor on how many processes do the tasks.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from rooftop.files import whole
 from rooftop.polygons.components import components
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.large import TILE, Labelled, gathered, separate_large
-from rooftop.polygons.layers import Layers, Said, Values
 from rooftop.polygons.separate import Heights, distances, middles, parted
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.spread import in_order
@@ -26,6 +28,46 @@ from rooftop.raster.rasterise import rasterise
 from rooftop.raster.steps import STEP, at_least
 from rooftop.raster.targets import ROOF
 from rooftop.raster.windows import Window, tiles
+
+Values = NDArray[np.uint8]
+Said = dict[str, Values]
+"""Stored probabilities of one category, uint8 (h, w), by the name of the target."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Stored probabilities (`rooftop.raster.steps`) of a scene, read by window.
+
+    Attributes:
+        read: gives uint8 (T K, h, w) in a window; layer t K + k is target t of category k.
+        shape: (T K, height, width).
+        targets: names of the T targets, roof first.
+    """
+
+    read: Callable[[Window], Values]
+    shape: tuple[int, int, int]
+    targets: Sequence[str] = (ROOF,)
+
+    @classmethod
+    def of(cls, values: Values, targets: Sequence[str] = (ROOF,)) -> "Layers":
+        """From values in memory, uint8 (T K, H, W)."""
+
+        def read(window: Window) -> Values:
+            rows, columns = window.slices
+            return values[:, rows, columns]
+
+        layers, height, width = values.shape
+        return cls(read, (layers, height, width), targets)
+
+    @property
+    def categories(self) -> int:
+        """K."""
+        return self.shape[0] // len(self.targets)
+
+    def category(self, k: int) -> Callable[[Window], Said]:
+        """What is said of category `k`, by window."""
+        return lambda window: dict(zip(self.targets, self.read(window)[k :: self.categories], strict=True))
+
 
 _LARGEST = 4096  # pixels: what is longer or wider is looked at tile by tile
 Read = Callable[[Window], Said]
@@ -178,3 +220,24 @@ def _measured(polygon: Polygon, found: tuple[int, float], shaping: Shaping, grou
 
 def _moved(polygon: Polygon, right: int, down: int) -> Polygon:
     return shapely.transform(polygon, lambda corners: np.add(corners, (right, down)))
+
+
+class Spool:
+    """Roofs, written once and read as often as needed; equal to the last bit."""
+
+    def __init__(self, path: Path, roofs: Iterable[Roof]) -> None:
+        self._path, self._count = path, 0
+        with whole(path) as part, part.open("w", encoding="ascii") as file:
+            for roof in roofs:
+                numbers = [roof.category, roof.confidence, roof.area, roof.perimeter, roof.orientation]
+                file.write(json.dumps([shapely.to_wkb(roof.polygon, hex=True), *numbers]) + "\n")
+                self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Roof]:
+        with self._path.open(encoding="ascii") as file:
+            for line in file:
+                outline, *numbers = json.loads(line)
+                yield Roof(shapely.from_wkb(outline), *numbers)

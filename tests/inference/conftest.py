@@ -7,9 +7,9 @@ from rasterio import Affine
 from torch import nn
 
 from rooftop.inference import Job, Predictor, find_sources, predict
-from rooftop.inference.canvas import Canvas
-from rooftop.inference.ranks import Ranks
-from rooftop.inference.scene import Tiling, predict_scene
+from rooftop.inference.distributed import Ranks
+from rooftop.inference.sliding_window import Tiling, predict_scene
+from rooftop.inference.unfinished import Canvas
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.geotiff import open_scene
 from rooftop.raster.steps import STEP

@@ -9,8 +9,7 @@ from shapely.affinity import rotate, translate
 import rooftop.polygons.roofs as module
 from rooftop.polygons import large
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.layers import Layers
-from rooftop.polygons.roofs import Shaping, find_roofs
+from rooftop.polygons.roofs import Layers, Shaping, find_roofs
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import rasterise

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from rooftop.inference.blend import Blender
-from rooftop.inference.scene import Forward
+from rooftop.inference.sliding_window import Blender, Forward
 from rooftop.raster.windows import WHOLE, Span, Window, spans
 from rooftop.run import Card
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 
 from rooftop.coco import Result, write_results
 from rooftop.inference.job import Job
+from rooftop.inference.sources import Source
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.geopackage import write_geopackage
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.roofs import Roof
+from rooftop.polygons.roofs import Roof, Spool
 from rooftop.polygons.webmap import write_map
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.runs import MOST, polygon_run, rings
@@ -80,3 +82,33 @@ def drawn(roofs: Iterable[Roof], scene: tuple[int, int], size: tuple[int, int]) 
             moved = shapely.transform(small, lambda corners, corner=(left, top): np.subtract(corners, corner))
             mask[top:bottom, left:right] |= rasterise([moved], bottom - top, right - left)
     return mask
+
+
+def summary_row(
+    source: Source, size: Sequence[int], *, ground: Ground, pixels: tuple[int, int], roofs: Spool
+) -> dict[str, Any]:
+    """What is told of every source.
+
+    Args:
+        source: where it came from.
+        size: height and width in pixels.
+        ground: what a pixel is on the ground.
+        pixels: how many are roof, and how many have data.
+        roofs: that were found.
+    """
+    return {
+        "picture": source.path,
+        "height": size[0],
+        "width": size[1],
+        "metres_per_pixel": ground.gsd,
+        "roofs": len(roofs),
+        f"roof_{ground.unit}2": round(sum(roof.area for roof in roofs), 1),
+        "roof_pixels": pixels[0],
+        "valid_pixels": pixels[1],
+        "roof_share": pixels[0] / max(pixels[1], 1),
+    }
+
+
+def scaled_by(factor: float | None) -> float | None:
+    """By how much the network saw a source larger, to three digits; None = as it is."""
+    return factor and round(factor, 3)

@@ -1,18 +1,16 @@
 import errno
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from rooftop.errors import RooftopError
-from rooftop.inference import everything
-from rooftop.inference.canvas import Canvas
-from rooftop.inference.everything import _on_sheet
-from rooftop.inference.kept import Kept
+from rooftop.inference.distributed import Ranks
+from rooftop.inference.predict import _on_sheet
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.ranks import Ranks
-from rooftop.inference.waiting import unused
+from rooftop.inference.unfinished import Canvas, Kept, unused
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def test_the_contact_sheet_is_spread_over_all_and_filled_up():
 
 def test_a_scene_too_large_for_coco_is_listed(find, raster, town, tmp_path, monkeypatch):
     small, large = raster(town[:, :40], "a.tif"), raster(town, "b.tif")
-    monkeypatch.setattr("rooftop.inference.vectors.MOST", 40 * 110)
+    monkeypatch.setattr("rooftop.inference.outputs.MOST", 40 * 110)
     summary = find(f"{tmp_path}/?.tif")
     assert [row["picture"] for row in summary["pictures"]] == [small, large]
     assert summary["not_in_coco"] == [large]
@@ -60,7 +58,7 @@ def test_a_scene_that_could_not_be_written_to_the_end_is_not_predicted_again(fin
     path, asked, forward = raster(town), [], Predictor.forward
     monkeypatch.setattr(Predictor, "forward", lambda self, seen: asked.append(len(seen)) or forward(self, seen))
     with monkeypatch.context() as full, pytest.raises(OSError, match="No space"):
-        full.setattr(everything, "write_coco", _full)
+        full.setattr(import_module("rooftop.inference.predict"), "write_coco", _full)
         find(path)
     assert asked
     asked.clear()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.inference.answers import asked, averaged, rescaled, scale_factor, windowed
+from rooftop.inference.views import asked, averaged, rescaled, scale_factor, windowed
 from rooftop.run import Card
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 24, 40, 3), dtype=np.uint8)

@@ -13,17 +13,14 @@ from rich.progress import track
 
 from rooftop.errors import DataError, SourceError
 from rooftop.files import write_json
-from rooftop.inference.canvas import Canvas
+from rooftop.inference.distributed import Ranks
 from rooftop.inference.job import Done, Job
-from rooftop.inference.kept import Kept
+from rooftop.inference.outputs import countable, write_coco
 from rooftop.inference.pictures import predict_one_picture
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.ranks import Ranks
-from rooftop.inference.scene_files import write_scene
-from rooftop.inference.scenes import predict_one_scene, predicted
+from rooftop.inference.scenes import predict_one_scene, predicted, write_scene
 from rooftop.inference.sources import Source
-from rooftop.inference.vectors import countable, write_coco
-from rooftop.inference.waiting import require_folder
+from rooftop.inference.unfinished import Canvas, Kept, require_folder
 from rooftop.plots.panels import ContactSheet
 from rooftop.raster.picture import write_png
 
