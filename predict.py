@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> None:
     """Find the sources, load the run, predict, write."""
     # late: torch takes seconds, which a mistyped key need not wait for
     from rooftop.export import onnx_logits
-    from rooftop.inference import Job, Machines, Predictor, Tiling, find_sources, predict, started
+    from rooftop.inference import Job, Machines, Predictor, Tiling, find_sources, launch, predict
     from rooftop.polygons.roofs import Shaping
     from rooftop.run import load
 
@@ -39,9 +39,9 @@ def main(cfg: DictConfig) -> None:
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),
     )
-    with started(Machines(**cfg.trainer), job.folder) as ranks:
+    with launch(Machines(**cfg.trainer), job.folder) as processes:
         logits = onnx_logits(run) if cfg.engine.name == "onnxruntime" else None
-        predict(Predictor(run, device=ranks.device, logits=logits), sources, job, ranks)
+        predict(Predictor(run, device=processes.device, logits=logits), sources, job, processes)
 
 
 if __name__ == "__main__":

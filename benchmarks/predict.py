@@ -40,7 +40,7 @@ from rooftop.data.prepare import Preparation
 from rooftop.export import onnx_logits
 from rooftop.inference import Predictor, predictor
 from rooftop.inference import scene as scene_way
-from rooftop.inference.sliding_window import Forward, Tiling, predict_scene
+from rooftop.inference.sliding_window import Forward, Tiling, predict_windows
 from rooftop.inference.unfinished import Canvas
 from rooftop.models import UNet
 from rooftop.polygons.geojson import write_geojson
@@ -88,7 +88,7 @@ def memory(side: int, tiling: Tiling) -> None:
         start = time.monotonic()
         with open_scene(str(folder / "scene.tif")) as scene:
             canvas = Canvas(folder / "canvas", (1, side, side), tiling.ends(side))
-            predict_scene(scene, stand_in, canvas, tiling=tiling, progress=lambda pixels: None)
+            predict_windows(scene, stand_in, canvas, tiling=tiling, progress=lambda pixels: None)
             predicted = time.monotonic()
             count = outlines(scene, canvas, folder)
         seconds = time.monotonic() - start
@@ -143,7 +143,7 @@ def speed(side: int, tiling: Tiling, device: str, rounds: int, run: Run) -> None
 
             def ours(forward: Forward) -> Callable[[], np.ndarray]:
                 canvas = Canvas(Path(name) / f"c{time.monotonic_ns()}", (classes, height, width), tiling.ends(height))
-                predict_scene(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
+                predict_windows(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
                 return lambda: canvas.read(Window(0, 0, width, height))[0] * STEP + STEP / 2
 
             ways = {"forward": lambda: forward_only(forwards["torch"], picture, tiling)}
@@ -188,7 +188,7 @@ def rest(side: int, tiling: Tiling, rounds: int, cores: str) -> None:
             start = time.thread_time()
             with open_scene(str(Path(name) / "scene.tif"), cores=cores) as scene:
                 canvas = Canvas(Path(name) / f"c{round_}", (1, side, side), tiling.ends(side))
-                predict_scene(scene, ready, canvas, tiling=tiling, progress=lambda pixels: None)
+                predict_windows(scene, ready, canvas, tiling=tiling, progress=lambda pixels: None)
             table.append([used["read"], used["store"], time.thread_time() - start])
     medians = [statistics.median(column) * 1e3 / megapixels for column in zip(*table[1:], strict=True)]
     print("| thread | processor ms a Mpx | Mpx/s it can do |\n|---|---|---|")

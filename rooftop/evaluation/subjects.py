@@ -17,7 +17,7 @@ from rooftop.errors import ConfigError
 from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor
 from rooftop.inference.outputs import scaled_by
-from rooftop.inference.views import VIEWS, asked, scale_factor, windowed
+from rooftop.inference.views import VIEWS, scale_factor, windowed, with_views
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.targets import ROOF
 from rooftop.run import Run, load
@@ -121,7 +121,7 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
     record |= {"tta": choice.views, "scaled_by": scaled_by(factor), "polygons": asdict(choice.shaping)}
     predictor = Predictor(run, device=choice.device)
-    forward = asked(windowed(predictor.forward), factor=factor, views=choice.views)
+    forward = with_views(windowed(predictor.forward), factor=factor, views=choice.views)
     return Subject(name, RunCases(predictor, source, picks, cut, forward=forward), record)
 
 

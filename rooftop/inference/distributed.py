@@ -26,7 +26,7 @@ _ALARM = ".failed"  # a file in the run folder, while processes end because one 
 _PAUSE = 0.02  # seconds between two looks whether the others have come
 
 
-class Ranks:
+class Processes:
     """One process alone.
 
     Attributes:
@@ -48,15 +48,15 @@ class Ranks:
         self.rank, self.count, self.device = rank, count, device
         self.shows, self._watch = shows, watch
 
-    def alone(self) -> "Ranks":
+    def alone(self) -> "Processes":
         """This process by itself, for work of its own; it still hears when another one fails."""
-        return Ranks(device=self.device, shows=self.shows, watch=self.watch)
+        return Processes(device=self.device, shows=self.shows, watch=self.watch)
 
     def gather(self, item: T) -> list[T]:
         """What each process hands over, by rank; waits for all of them."""
         return [item]
 
-    def share(self, item: T) -> T:
+    def broadcast(self, item: T) -> T:
         """What the first process hands over."""
         return self.gather(item)[0]
 
@@ -82,7 +82,7 @@ class Ranks:
             self._watch()
 
 
-class Several(Ranks):
+class ProcessGroup(Processes):
     """One of several processes, once their process group stands.
 
     Args:
@@ -95,7 +95,7 @@ class Several(Ranks):
         self._parent = os.getppid()
         if not self.rank:
             (folder / _ALARM).unlink(missing_ok=True)
-        self._alarm = self.share(folder / _ALARM)
+        self._alarm = self.broadcast(folder / _ALARM)
 
     def gather(self, item: T) -> list[T]:
         """What each process hands over, by rank; waits for all of them."""
@@ -105,7 +105,7 @@ class Several(Ranks):
         """End, if the first process is gone or another one failed."""
         self._require_parent()
         if self._alarm.exists():
-            raise _InVainError
+            raise _AnotherFailedError
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -115,14 +115,14 @@ class Several(Ranks):
         """
         try:
             yield
-        except _OverError as over:
+        except _EndedError as over:
             self._leave(over.reason)
         except Exception as error:
-            if not isinstance(error, _InVainError):
+            if not isinstance(error, _AnotherFailedError):
                 self._alarm.touch()
             try:
                 self._meet(error, None)
-            except _OverError as over:
+            except _EndedError as over:
                 self._leave(over.reason)
         finally:
             if not self.rank:
@@ -140,10 +140,10 @@ class Several(Ranks):
             dist.all_gather_object(heard, (_portable(error), item))
         except RuntimeError as lost:  # they were killed, or had finished when this one failed
             gone = RooftopError("another process of this prediction is gone; run the same command again to go on.")
-            raise _OverError(gone if error is None or isinstance(error, _InVainError) else error) from lost
+            raise _EndedError(gone if error is None or isinstance(error, _AnotherFailedError) else error) from lost
         for reason, _ in heard:
             if reason is not None:
-                raise _OverError(reason)
+                raise _EndedError(reason)
         return [item for _, item in heard]
 
     def _leave(self, reason: Exception) -> NoReturn:
@@ -157,7 +157,7 @@ class Several(Ranks):
             sys.exit(1)
 
 
-class _OverError(Exception):
+class _EndedError(Exception):
     """All processes know that the work is over, and why."""
 
     def __init__(self, reason: Exception) -> None:
@@ -165,13 +165,13 @@ class _OverError(Exception):
         self.reason = reason
 
 
-class _InVainError(Exception):
+class _AnotherFailedError(Exception):
     """Another process failed."""
 
 
 def _portable(error: Exception | None) -> Exception | None:
     """An error as another process can read it; None for one that only heard of another's."""
-    if error is None or isinstance(error, _InVainError):
+    if error is None or isinstance(error, _AnotherFailedError):
         return None
     if isinstance(error, RooftopError | OSError):
         return error
@@ -242,7 +242,7 @@ class Machines:
 
 
 @contextmanager
-def started(machines: Machines, folder: Path) -> Iterator[Ranks]:
+def launch(machines: Machines, folder: Path) -> Iterator[Processes]:
     """Start the other processes, if there are to be any; yields, in each of them, its place among all.
 
     Each runs this script from its first line on, as Lightning does it, and comes here too. On several machines they are
@@ -253,16 +253,16 @@ def started(machines: Machines, folder: Path) -> Iterator[Ranks]:
         folder: of the run; that of the first process is everybody's.
     """
     if len(machines.numbers) * machines.num_nodes == 1:
-        yield Ranks(device=machines.device)
+        yield Processes(device=machines.device)
         return
     threads = torch.get_num_threads()
     try:
         device = _launched(machines)
-        ranks = Several(folder, device)
+        processes = ProcessGroup(folder, device)
         # Lightning shares a machine's threads out among its processes; the last bit of a sum depends on their number
-        torch.set_num_threads(ranks.share(threads))
-        with ranks.together():
-            yield ranks
+        torch.set_num_threads(processes.broadcast(threads))
+        with processes.together():
+            yield processes
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

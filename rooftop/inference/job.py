@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rooftop.errors import ConfigError
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sliding_window import Forward, Tiling
-from rooftop.inference.views import VIEWS, asked, scale_factor, windowed
+from rooftop.inference.views import VIEWS, scale_factor, windowed, with_views
 from rooftop.polygons.roofs import Shaping, Spool
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Job:
         whole = predictor.forward if scene else windowed(predictor.forward, window=window, overlap=overlap)
         factor, root = self.factor(predictor, gsd), math.sqrt(shape)
         scale = factor if shape == 1 else ((factor or 1) * root, (factor or 1) / root)
-        return asked(whole, factor=scale, views=auto if self.views == "auto" else self.views)
+        return with_views(whole, factor=scale, views=auto if self.views == "auto" else self.views)
 
     def factor(self, predictor: Predictor, gsd: float | None) -> float | None:
         """By how much sources of `gsd` metres per pixel are scaled; None = not at all."""
@@ -120,7 +120,7 @@ def _check(shaping: Shaping) -> None:
 
 
 @dataclass(frozen=True)
-class Done:
+class Finished:
     """A finished source.
 
     Attributes:
@@ -135,7 +135,7 @@ class Done:
     picture: NDArray[np.uint8]
     mask: NDArray[np.uint8]
 
-    def without_pictures(self) -> "Done":
+    def without_pictures(self) -> "Finished":
         """What is needed to the end."""
         nothing = np.zeros((0, 0), np.uint8)
-        return Done(self.row, self.roofs, nothing, nothing)
+        return Finished(self.row, self.roofs, nothing, nothing)

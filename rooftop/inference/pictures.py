@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.errors import SourceError
-from rooftop.inference.job import Done, Job
+from rooftop.inference.job import Finished, Job
 from rooftop.inference.outputs import scaled_by, summary_row, write_outlines
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sources import Source
@@ -20,7 +20,7 @@ from rooftop.raster.steps import at_least, stored
 from rooftop.raster.windows import Window
 
 
-def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
+def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Finished:
     """Write every file of one picture; its outlines are in pixels, since it has no place on the map.
 
     Raises:
@@ -44,7 +44,7 @@ def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
     pixels = int(mask.sum()), int(valid.sum())
     row = summary_row(source, mask.shape, ground=ground, pixels=pixels, roofs=roofs)
     row |= {"scaled_by": scaled_by(job.factor(predictor, job.gsd))}
-    return Done(row, roofs, picture, mask)
+    return Finished(row, roofs, picture, mask)
 
 
 def _read(predictor: Predictor, path: Path, job: Job) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

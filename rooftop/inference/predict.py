@@ -13,8 +13,8 @@ from rich.progress import track
 
 from rooftop.errors import DataError, SourceError
 from rooftop.files import write_json
-from rooftop.inference.distributed import Ranks
-from rooftop.inference.job import Done, Job
+from rooftop.inference.distributed import Processes
+from rooftop.inference.job import Finished, Job
 from rooftop.inference.outputs import countable, write_coco
 from rooftop.inference.pictures import predict_one_picture
 from rooftop.inference.predictor import Predictor
@@ -25,7 +25,7 @@ from rooftop.plots.panels import ContactSheet
 from rooftop.raster.picture import write_png
 
 _SHEET = 8  # pictures on the contact sheet
-_Work = tuple[int, Callable[[], Done]]  # place of a source among all, and what is to be done with it
+_Work = tuple[int, Callable[[], Finished]]  # place of a source among all, and what is to be done with it
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Outcome:
     """What became of the source at a place: finished or why not."""
 
     number: int
-    done: Done | None
+    done: Finished | None
     why: str
 
 
@@ -45,7 +45,7 @@ class _Found:
     columns: dict[int, ContactSheet]
 
 
-def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks) -> None:
+def predict(predictor: Predictor, sources: list[Source], job: Job, processes: Processes) -> None:
     """Predict each source, then write `predictions.coco.json`, `contact_sheet.png` and `summary.json`.
 
     A source that cannot be read is listed under `skipped`, and the others are predicted. Each of several processes
@@ -58,38 +58,40 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, ranks: Ranks)
         ConfigError: `bands` are not as many as the run looks at, or unfinished scenes cannot wait at `unfinished`.
     """
     predictor.preparation_of(job.bands)  # before anything is read
-    sources, job = ranks.share(sources), replace(job, folder=ranks.share(job.folder))
+    sources, job = processes.broadcast(sources), replace(job, folder=processes.broadcast(job.folder))
     scenes = [i for i, source in enumerate(sources) if source.scene]
-    shared = scenes if len(scenes) < ranks.count or len(sources) == 1 else []
-    if scenes and not ranks.rank:
+    shared = scenes if len(scenes) < processes.count or len(sources) == 1 else []
+    if scenes and not processes.rank:
         require_folder(job.unfinished)
-    if len(scenes) < len(sources) and not ranks.rank:
+    if len(scenes) < len(sources) and not processes.rank:
         job.tell_of_distance(predictor)
-    own = [i for i in range(len(sources)) if i not in shared][ranks.rank :: ranks.count]
+    own = [i for i in range(len(sources)) if i not in shared][processes.rank :: processes.count]
     try:
         with ExitStack() as unfinished:
-            work, canvases = _shared([(i, sources[i]) for i in shared], predictor, job, ranks, unfinished=unfinished)
+            work, canvases = _shared(
+                [(i, sources[i]) for i in shared], predictor, job, processes, unfinished=unfinished
+            )
             kept, found = Kept(), _Found([], {})
-            work += [(i, partial(_predict_one, predictor, sources[i], job, ranks, kept=kept)) for i in own]
-            alone = not (scenes or ranks.rank)  # scenes have bars of their own
+            work += [(i, partial(_predict_one, predictor, sources[i], job, processes, kept=kept)) for i in own]
+            alone = not (scenes or processes.rank)  # scenes have bars of their own
             for i, do in track(work, description="predict") if alone else work:
-                ranks.watch()
+                processes.watch()
                 _add(found, i, do, sources)
-            everyone = ranks.gather(found)
-            if not ranks.rank:
+            everyone = processes.gather(found)
+            if not processes.rank:
                 _write(everyone, sources, predictor, job)
                 finished = {outcome.number for part in everyone for outcome in part.outcomes if outcome.done}
                 for number in finished & canvases.keys():
                     canvases[number].remove()
-            ranks.share(None)  # the first process has written
+            processes.broadcast(None)  # the first process has written
             kept.remove()
     finally:
-        if not ranks.rank:
+        if not processes.rank:
             shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
 
 
 def _shared(
-    scenes: list[tuple[int, Source]], predictor: Predictor, job: Job, ranks: Ranks, *, unfinished: ExitStack
+    scenes: list[tuple[int, Source]], predictor: Predictor, job: Job, processes: Processes, *, unfinished: ExitStack
 ) -> tuple[list[_Work], dict[int, Canvas]]:
     """Predict scenes, all processes together; what is left to do is to write them, one process one scene.
 
@@ -99,25 +101,25 @@ def _shared(
     canvases: dict[int, Canvas] = {}
     for i, source in scenes:
         try:
-            scene = unfinished.enter_context(predicted(predictor, source, job, ranks, kept=Kept()))
+            scene = unfinished.enter_context(predicted(predictor, source, job, processes, kept=Kept()))
             work.append((i, partial(write_scene, scene)))
             canvases[i] = scene.canvas
         except (DataError, SourceError) as error:
             work.append((i, partial(_refuse, error)))
-    return work[ranks.rank :: ranks.count], canvases
+    return work[processes.rank :: processes.count], canvases
 
 
-def _predict_one(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, kept: Kept) -> Done:
+def _predict_one(predictor: Predictor, source: Source, job: Job, processes: Processes, *, kept: Kept) -> Finished:
     if source.scene:
-        return predict_one_scene(predictor, source, job, ranks, kept=kept)
+        return predict_one_scene(predictor, source, job, processes, kept=kept)
     return predict_one_picture(predictor, source, job)
 
 
-def _refuse(error: DataError | SourceError) -> Done:
+def _refuse(error: DataError | SourceError) -> Finished:
     raise error
 
 
-def _add(found: _Found, number: int, work: Callable[[], Done], sources: list[Source]) -> None:
+def _add(found: _Found, number: int, work: Callable[[], Finished], sources: list[Source]) -> None:
     """Do the work on a source, and keep of its pictures what the contact sheet needs."""
     try:
         done = work()

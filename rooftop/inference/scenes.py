@@ -17,13 +17,13 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.text import Text
 
 from rooftop.errors import SourceError
-from rooftop.inference.distributed import Ranks
-from rooftop.inference.job import Done, Job
+from rooftop.inference.distributed import Processes
+from rooftop.inference.job import Finished, Job
 from rooftop.inference.outputs import drawn, scaled_by, summary_row, write_outlines
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.sliding_window import Forward, Tiling, predict_scene
+from rooftop.inference.sliding_window import Forward, Tiling, predict_windows
 from rooftop.inference.sources import Source
-from rooftop.inference.unfinished import Canvas, Kept, own_folder
+from rooftop.inference.unfinished import Canvas, Kept, locked_folder
 from rooftop.inference.views import magnified, scale_factor
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
@@ -66,7 +66,7 @@ _PREVIEW = 3000  # pixels, longest side of the pictures under overlay and map
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictedScene:
     """A scene whose probabilities are on disk.
 
     Attributes:
@@ -88,7 +88,7 @@ class Predicted:
     speed: float
 
 
-def write_scene(predicted: Predicted) -> Done:
+def write_scene(predicted: PredictedScene) -> Finished:
     """Write every file of a scene that is predicted."""
     scene, source, ground, job = predicted.scene, predicted.source, predicted.ground, predicted.job
     layers = Layers(predicted.canvas.read, predicted.canvas.shape, job.targets)
@@ -105,7 +105,7 @@ def write_scene(predicted: Predicted) -> Done:
     row = summary_row(source, (scene.height, scene.width), ground=ground, pixels=pixels, roofs=roofs)
     row |= {"reference_system": place.name if place else None, "scaled_by": scaled_by(predicted.scaled)}
     row |= {"megapixels_per_second": predicted.speed, "peak_memory_mb": _peak()}
-    return Done(row, roofs, picture, mask)
+    return Finished(row, roofs, picture, mask)
 
 
 def _warn_of_scale(source: Source, pixels: NDArray[np.uint8]) -> None:
@@ -152,7 +152,9 @@ Say = Callable[..., None]
 
 
 @contextmanager
-def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, kept: Kept) -> Iterator[Predicted]:
+def predicted(
+    predictor: Predictor, source: Source, job: Job, processes: Processes, *, kept: Kept
+) -> Iterator[PredictedScene]:
     """Predict a scene, sharing its rows of windows out; in the first process the canvas is nobody else's in the block.
 
     A stopped prediction of the same task goes on where it stopped, whatever the number of processes then and now: the
@@ -162,32 +164,32 @@ def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, k
         SourceError: the raster cannot be read by one of the processes, or lies nowhere on the earth.
     """
     with ExitStack() as stack:
-        scene = ranks.agree(lambda: stack.enter_context(_opened(predictor, source, job)))
+        scene = processes.agree(lambda: stack.enter_context(_opened(predictor, source, job)))
         ground = Ground(scene.georeference, scene.gsd or job.gsd)
         seen = job.gsd or scene.gsd
-        say = log.log if not ranks.rank else _silent
+        say = log.log if not processes.rank else _silent
         shape = _shape(scene, say, squared=job.rescale and predictor.preparation.size is None)
         job = _fitting(predictor, (scene, seen), job, say=say)
         if predictor.preparation.size is None:  # else each view is brought to that size
             job = replace(job, tiling=job.tiling.narrowed(magnified(job.views)))
         key = _key(source, scene, predictor, job) | {"shape": shape}
-        own = None if ranks.rank else stack.enter_context(own_folder(job.unfinished, key))
-        canvas = _canvas(scene, ranks.share(own), job)
+        own = None if processes.rank else stack.enter_context(locked_folder(job.unfinished, key))
+        canvas = _canvas(scene, processes.broadcast(own), job)
         if own:
             kept.open(canvas)
-        canvas.todo = np.array_split(ranks.share(canvas.todo), ranks.count)[ranks.rank].tolist()
+        canvas.todo = np.array_split(processes.broadcast(canvas.todo), processes.count)[processes.rank].tolist()
         forward = job.asked(predictor, scene=True, gsd=seen, shape=shape)
-        speed = _fill(canvas, forward, (scene, source.stem), job=job, ranks=ranks)
-        yield Predicted(source, scene, canvas, ground, job, job.factor(predictor, seen), speed)
+        speed = _fill(canvas, forward, (scene, source.stem), job=job, processes=processes)
+        yield PredictedScene(source, scene, canvas, ground, job, job.factor(predictor, seen), speed)
 
 
-def predict_one_scene(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, kept: Kept) -> Done:
+def predict_one_scene(predictor: Predictor, source: Source, job: Job, processes: Processes, *, kept: Kept) -> Finished:
     """Write every file of one scene, all of it in this process; its probabilities are `kept`.
 
     Raises:
         SourceError: the raster cannot be read.
     """
-    with predicted(predictor, source, job, ranks.alone(), kept=kept) as scene:
+    with predicted(predictor, source, job, processes.alone(), kept=kept) as scene:
         done = write_scene(scene)
         kept.add(scene.canvas)
     return done
@@ -208,17 +210,17 @@ def _canvas(scene: Scene, folder: Path | None, job: Job) -> Canvas:
     )
 
 
-def _fill(canvas: Canvas, forward: Forward, about: tuple[Scene, str], *, job: Job, ranks: Ranks) -> float:
+def _fill(canvas: Canvas, forward: Forward, about: tuple[Scene, str], *, job: Job, processes: Processes) -> float:
     """Fill this process's part of a canvas, wait for the others; millions of pixels a second."""
     scene, name = about
-    start, size, before = time.monotonic(), scene.height * scene.width, ranks.share(canvas.finished())
-    with pixel_bar(name, size, shown=ranks.shows) as show:
+    start, size, before = time.monotonic(), scene.height * scene.width, processes.broadcast(canvas.finished())
+    with pixel_bar(name, size, shown=processes.shows) as show:
 
         def progress(pixels: int) -> None:
             show(pixels)
-            ranks.watch()
+            processes.watch()
 
-        ranks.agree(lambda: predict_scene(scene, forward, canvas, tiling=job.tiling, progress=progress))
+        processes.agree(lambda: predict_windows(scene, forward, canvas, tiling=job.tiling, progress=progress))
         show(size)
     return round((size - before) / 1e6 / max(time.monotonic() - start, 1e-9), 3)
 

@@ -149,7 +149,7 @@ class _Piece:
     valid: NDArray[np.bool_]
 
 
-def predict_scene(
+def predict_windows(
     scene: Scene, forward: Forward, canvas: Canvas, *, tiling: Tiling, progress: Callable[[int], None]
 ) -> None:
     """Predict the rows of windows that `canvas` has to do.
@@ -166,7 +166,7 @@ def predict_scene(
     """
     blender = Blender(tiling.spans(scene.height), tiling.spans(scene.width), canvas.shape[0])
     store = _Store(blender, canvas, progress)
-    batches = (batch for row in _asked(canvas.todo) for batch in _batches(scene, blender, row, tiling.batch))
+    batches = (batch for row in _with_rows_above(canvas.todo) for batch in _batches(scene, blender, row, tiling.batch))
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as storing:
         waiting: deque[Future[None]] = deque()
         for pieces in _ahead(reading, batches):
@@ -178,7 +178,7 @@ def predict_scene(
             last.result()
 
 
-def _asked(todo: Sequence[int]) -> list[int]:
+def _with_rows_above(todo: Sequence[int]) -> list[int]:
     """Rows to do, each with the one above it, which gives the ramp into it."""
     return sorted({*todo, *(row - 1 for row in todo if row)})
 

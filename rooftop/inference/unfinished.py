@@ -194,7 +194,7 @@ def require_folder(parent: Path) -> None:
 
 
 @contextmanager
-def own_folder(parent: Path, key: dict[str, Any]) -> Iterator[Path]:
+def locked_folder(parent: Path, key: dict[str, Any]) -> Iterator[Path]:
     """A folder that nobody else uses until the block ends, with what a stopped prediction of the same key left in it.
 
     Two predictions of one key at a time, as in a sweep over thresholds, get two folders.

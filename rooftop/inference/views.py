@@ -41,7 +41,7 @@ def magnified(views: str | None) -> float:
     return max((size for _, _, size in VIEWS.get(views or "", ())), default=1.0)
 
 
-def asked(forward: Forward, *, factor: Scale | None, views: str | None) -> Forward:
+def with_views(forward: Forward, *, factor: Scale | None, views: str | None) -> Forward:
     """The network asked as a prediction wants it: see `rescaled` for `factor`, `averaged` for `views`."""
     if views:
         return averaged(forward, views, factor=factor or 1.0)

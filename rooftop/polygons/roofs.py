@@ -30,7 +30,7 @@ from rooftop.raster.targets import ROOF
 from rooftop.raster.windows import Window, tiles
 
 Values = NDArray[np.uint8]
-Said = dict[str, Values]
+Channels = dict[str, Values]
 """Stored probabilities of one category, uint8 (h, w), by the name of the target."""
 
 
@@ -64,14 +64,14 @@ class Layers:
         """K."""
         return self.shape[0] // len(self.targets)
 
-    def category(self, k: int) -> Callable[[Window], Said]:
-        """What is said of category `k`, by window."""
+    def category(self, k: int) -> Callable[[Window], Channels]:
+        """Channels of category `k`, by window."""
         return lambda window: dict(zip(self.targets, self.read(window)[k :: self.categories], strict=True))
 
 
 _LARGEST = 4096  # pixels: what is longer or wider is looked at tile by tile
-Read = Callable[[Window], Said]
-Look = Callable[[Window], tuple[Values, Said]]
+Read = Callable[[Window], Channels]
+Look = Callable[[Window], tuple[Values, Channels]]
 _SURER = (0.3, 0.6, 0.8, 0.9)  # shares of the way from the threshold to certainty
 
 
@@ -128,13 +128,13 @@ def find_roofs(layers: Layers, *, threshold: float, shaping: Shaping, ground: Gr
     """
     frame = shapely.box(0, 0, layers.shape[2], layers.shape[1])
     for category in range(layers.categories):
-        said = layers.category(category)
+        channels = layers.category(category)
 
-        def roofs(component: Polygon, category: int = category, read: Read = said) -> list[Roof]:
+        def roofs(component: Polygon, category: int = category, read: Read = channels) -> list[Roof]:
             outlines = _outlines(component, read, threshold, shaping=shaping, stretch=ground.stretch(component))
             return [_measured(_inside(polygon, frame), (category, mean), shaping, ground) for polygon, mean in outlines]
 
-        found = components(*layers.shape[1:], partial(_mask, said, threshold))
+        found = components(*layers.shape[1:], partial(_mask, channels, threshold))
         large = (component for component in found if ground.roughly(component.area) >= shaping.min_area)
         for some in in_order(roofs, large):
             yield from (roof for roof in some if roof.area >= shaping.min_area)
@@ -150,7 +150,7 @@ def _outlines(
     """Polygons of the roofs of one component, with their mean probability."""
     left, top, right, bottom = map(int, component.bounds)
 
-    def look(window: Window) -> tuple[Values, Said]:
+    def look(window: Window) -> tuple[Values, Channels]:
         """The component in a window of its own bounds, and what is said there."""
         x, y = left + window.column, top + window.row
         part = shapely.intersection(component, shapely.box(x, y, x + window.width, y + window.height))
@@ -169,25 +169,27 @@ def _apart(look: Look, size: tuple[int, int], threshold: float, ratio: float | N
     whole = max(size) <= _LARGEST
     if whole or ratio is None:
         for tile in tiles(*size, max(size) if whole else TILE):
-            mask, said = look(tile)
-            labels = mask.astype(np.int32) if ratio is None else parted(*_heights(mask, said, threshold), ratio=ratio)
-            yield tile, labels, said[ROOF]
+            mask, channels = look(tile)
+            labels = (
+                mask.astype(np.int32) if ratio is None else parted(*_heights(mask, channels, threshold), ratio=ratio)
+            )
+            yield tile, labels, channels[ROOF]
         return
     for tile, labels in separate_large(*size, lambda window: _heights(*look(window), threshold), ratio=ratio):
         yield tile, labels, look(tile)[1][ROOF]
 
 
-def _heights(mask: Values, said: Said, threshold: float) -> tuple[Values, Heights]:
+def _heights(mask: Values, channels: Channels, threshold: float) -> tuple[Values, Heights]:
     """A mask, and what parts its roofs: their middles where the network has learned of them, else distances."""
-    if (middle := _middle(said)) is not None:
+    if (middle := _middle(channels)) is not None:
         return mask, middles(mask, middle)
-    surer = [at_least(said[ROOF], threshold + share * (1 - threshold)) & mask for share in _SURER]
+    surer = [at_least(channels[ROOF], threshold + share * (1 - threshold)) & mask for share in _SURER]
     return mask, distances(mask, surer)
 
 
-def _middle(said: Said) -> NDArray[np.float32] | None:
+def _middle(channels: Channels) -> NDArray[np.float32] | None:
     """How surely a pixel lies in the middle of a roof, in [0, 1]; None where no target says."""
-    share = {name: np.multiply(values, STEP, dtype=np.float32) for name, values in said.items()}
+    share = {name: np.multiply(values, STEP, dtype=np.float32) for name, values in channels.items()}
     if "edge" in share:
         share.setdefault("core", share[ROOF] * (1 - share["edge"]))
     return share.get("core")

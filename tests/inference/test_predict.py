@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from rooftop.errors import RooftopError
-from rooftop.inference.distributed import Ranks
+from rooftop.inference.distributed import Processes
 from rooftop.inference.predict import _on_sheet
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.unfinished import Canvas, Kept, unused
@@ -172,6 +172,6 @@ def test_a_process_with_sources_of_its_own_hears_that_another_one_failed(
 
     raster(town, "a.tif"), raster(town, "b.tif")
     with pytest.raises(RooftopError, match="another process"):
-        find(photos() if kind == "pictures" else f"{tmp_path}/?.tif", ranks=Ranks(watch=watch))
+        find(photos() if kind == "pictures" else f"{tmp_path}/?.tif", processes=Processes(watch=watch))
     assert len([*(tmp_path / "out").glob("masks/*")]) == written
     assert not (tmp_path / "out" / "summary.json").exists()
