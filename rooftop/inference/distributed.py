@@ -1,7 +1,10 @@
-"""Processes that share one prediction: what each is told of the others, and how they end together.
+"""The processes of one prediction: one a device, started by Lightning Fabric where there are several.
 
-Weights and pictures never travel between them, so that all talk is small and goes over gloo, on GPUs too. A process
-that fails tells the others, and all of them end: the first with the sentence, the others in silence.
+All other modules see only `Processes`: my share of the work, wait for all, the first one writes. One process alone is
+the default, and does none of the talking.
+
+Weights and pictures never travel between processes, so that all messages are small and go over gloo, on GPUs too. If
+one process fails, all end: the first with the error message, the others without one.
 """
 
 import logging
@@ -9,62 +12,89 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
 from rooftop.errors import ConfigError, DataError, RooftopError, SourceError
 
 T = TypeVar("T")
-_ALARM = ".failed"  # a file in the run folder, while processes end because one of them failed
-_PAUSE = 0.02  # seconds between two looks whether the others have come
+_GPUS = ("gpu", "cuda", "mps")
+_TIMEOUT = timedelta(days=30)  # one process may have much more to do than another; a lost process is noticed at once
+_ALARM = ".failed"  # file in the output folder, while all processes end because one failed
+_PAUSE = 0.02  # seconds between two checks whether all processes have arrived
 
 
+def _exchange_alone(item: Any) -> list[Any]:
+    return [item]
+
+
+def _watch_nobody() -> None:
+    pass
+
+
+@dataclass(frozen=True)
 class Processes:
-    """One process alone.
+    """This process among the processes of one prediction; the defaults are one process alone.
 
     Attributes:
-        rank: number of this process; 0 is the one that writes what concerns all.
-        count: of all processes.
-        device: as torch names it, where this process counts.
-        shows: whether this process is the one whose progress is shown.
+        rank: number of this process, from 0.
+        count: number of processes.
+        device: of this process, in torch's words.
+        shows: this process shows progress.
+        exchange: hand over an item, wait for all, return the items of all by rank.
+        watch: called during long work; ends this process if another one failed.
     """
 
-    def __init__(
-        self,
-        rank: int = 0,
-        count: int = 1,
-        device: str = "auto",
-        *,
-        shows: bool = True,
-        watch: Callable[[], None] | None = None,
-    ) -> None:
-        self.rank, self.count, self.device = rank, count, device
-        self.shows, self._watch = shows, watch
+    rank: int = 0
+    count: int = 1
+    device: str = "auto"
+    shows: bool = True
+    exchange: Callable[[Any], list[Any]] = _exchange_alone
+    watch: Callable[[], None] = _watch_nobody
+
+    @property
+    def first(self) -> bool:
+        """Report whether this process writes and logs for all."""
+        return self.rank == 0
 
     def alone(self) -> "Processes":
-        """This process by itself, for work of its own; it still hears when another one fails."""
+        """Return this process by itself, for work of its own; it still ends if another one fails."""
         return Processes(device=self.device, shows=self.shows, watch=self.watch)
 
+    def mine(self, items: Sequence[T]) -> list[T]:
+        """Return every so-manieth item: the share of this process in work of its own."""
+        return [*items[self.rank :: self.count]]
+
+    def part(self, items: Sequence[int]) -> list[int]:
+        """Return the share of this process in the first process's items: a contiguous part of about equal length."""
+        mine: list[int] = np.array_split(self.broadcast(items), self.count)[self.rank].tolist()
+        return mine
+
     def gather(self, item: T) -> list[T]:
-        """What each process hands over, by rank; waits for all of them."""
-        return [item]
+        """Wait for all processes, and return the items of all by rank."""
+        return self.exchange(item)
 
     def broadcast(self, item: T) -> T:
-        """What the first process hands over."""
+        """Wait for all processes, and return the item of the first."""
         return self.gather(item)[0]
 
+    def wait(self) -> None:
+        """Wait for all processes."""
+        self.gather(None)
+
     def agree(self, work: Callable[[], T]) -> T:
-        """Do what fails in each process if it fails in one of them, and give this one's result.
+        """Do work in each process; if it fails in one process, it fails in all.
 
         Raises:
-            DataError, SourceError: of the first process in which it failed.
+            DataError, SourceError: of the first process with a failure.
         """
         result, problem = None, None
         try:
@@ -76,89 +106,86 @@ class Processes:
                 raise found
         return cast(T, result)
 
-    def watch(self) -> None:
-        """Look, during long work, whether it is in vain because another process failed."""
-        if self._watch:
-            self._watch()
 
-
-class ProcessGroup(Processes):
-    """One of several processes, once their process group stands.
+class _Group:
+    """Messages and failures between several processes, over a process group of torch.
 
     Args:
-        folder: of the run; that of the first process is everybody's.
-        device: as torch names it.
+        folder: output folder; that of the first process holds the alarm file.
     """
 
-    def __init__(self, folder: Path, device: str) -> None:
-        super().__init__(dist.get_rank(), dist.get_world_size(), device, shows=not dist.get_rank())
-        self._parent = os.getppid()
-        if not self.rank:
+    def __init__(self, folder: Path) -> None:
+        self._rank, self._count, self._parent = dist.get_rank(), dist.get_world_size(), os.getppid()
+        if not self._rank:
             (folder / _ALARM).unlink(missing_ok=True)
-        self._alarm = self.broadcast(folder / _ALARM)
+        self._alarm: Path = self.exchange(folder / _ALARM)[0]
 
-    def gather(self, item: T) -> list[T]:
-        """What each process hands over, by rank; waits for all of them."""
+    def processes(self, device: str) -> Processes:
+        """This process, as all other modules see it."""
+        return Processes(self._rank, self._count, device, not self._rank, self.exchange, self.watch)
+
+    def exchange(self, item: Any) -> list[Any]:
+        """Hand over an item, wait for all, return the items of all by rank."""
         return self._meet(None, item)
 
     def watch(self) -> None:
-        """End, if the first process is gone or another one failed."""
+        """End this process if the first one is gone or another one failed."""
         self._require_parent()
         if self._alarm.exists():
             raise _AnotherFailedError
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Whichever process fails in the block, all leave it: the first with the error, the others with exit code 0.
+        """If one process fails in the block, all leave it: the first with the error, the others with exit code 0.
 
-        (Any other code would have Lightning kill the first before it has said why.)
+        (At any other code Lightning kills the first process before it has printed the error.)
         """
         try:
             yield
-        except _EndedError as over:
-            self._leave(over.reason)
+        except _EndedError as ended:
+            self._leave(ended.reason)
         except Exception as error:
             if not isinstance(error, _AnotherFailedError):
                 self._alarm.touch()
             try:
                 self._meet(error, None)
-            except _EndedError as over:
-                self._leave(over.reason)
+            except _EndedError as ended:
+                self._leave(ended.reason)
         finally:
-            if not self.rank:
+            if not self._rank:
                 self._alarm.unlink(missing_ok=True)
 
     def _meet(self, error: Exception | None, item: Any) -> list[Any]:
-        """Wait for all, without being deaf to Ctrl-C, and exchange what there is to say."""
-        heard: list[Any] = [None] * self.count
+        """Wait for all processes, open to Ctrl-C meanwhile, and exchange errors and items."""
+        met: list[Any] = [None] * self._count
         try:
             all_here = dist.barrier(async_op=True)
             while not all_here.is_completed():
                 self._require_parent()
                 time.sleep(_PAUSE)
             all_here.wait()
-            dist.all_gather_object(heard, (_portable(error), item))
-        except RuntimeError as lost:  # they were killed, or had finished when this one failed
-            gone = RooftopError("another process of this prediction is gone; run the same command again to go on.")
+            dist.all_gather_object(met, (_portable(error), item))
+        except RuntimeError as lost:  # the others were killed, or had finished before this one failed
+            gone = RooftopError("another process of this prediction ended early; run the same command again to resume.")
             raise _EndedError(gone if error is None or isinstance(error, _AnotherFailedError) else error) from lost
-        for reason, _ in heard:
+        for reason, _ in met:
             if reason is not None:
                 raise _EndedError(reason)
-        return [item for _, item in heard]
+        return [item for _, item in met]
 
     def _leave(self, reason: Exception) -> NoReturn:
-        if self.rank:
+        if self._rank:
             sys.exit(0)
         raise reason
 
     def _require_parent(self) -> None:
-        """The first process, srun or torchrun started this one; without it nobody waits for the work."""
-        if self.rank and os.getppid() != self._parent:
+        """Exit if the parent (the first process, srun or torchrun) is gone: nobody waits for the result."""
+        if self._rank and os.getppid() != self._parent:
             sys.exit(1)
 
 
 class _EndedError(Exception):
-    """All processes know that the work is over, and why."""
+    """All processes know that the prediction ends, and why."""
 
     def __init__(self, reason: Exception) -> None:
         super().__init__(str(reason))
@@ -170,7 +197,7 @@ class _AnotherFailedError(Exception):
 
 
 def _portable(error: Exception | None) -> Exception | None:
-    """An error as another process can read it; None for one that only heard of another's."""
+    """Make an error readable in another process; None for the echo of another process's error."""
     if error is None or isinstance(error, _AnotherFailedError):
         return None
     if isinstance(error, RooftopError | OSError):
@@ -178,19 +205,18 @@ def _portable(error: Exception | None) -> Exception | None:
     return RuntimeError("".join(traceback.format_exception(error)))
 
 
-_GPUS = ("gpu", "cuda", "mps")
-_PATIENCE = timedelta(days=30)  # one process may have much more to do than another; who is gone is noticed at once
-
-
 @dataclass(frozen=True)
 class Machines:
-    """Where the network runs, in the words of Lightning's Trainer.
+    """Devices of a prediction, in the words of Lightning's Trainer.
 
     Attributes:
         accelerator: cpu, gpu (or cuda, mps) or auto.
-        devices: how many on each machine, which of them ([0, 2]), or auto for all.
-        num_nodes: machines.
+        devices: number on each machine, a list ([0, 2]), or auto for all.
+        num_nodes: number of machines.
         strategy: auto or ddp; both mean one process a device.
+
+    Raises:
+        ConfigError: no such device here, or an unknown value; the sentence names the key.
     """
 
     accelerator: str
@@ -204,32 +230,32 @@ class Machines:
         if self.accelerator in _GPUS and self.kind == "cpu":
             raise ConfigError(f"trainer.accelerator={self.accelerator}: torch finds no GPU here; choose cpu or auto.")
         if self.strategy not in ("auto", "ddp"):
-            raise ConfigError(f"trainer.strategy={self.strategy}: choose auto or ddp, which mean the same here.")
+            raise ConfigError(f"trainer.strategy={self.strategy}: choose auto or ddp; both mean the same here.")
         if self.num_nodes < 1:
             raise ConfigError(f"trainer.num_nodes={self.num_nodes} must be 1 or more.")
         if not self.numbers:
             raise ConfigError(
-                f"trainer.devices={self.devices}: give how many, which ([0,2]), or auto; "
+                f"trainer.devices={self.devices}: give a number, a list ([0,2]) or auto; "
                 f"this machine has {torch.cuda.device_count()} GPUs."
             )
 
     @property
     def kind(self) -> str:
-        """The accelerator as torch names it: cpu, cuda or mps."""
+        """Accelerator in torch's words: cpu, cuda or mps."""
         if self.accelerator != "cpu" and torch.cuda.is_available():
             return "cuda"
         return "mps" if self.accelerator in _GPUS and torch.backends.mps.is_available() else "cpu"
 
     @property
     def device(self) -> str:
-        """The first device as torch names it; auto where the predictor may choose."""
+        """First device in torch's words; auto: the predictor chooses."""
         if self.accelerator == "auto" and self.numbers == [0]:
             return "auto"
         return f"cuda:{self.numbers[0]}" if self.kind == "cuda" else self.kind
 
     @property
     def numbers(self) -> list[int]:
-        """Numbers of the devices on this machine; none if `devices` names what is not there."""
+        """Numbers of the devices on this machine; empty if `devices` names a missing one."""
         there = torch.cuda.device_count() if self.kind == "cuda" else 1
         text = str(self.devices).replace(" ", "")
         if text in ("auto", "-1"):
@@ -243,47 +269,48 @@ class Machines:
 
 @contextmanager
 def launch(machines: Machines, folder: Path) -> Iterator[Processes]:
-    """Start the other processes, if there are to be any; yields, in each of them, its place among all.
+    """Start the other processes, if any; yields in each process its own `Processes`.
 
-    Each runs this script from its first line on, as Lightning does it, and comes here too. On several machines they are
-    started from outside (srun, torchrun) or with NODE_RANK and MASTER_ADDR set.
+    As usual in Lightning, each process runs the script from its first line. On several machines they are started from
+    outside (srun, torchrun) or with NODE_RANK and MASTER_ADDR set.
 
     Args:
-        machines: on what they run.
-        folder: of the run; that of the first process is everybody's.
+        machines: devices to run on.
+        folder: output folder; that of the first process counts.
     """
     if len(machines.numbers) * machines.num_nodes == 1:
         yield Processes(device=machines.device)
         return
     threads = torch.get_num_threads()
     try:
-        device = _launched(machines)
-        processes = ProcessGroup(folder, device)
-        # Lightning shares a machine's threads out among its processes; the last bit of a sum depends on their number
+        device = _launch_fabric(machines)
+        group = _Group(folder)
+        processes = group.processes(device)
+        # Lightning divides the threads of a machine among its processes; the last bit of a sum depends on their number
         torch.set_num_threads(processes.broadcast(threads))
-        with processes.together():
+        with group.together():
             yield processes
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
 
-def _launched(machines: Machines) -> str:
-    """Start the others and let them find one another; the device of this process."""
-    from lightning_fabric import Fabric  # some seconds, which one process alone need not wait
+def _launch_fabric(machines: Machines) -> str:
+    """Start the other processes and their process group; returns the device of this one."""
+    from lightning_fabric import Fabric  # late: takes seconds, of no use to one process
     from lightning_fabric.strategies.ddp import DDPStrategy
     from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)  # says that a process was killed
+    logging.getLogger("lightning_fabric.strategies.launchers").setLevel(logging.INFO)  # reports a killed process
     try:
         fabric = Fabric(
             accelerator=machines.kind,
             devices=machines.numbers if machines.kind == "cuda" else len(machines.numbers),
             num_nodes=machines.num_nodes,
-            strategy=DDPStrategy(process_group_backend="gloo", timeout=_PATIENCE),
+            strategy=DDPStrategy(process_group_backend="gloo", timeout=_TIMEOUT),
         )
         fabric.launch()
-    except (MisconfigurationException, ValueError) as error:  # as where SLURM gave another number of tasks
+    except (MisconfigurationException, ValueError) as error:  # e.g. another number of SLURM tasks
         raise ConfigError(f"trainer: {str(error).strip().splitlines()[0]}") from error
     return str(fabric.device)

@@ -1,9 +1,9 @@
-"""All sources of one prediction, and what is written about them together."""
+"""All sources of one prediction, and the files about them together."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,160 +14,179 @@ from rich.progress import track
 from rooftop.errors import DataError, SourceError
 from rooftop.files import write_json
 from rooftop.inference.distributed import Processes
-from rooftop.inference.job import Finished, Job
-from rooftop.inference.outputs import countable, write_coco
-from rooftop.inference.pictures import predict_one_picture
+from rooftop.inference.job import Job
+from rooftop.inference.outputs import SPOOLS, Finished, Outputs, countable, write_coco
+from rooftop.inference.pictures import log_assumed_gsd, predict_picture
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.scenes import predict_one_scene, predicted, write_scene
+from rooftop.inference.scenes import FilledScene, filled_scene, predict_scene, write_scene
 from rooftop.inference.sources import Source
-from rooftop.inference.unfinished import Canvas, Kept, require_folder
+from rooftop.inference.unfinished import Unfinished, require_writable
 from rooftop.plots.panels import ContactSheet
 from rooftop.raster.picture import write_png
 
 _SHEET = 8  # pictures on the contact sheet
-_Work = tuple[int, Callable[[], Finished]]  # place of a source among all, and what is to be done with it
+_Work = tuple[int, Callable[[], Finished]]  # number of a source, and the work left to do on it
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of the source at a place: finished or why not."""
+    """Result of the source of a number: finished, or the reason it was skipped."""
 
     number: int
-    done: Finished | None
+    finished: Finished | None
     why: str
 
 
 @dataclass
-class _Found:
-    """What became of sources, and the columns of the contact sheet by the places of those that are on it."""
+class _Results:
+    """Outcomes of the sources of one process, and its columns of the contact sheet by source number."""
 
-    outcomes: list[_Outcome]
-    columns: dict[int, ContactSheet]
+    outcomes: list[_Outcome] = field(default_factory=list)
+    columns: dict[int, ContactSheet] = field(default_factory=dict)
 
 
 def predict(predictor: Predictor, sources: list[Source], job: Job, processes: Processes) -> None:
     """Predict each source, then write `predictions.coco.json`, `contact_sheet.png` and `summary.json`.
 
-    A source that cannot be read is listed under `skipped`, and the others are predicted. Each of several processes
-    predicts sources of its own; where scenes are fewer than processes, these share their windows. The files are equal.
-    What is stopped before all is written is gone on with: the probabilities of finished scenes are kept, packed, as
-    long as the disk has room for them.
+    An unreadable source is listed under `skipped`; the others are predicted. Each process predicts sources of its own;
+    if there are fewer scenes than processes, all processes share the windows of each scene. The files are the same.
+    An interrupted prediction resumes: canvases of finished scenes are kept, compressed, while the disk has room.
+
+    Args:
+        predictor: the network.
+        sources: pictures and scenes.
+        job: settings as typed.
+        processes: share the work.
 
     Raises:
-        SourceError: not one source could be read.
-        ConfigError: `bands` are not as many as the run looks at, or unfinished scenes cannot wait at `unfinished`.
+        SourceError: no source could be read.
+        ConfigError: the number of `bands` differs from that of the run, or `unfinished` is not a writable folder.
     """
-    predictor.preparation_of(job.bands)  # before anything is read
-    sources, job = processes.broadcast(sources), replace(job, folder=processes.broadcast(job.folder))
+    predictor.preparation_of(job.bands)  # an error here comes before any file is read
+    sources, folder = processes.broadcast((sources, job.folder))
+    outputs = Outputs.of(job, predictor.run.card, folder, single=len(sources) == 1)
     scenes = [i for i, source in enumerate(sources) if source.scene]
-    shared = scenes if len(scenes) < processes.count or len(sources) == 1 else []
-    if scenes and not processes.rank:
-        require_folder(job.unfinished)
-    if len(scenes) < len(sources) and not processes.rank:
-        job.tell_of_distance(predictor)
-    own = [i for i in range(len(sources)) if i not in shared][processes.rank :: processes.count]
+    shared = scenes if len(scenes) < processes.count or outputs.single else []
+    own = processes.mine([i for i in range(len(sources)) if i not in shared])
+    if processes.first:
+        if scenes:
+            require_writable(job.unfinished)
+        if len(scenes) < len(sources):
+            log_assumed_gsd(predictor.run.card, job)
     try:
-        with ExitStack() as unfinished:
-            work, canvases = _shared(
-                [(i, sources[i]) for i in shared], predictor, job, processes, unfinished=unfinished
-            )
-            kept, found = Kept(), _Found([], {})
-            work += [(i, partial(_predict_one, predictor, sources[i], job, processes, kept=kept)) for i in own]
-            alone = not (scenes or processes.rank)  # scenes have bars of their own
-            for i, do in track(work, description="predict") if alone else work:
-                processes.watch()
-                _add(found, i, do, sources)
-            everyone = processes.gather(found)
-            if not processes.rank:
-                _write(everyone, sources, predictor, job)
-                finished = {outcome.number for part in everyone for outcome in part.outcomes if outcome.done}
-                for number in finished & canvases.keys():
-                    canvases[number].remove()
-            processes.broadcast(None)  # the first process has written
-            kept.remove()
+        with ExitStack() as stack:  # keeps shared scenes open, and their canvases locked, until all is written
+            alone = Unfinished(job.unfinished, processes.alone())
+            filled = _fill_together({i: sources[i] for i in shared}, predictor, job, processes, stack)
+            work = [(i, partial(_write_filled, filled[i], outputs)) for i in processes.mine(shared)]
+            work += [(i, partial(_predict_one, sources[i], predictor, job, outputs, alone)) for i in own]
+            results = _do(work, sources, processes, bar=processes.first and not scenes)  # each scene has its own bar
+            everyone = processes.gather(results)
+            if processes.first:
+                _write(everyone, sources, predictor, outputs)
+                _remove_canvases(filled, everyone)
+            processes.wait()  # the first process has written
+            alone.remove_kept()
     finally:
-        if not processes.rank:
-            shutil.rmtree(job.folder / ".roofs", ignore_errors=True)
+        if processes.first:
+            shutil.rmtree(outputs.folder / SPOOLS, ignore_errors=True)
 
 
-def _shared(
-    scenes: list[tuple[int, Source]], predictor: Predictor, job: Job, processes: Processes, *, unfinished: ExitStack
-) -> tuple[list[_Work], dict[int, Canvas]]:
-    """Predict scenes, all processes together; what is left to do is to write them, one process one scene.
+def _fill_together(
+    scenes: dict[int, Source], predictor: Predictor, job: Job, processes: Processes, stack: ExitStack
+) -> dict[int, FilledScene | DataError | SourceError]:
+    """Fill the canvas of each scene with all processes together; the scenes stay open until `stack` closes.
 
-    Their canvases, by the same numbers, are this process's until `unfinished` ends, if it is the first.
+    Returns:
+        By source number: a filled scene, or the reason to skip it.
     """
-    work: list[_Work] = []
-    canvases: dict[int, Canvas] = {}
-    for i, source in scenes:
+    unfinished = Unfinished(job.unfinished, processes)
+    filled: dict[int, FilledScene | DataError | SourceError] = {}
+    for i, source in scenes.items():
         try:
-            scene = unfinished.enter_context(predicted(predictor, source, job, processes, kept=Kept()))
-            work.append((i, partial(write_scene, scene)))
-            canvases[i] = scene.canvas
+            filled[i] = stack.enter_context(filled_scene(source, predictor, job, unfinished))
         except (DataError, SourceError) as error:
-            work.append((i, partial(_refuse, error)))
-    return work[processes.rank :: processes.count], canvases
+            filled[i] = error
+    return filled
 
 
-def _predict_one(predictor: Predictor, source: Source, job: Job, processes: Processes, *, kept: Kept) -> Finished:
+def _write_filled(filled: FilledScene | DataError | SourceError, outputs: Outputs) -> Finished:
+    if isinstance(filled, DataError | SourceError):
+        raise filled
+    return write_scene(filled, outputs)
+
+
+def _predict_one(source: Source, predictor: Predictor, job: Job, outputs: Outputs, unfinished: Unfinished) -> Finished:
     if source.scene:
-        return predict_one_scene(predictor, source, job, processes, kept=kept)
-    return predict_one_picture(predictor, source, job)
+        return predict_scene(source, predictor, job, outputs, unfinished)
+    return predict_picture(source, predictor, job, outputs)
 
 
-def _refuse(error: DataError | SourceError) -> Finished:
-    raise error
+def _do(work: Sequence[_Work], sources: list[Source], processes: Processes, *, bar: bool) -> _Results:
+    """Do the work of this process; of the pictures only the columns of the contact sheet stay in memory."""
+    results = _Results()
+    for number, do in track(work, description="predict") if bar else work:
+        processes.watch()
+        try:
+            finished = do()
+        except (DataError, SourceError) as error:
+            results.outcomes.append(_Outcome(number, None, str(error)))
+            continue
+        results.outcomes.append(_Outcome(number, finished.without_pictures(), ""))
+        shown = _on_sheet([*results.columns, number], len(sources))
+        if number in shown:
+            results.columns[number] = ContactSheet()
+            results.columns[number].add(sources[number].stem, finished.picture, finished.mask)
+        results.columns = {i: results.columns[i] for i in shown}
+    return results
 
 
-def _add(found: _Found, number: int, work: Callable[[], Finished], sources: list[Source]) -> None:
-    """Do the work on a source, and keep of its pictures what the contact sheet needs."""
-    try:
-        done = work()
-    except (DataError, SourceError) as error:
-        found.outcomes.append(_Outcome(number, None, str(error)))
-        return
-    found.outcomes.append(_Outcome(number, done.without_pictures(), ""))
-    shown = _on_sheet([*found.columns, number], len(sources))
-    if number in shown:
-        found.columns[number] = ContactSheet()
-        found.columns[number].add(sources[number].stem, done.picture, done.mask)
-    found.columns = {i: found.columns[i] for i in shown}
+def _on_sheet(finished: list[int], count: int) -> list[int]:
+    """Choose the sources on the contact sheet: spread over all, with others only in place of skipped ones.
 
+    The choice depends on the finished sources alone, not on their order or the number of processes.
 
-def _on_sheet(done: list[int], many: int) -> list[int]:
-    """Places of those on the contact sheet: spread over all of so many sources, others only where these were skipped.
-
-    It depends on what is done and not on who did it, nor in which order.
+    Args:
+        finished: source numbers.
+        count: of all sources.
     """
-    spread = {*np.linspace(0, many - 1, min(_SHEET, many)).astype(int).tolist()}
-    return sorted(sorted(done, key=lambda number: (number not in spread, number))[:_SHEET])
+    spread = {*np.linspace(0, count - 1, min(_SHEET, count)).astype(int).tolist()}
+    return sorted(sorted(finished, key=lambda number: (number not in spread, number))[:_SHEET])
 
 
-def _write(everyone: list[_Found], sources: list[Source], predictor: Predictor, job: Job) -> None:
-    """Write what is about all sources."""
-    found = sorted((outcome for part in everyone for outcome in part.outcomes), key=lambda outcome: outcome.number)
-    done = [outcome.done for outcome in found if outcome.done]
-    skipped = [{"picture": sources[item.number].path, "why": item.why} for item in found if not item.done]
-    if not done:
+def _write(everyone: list[_Results], sources: list[Source], predictor: Predictor, outputs: Outputs) -> None:
+    """Write the files about all sources, and print the summary."""
+    outcomes = sorted((outcome for part in everyone for outcome in part.outcomes), key=lambda outcome: outcome.number)
+    finished = [outcome.finished for outcome in outcomes if outcome.finished]
+    skipped = [{"picture": sources[item.number].path, "why": item.why} for item in outcomes if not item.finished]
+    if not finished:
         raise SourceError(skipped[0]["why"])
-    roofs = ((Path(one.row["picture"]).name, (one.row["height"], one.row["width"]), one.roofs) for one in done)
-    write_coco(job.folder / "predictions.coco.json", roofs, job.categories)
+    roofs = ((Path(one.row["picture"]).name, (one.row["height"], one.row["width"]), one.roofs) for one in finished)
+    write_coco(outputs.folder / "predictions.coco.json", roofs, outputs.categories)
     sheet, columns = ContactSheet(), {i: column for part in everyone for i, column in part.columns.items()}
     for number in _on_sheet([*columns], len(sources)):
         sheet.extend(columns[number])
-    write_png(job.folder / "contact_sheet.png", sheet.draw())
-    summary = _summary([{"id": i, **one.row} for i, one in enumerate(done, 1)], skipped, predictor, job)
-    write_json(job.folder / "summary.json", summary)
-    _report(summary, job)
+    write_png(outputs.folder / "contact_sheet.png", sheet.draw())
+    rows = [{"id": i, **one.row} for i, one in enumerate(finished, 1)]
+    summary = _summary(rows, skipped, predictor, outputs)
+    write_json(outputs.folder / "summary.json", summary)
+    _print(summary, outputs)
+
+
+def _remove_canvases(filled: dict[int, FilledScene | DataError | SourceError], everyone: list[_Results]) -> None:
+    """Delete the canvases of shared scenes; a scene skipped while its files were written keeps its canvas."""
+    finished = {outcome.number for part in everyone for outcome in part.outcomes if outcome.finished}
+    for number, scene in filled.items():
+        if number in finished and isinstance(scene, FilledScene):
+            scene.canvas.remove()
 
 
 def _summary(
-    rows: list[dict[str, Any]], skipped: list[dict[str, str]], predictor: Predictor, job: Job
+    rows: list[dict[str, Any]], skipped: list[dict[str, str]], predictor: Predictor, outputs: Outputs
 ) -> dict[str, Any]:
     return {
         "run": str(predictor.run.folder),
-        "threshold": job.threshold,
-        "categories": {str(i): name for i, name in enumerate(job.categories, 1)},
+        "threshold": outputs.threshold,
+        "categories": {str(i): name for i, name in enumerate(outputs.categories, 1)},
         "roofs": sum(row["roofs"] for row in rows),
         "roof_share": sum(row["roof_pixels"] for row in rows) / max(1, sum(row["valid_pixels"] for row in rows)),
         "pictures": rows,
@@ -176,14 +195,14 @@ def _summary(
     }
 
 
-def _report(summary: dict[str, Any], job: Job) -> None:
+def _print(summary: dict[str, Any], outputs: Outputs) -> None:
     for item in summary["skipped"]:
         print(f"skipped: {item['why']}")
     for path in summary["not_in_coco"]:
-        print(f"not in predictions.coco.json, which can number 2**32 pixels: {path}")
+        print(f"not in predictions.coco.json (more than 2**32 pixels): {path}")
     print(
         f"{len(summary['pictures'])} pictures, {summary['roofs']} roofs, "
         f"{summary['roof_share']:.1%} of the area; {len(summary['skipped'])} skipped\n"
-        f"written: {job.folder}\n"
-        f"look at: {job.folder / ('map.html' if job.single else 'contact_sheet.png')}"
+        f"written: {outputs.folder}\n"
+        f"look at: {outputs.folder / ('map.html' if outputs.single else 'contact_sheet.png')}"
     )

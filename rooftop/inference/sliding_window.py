@@ -1,8 +1,12 @@
-"""Prediction of a scene of any size at constant memory: read, predict, blend and store, all at the same time.
+"""Sliding window over a scene of any size at constant memory: read, predict, blend and store at the same time.
 
-Windows are read in one thread, predicted in the caller's, blended and stored in a third; at most two batches wait
-on either side. A batch never crosses rows of windows, so that a run which goes on after a stop, or shares the rows out
-among processes, sees the same batches as one that does all at once, and stores the same bytes.
+One thread reads windows, the caller's predicts them, a third blends and stores; at most two batches wait on either
+side. A batch never crosses rows of windows. So batches and stored bytes are the same after an interruption, and for
+any number of processes.
+
+Blending: windows arrive in reading order. The block of a window before its right and lower ramp is final at once; only
+the ramps wait for the neighbours, at the memory of one row of ramps. Only ramps are weighted and summed; all other
+pixels are copied.
 """
 
 from collections import deque
@@ -22,12 +26,12 @@ from rooftop.raster.windows import Span, Window, spans
 
 
 class Blender:
-    """Weighs and adds up overlapping windows.
+    """Blend overlapping windows with the weights of `rooftop.raster.windows`.
 
     Args:
         rows: windows from top to bottom.
         columns: windows from left to right.
-        bands: K, number of probabilities a pixel has.
+        bands: K, number of channels.
     """
 
     def __init__(self, rows: list[Span], columns: list[Span], bands: int) -> None:
@@ -37,22 +41,22 @@ class Blender:
         self._right = np.zeros((bands, 0, 0))
 
     def add(self, i: int, j: int, probability: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """Add window j of row i; the first row that is added starts from nothing above it.
+        """Add window j of row i; above the first added row there is nothing.
 
         Args:
             i: row of windows.
             j: window in its row; call with 0, 1, 2 ...
-            probability: float32 (K, h, w) of the whole window; None where the window has no data.
+            probability: float32 (K, h, w) of the whole window; None: no data.
 
         Returns:
-            float32 (K, ...) of the pixels that are final now, `final(i, j)`.
+            float32 (K, ...) of the newly final pixels, `final(i, j)`.
         """
         row, column = self.rows[i], self.columns[j]
         height, width = row.last - row.first, column.last - column.first
-        seen = self._seen(row, column, probability)
+        seen = self._weighted(row, column, probability)
         total = partial(self._total, i, j, seen)
         above, left = self._ramps(i, j)
-        block: NDArray[np.float32] = seen[:, :height, :width].copy()  # its weight is one but for the ramps
+        block: NDArray[np.float32] = seen[:, :height, :width].copy()  # outside the ramps its weight is one
         block[:, :above] = total(Window(0, 0, width, above))
         block[:, above:, :left] = total(Window(0, above, left, height - above))
         right = total(Window(width, 0, column.end - column.last, row.end - row.first))
@@ -62,16 +66,16 @@ class Blender:
         return block
 
     def final(self, i: int, j: int) -> Window:
-        """The pixels that are final once window (i, j) is added."""
+        """Return the final pixels of window (i, j)."""
         row, column = self.rows[i], self.columns[j]
         return Window(column.first, row.first, column.last - column.first, row.last - row.first)
 
     def _ramps(self, i: int, j: int) -> tuple[int, int]:
-        """Pixels from the top, and from the left, that neighbours have a share in."""
+        """Return the widths in pixels of the ramps to the upper and to the left neighbour."""
         return self._below.shape[1] if i else 0, self._right.shape[2] if j else 0
 
-    def _seen(self, row: Span, column: Span, probability: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """The window where it has weight."""
+    def _weighted(self, row: Span, column: Span, probability: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """Cut the window to its pixels with weight."""
         if probability is None:
             size = row.end - row.first, column.end - column.first
             return np.zeros((self._below.shape[0], *size), np.float32)
@@ -79,7 +83,7 @@ class Blender:
         return probability[:, down, across]
 
     def _total(self, i: int, j: int, seen: NDArray[np.float32], part: Window) -> NDArray[np.float64]:
-        """The sum so far in a part of what is seen."""
+        """Return the weighted sum so far in a part of the window."""
         row, column, (down, across) = self.rows[i], self.columns[j], part.slices
         weights = (
             row.weights[row.first - row.start :][down, None],
@@ -98,19 +102,19 @@ class Blender:
 
 
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""uint8 (B, H, W, C) to float32 (B, K, H, W) in [0, 1]."""
+"""A network: uint8 (B, H, W, C) to probability float32 (B, K, H, W) in [0, 1]."""
 T = TypeVar("T")
-_LARGEST = 4096  # pixels, side of a window of a scene that is scaled down
+_LARGEST = 4096  # pixels, longest side of a window in a scene scaled down
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a scene is cut.
+    """Windows of a scene.
 
     Attributes:
-        window: side of a window in pixels.
+        window: side in pixels.
         overlap: of neighbouring windows in pixels, at most half a window.
-        batch: windows that are predicted together.
+        batch: windows predicted together.
     """
 
     window: int
@@ -118,30 +122,34 @@ class Tiling:
     batch: int
 
     def scaled(self, factor: float) -> "Tiling":
-        """The same ground in pixels that are smaller by `factor`: scaled back, windows are as large as before.
-
-        They do not grow beyond a size that fits into memory several times.
-        """
+        """Return windows of the same ground for pixels `factor` times smaller; bounded, so that memory is too."""
         window = min(round(self.window * factor), max(self.window, _LARGEST))
         return Tiling(window, min(round(self.overlap * factor), window // 2), self.batch)
 
     def narrowed(self, factor: float) -> "Tiling":
-        """Windows that need the memory of these when they are seen larger by `factor`; the overlap stays."""
+        """Return windows `factor` times smaller: magnified by it, they need the same memory. The overlap stays."""
         window = max(1, round(self.window / factor))
         return Tiling(window, min(self.overlap, window // 2), self.batch)
 
     def spans(self, side: int) -> list[Span]:
-        """Rows, or columns, of windows over a side of so many pixels."""
+        """Return the rows or columns of windows over a side of so many pixels."""
         return spans(side, self.window, self.overlap)
 
     def ends(self, height: int) -> list[int]:
-        """One past the last row of pixels that each row of windows makes final."""
+        """Return, for each row of windows, one past the last row of pixels it makes final."""
         return [row.last for row in self.spans(height)]
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """One window on its way: where, what the network sees (None = no data at all), what is valid where final."""
+    """One window on its way.
+
+    Attributes:
+        row: of windows.
+        column: of windows.
+        picture: uint8 (h, w, C) of the whole window; None: no data.
+        valid: bool, of its final pixels.
+    """
 
     row: int
     column: int
@@ -152,39 +160,39 @@ class _Piece:
 def predict_windows(
     scene: Scene, forward: Forward, canvas: Canvas, *, tiling: Tiling, progress: Callable[[int], None]
 ) -> None:
-    """Predict the rows of windows that `canvas` has to do.
+    """Predict the rows of windows in `canvas.todo`.
 
     Args:
         scene: open raster.
-        forward: the network, raw pictures in, probabilities out.
-        canvas: where probabilities go; (K, height, width) of the scene, in the rows of `tiling`.
-        tiling: how the scene is cut.
-        progress: told how many pixels are final so far, whoever made them so.
+        forward: the network, from raw pictures to probabilities.
+        canvas: takes the probabilities, (K, height, width) of the scene, in the rows of `tiling`.
+        tiling: windows in pixels of the scene.
+        progress: called with the number of final pixels so far, of all processes.
 
     Raises:
-        SourceError: the raster is corrupt somewhere or vanished; what is on the canvas stays and can be gone on with.
+        SourceError: the raster is corrupt or gone; finished rows stay on the canvas, and a later call resumes.
     """
     blender = Blender(tiling.spans(scene.height), tiling.spans(scene.width), canvas.shape[0])
     store = _Store(blender, canvas, progress)
     batches = (batch for row in _with_rows_above(canvas.todo) for batch in _batches(scene, blender, row, tiling.batch))
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as storing:
-        waiting: deque[Future[None]] = deque()
+        pending: deque[Future[None]] = deque()
         for pieces in _ahead(reading, batches):
             probability = _predict(forward, pieces)
-            waiting.append(storing.submit(store.add, pieces, probability))
-            while len(waiting) > 2:
-                waiting.popleft().result()
-        for last in waiting:
+            pending.append(storing.submit(store.add, pieces, probability))
+            while len(pending) > 2:
+                pending.popleft().result()
+        for last in pending:
             last.result()
 
 
 def _with_rows_above(todo: Sequence[int]) -> list[int]:
-    """Rows to do, each with the one above it, which gives the ramp into it."""
+    """Add to each row the one above: its ramp reaches into the row."""
     return sorted({*todo, *(row - 1 for row in todo if row)})
 
 
 def _batches(scene: Scene, blender: Blender, row: int, size: int) -> Iterator[list[_Piece]]:
-    """Pieces of one row of windows from left to right, in lists of `size` pictures at most."""
+    """Read one row of windows from left to right, in batches of at most `size` pictures."""
     pieces: list[_Piece] = []
     for j in range(len(blender.columns)):
         pieces.append(_read(scene, blender, row, j))
@@ -199,9 +207,9 @@ def _read(scene: Scene, blender: Blender, i: int, j: int) -> _Piece:
     row, column = blender.rows[i], blender.columns[j]
     window = Window(column.start, row.start, len(column.weights), len(row.weights))
     picture, valid = scene.read(window)
-    weighed = valid[tuple(slice(s.first - s.start, s.end - s.start) for s in (row, column))]
-    final = weighed[: row.last - row.first, : column.last - column.first]
-    return _Piece(i, j, picture if weighed.any() else None, final)
+    weighted = valid[tuple(slice(s.first - s.start, s.end - s.start) for s in (row, column))]
+    final = weighted[: row.last - row.first, : column.last - column.first]
+    return _Piece(i, j, picture if weighted.any() else None, final)
 
 
 def _predict(forward: Forward, pieces: list[_Piece]) -> Iterator[NDArray[np.float32]]:
@@ -210,7 +218,7 @@ def _predict(forward: Forward, pieces: list[_Piece]) -> Iterator[NDArray[np.floa
 
 
 class _Store:
-    """Blends and stores; rows that are not to do are blended only for their ramp into the next."""
+    """Blend and store; other rows than those to do are blended only for their ramp into the next."""
 
     def __init__(self, blender: Blender, canvas: Canvas, progress: Callable[[int], None]) -> None:
         self._blender, self._canvas, self._progress = blender, canvas, progress
@@ -219,7 +227,7 @@ class _Store:
         progress(self._final)
 
     def add(self, pieces: list[_Piece], probability: Iterator[NDArray[np.float32]]) -> None:
-        """Take the next pieces, and probabilities of those that have a picture."""
+        """Add the next pieces, with the probabilities of those with a picture."""
         for piece in pieces:
             answer = None if piece.picture is None else next(probability)
             block = self._blender.add(piece.row, piece.column, answer)
@@ -233,8 +241,8 @@ class _Store:
 
 
 def _ahead(pool: ThreadPoolExecutor, items: Iterator[T]) -> Iterator[T]:
-    """The same items, the next one always in the making."""
-    coming = pool.submit(next, items, None)
-    while (item := coming.result()) is not None:
-        coming = pool.submit(next, items, None)
+    """Yield the same items, always making the next one in the pool meanwhile."""
+    ahead = pool.submit(next, items, None)
+    while (item := ahead.result()) is not None:
+        ahead = pool.submit(next, items, None)
         yield item

@@ -1,8 +1,9 @@
-"""Probabilities of an unfinished scene, on disk, so that a stopped prediction goes on where it stopped.
+"""Unfinished scenes on disk, so that an interrupted prediction resumes.
 
-One file for each row of windows, which appears when the row is finished: any number of processes, on any number of
-machines with a common disk, fill one canvas without a word between them. One byte a pixel (`rooftop.raster.steps`) and
-not compressed, so that windows are stored as they come; a canvas that only waits can be packed.
+A canvas holds the probabilities of one scene: one file for each row of windows, published when the row is finished. So
+any number of processes, on any number of machines with a common disk, fill one canvas without messages between them.
+One byte a pixel (`rooftop.raster.steps`), not compressed, so that windows are written as they come; the canvas of a
+finished scene is compressed while the other scenes of a folder are predicted.
 """
 
 import errno
@@ -16,7 +17,7 @@ import uuid
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
@@ -26,32 +27,34 @@ from numpy.typing import NDArray
 
 from rooftop.errors import ConfigError, RooftopError
 from rooftop.files import read_json, whole, write_json
+from rooftop.inference.distributed import Processes
 from rooftop.raster.windows import Window
 
-GONE = ".gone"  # suffix of folders that are being deleted
-_CHUNK = 1 << 20  # bytes packed at a time
+_GONE = ".gone"  # suffix of folders under deletion
+_CHUNK = 1 << 20  # bytes compressed at a time
 
 
 class Canvas:
-    """Stored values uint8 (K, H, W), in the rows of windows that fill them.
+    """Probabilities of one scene on disk, uint8 (K, H, W), one file for each row of windows.
 
     Args:
-        folder: of its own; what lies there is gone on with.
+        folder: of this canvas alone; the rows in it are reused.
         shape: (K, H, W).
-        ends: for each row of windows one past the last row of pixels that it makes final; the last is H.
+        ends: for each row of windows, one past the last row of pixels it makes final; the last is H.
 
     Attributes:
-        folder, shape: as given.
-        todo: rows of windows that this process is to fill: all that are missing, unless it is given fewer.
+        folder: as given.
+        shape: as given.
+        todo: rows of windows for this process to fill: all missing rows, or its share of them.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int, int], ends: Sequence[int]) -> None:
         self.shape, self.folder, self._edges = shape, folder, [0, *ends]
         self._parts: dict[int, Path] = {}
-        self.todo = [row for row in self._absent() if not self._packed(row).exists()]
+        self.todo = [row for row in self._absent() if not self._compressed(row).exists()]
 
     def require_room(self) -> None:
-        """Look whether the disk has room for what is missing or packed.
+        """Check that the disk has room for all missing and compressed rows.
 
         Raises:
             RooftopError: it has not.
@@ -61,11 +64,11 @@ class Canvas:
         if lacks > 0:
             raise RooftopError(
                 f"{self.folder}: no space left on the disk; free {lacks / 1e6:,.0f} MB more, or name another "
-                "place: unfinished=FOLDER"
+                "folder: unfinished=FOLDER"
             )
 
     def write(self, window: Window, values: NDArray[np.uint8]) -> None:
-        """Store uint8 (K, h, w); the window lies within one row of windows that is not finished.
+        """Write values uint8 (K, h, w); the window lies within one unfinished row of windows.
 
         Raises:
             RooftopError: no space left on the disk.
@@ -77,7 +80,7 @@ class Canvas:
         self._map(self._parts[row], row, "r+")[:, top : top + window.height, window.slices[1]] = values
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Stored values uint8 (K, h, w); 0 in rows of windows that are not finished."""
+        """Read values uint8 (K, h, w); 0 in unfinished rows of windows."""
         values = np.zeros((self.shape[0], window.height, window.width), np.uint8)
         for row, top, bottom in self._rows_of(window):
             first = self._edges[row]
@@ -86,53 +89,53 @@ class Canvas:
         return values
 
     def commit(self, row: int) -> None:
-        """Let a row of windows appear: it is finished."""
+        """Publish a finished row of windows (atomic rename)."""
         part = self._parts.pop(row)
         self._map(part, row, "r+").flush()
         part.replace(self._path(row))
 
     def finished(self) -> int:
-        """Pixels of one category that are finished, by whatever process."""
+        """Count the finished pixels of one channel, of all processes."""
         height = sum(bottom - top for _, top, bottom in self._rows_of(Window(0, 0, self.shape[2], self.shape[1])))
         return height * self.shape[2]
 
-    def pack(self) -> None:
-        """Compress the finished rows, to a tenth of their size or less as a rule; `unpack` makes them readable again.
+    def compress(self) -> None:
+        """Compress the finished rows, usually to a tenth of their size or less; `decompress` makes them readable.
 
         Raises:
             RooftopError: no space left on the disk.
         """
         rows = [row for row in range(len(self._edges) - 1) if self._path(row).exists()]
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._pack, rows))
+            list(pool.map(self._compress, rows))
 
-    def unpack(self) -> None:
-        """Undo `pack`.
+    def decompress(self) -> None:
+        """Decompress the rows of an earlier `compress`.
 
         Raises:
             RooftopError: no space left on the disk.
         """
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._unpack, [row for row in self._absent() if self._packed(row).exists()]))
+            list(pool.map(self._decompress, [row for row in self._absent() if self._compressed(row).exists()]))
 
     def remove(self) -> None:
-        """Delete the folder: the scene is written.
+        """Delete the folder.
 
-        It is renamed first, lest another prediction of the same scene takes it up while files are still being deleted.
+        It is renamed first: another prediction of the same scene must not resume from a half-deleted folder.
         """
-        gone = self.folder.with_name(f"{uuid.uuid4().hex}{GONE}")
+        gone = self.folder.with_name(f"{uuid.uuid4().hex}{_GONE}")
         self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
     def _rows_of(self, window: Window) -> Iterator[tuple[int, int, int]]:
-        """Finished rows of windows in a window, each with the first and one past the last row of pixels there."""
+        """Finished rows of windows in a window, each with its first and one past its last row of pixels in it."""
         end = window.row + window.height
         for row in range(self._row(window.row), self._row(end - 1) + 1):
             if self._path(row).exists():
                 yield row, max(self._edges[row], window.row), min(self._edges[row + 1], end)
 
     def _row(self, pixel: int) -> int:
-        """The row of windows that makes a row of pixels final."""
+        """Row of windows for a row of pixels."""
         return bisect_right(self._edges, pixel) - 1
 
     def _size(self, row: int) -> int:
@@ -144,44 +147,44 @@ class Canvas:
     def _path(self, row: int) -> Path:
         return self.folder / f"row-{row:05}.u8"
 
-    def _packed(self, row: int) -> Path:
+    def _compressed(self, row: int) -> Path:
         return self.folder / f"row-{row:05}.gz"
 
-    def _pack(self, row: int) -> None:
-        plain, packed = self._path(row), self._packed(row)
-        with whole(packed) as part, plain.open("rb") as source, gzip.open(part, "wb", compresslevel=1) as file:
+    def _compress(self, row: int) -> None:
+        plain, compressed = self._path(row), self._compressed(row)
+        with whole(compressed) as part, plain.open("rb") as source, gzip.open(part, "wb", compresslevel=1) as file:
             shutil.copyfileobj(source, file, _CHUNK)
         plain.unlink()
 
-    def _unpack(self, row: int) -> None:
-        plain, packed = self._path(row), self._packed(row)
-        with whole(plain) as part, gzip.open(packed) as source, part.open("wb") as file:
+    def _decompress(self, row: int) -> None:
+        plain, compressed = self._path(row), self._compressed(row)
+        with whole(plain) as part, gzip.open(compressed) as source, part.open("wb") as file:
             shutil.copyfileobj(source, file, _CHUNK)
-        packed.unlink()
+        compressed.unlink()
 
     def _reserved(self, row: int) -> Path:
-        """An empty file; its name is unique, since a process that lost its way may still write the same row."""
+        """Allocate a file for a row; the name is unique, since a hanging process may still write the same row."""
         path = self.folder / f"row-{row:05}.{uuid.uuid4().hex}.part"
         with whole(path) as part, part.open("wb") as file:
             file.truncate(self._size(row))
-            if hasattr(os, "posix_fallocate"):  # a disk that fills up under a memory map would kill the process
+            if hasattr(os, "posix_fallocate"):  # a full disk under a memory map would kill the process
                 os.posix_fallocate(file.fileno(), 0, self._size(row))
         return path
 
     def _map(self, path: Path, row: int, mode: Literal["r", "r+"]) -> np.memmap[Any, np.dtype[np.uint8]]:
-        """Opened for each access, so that pages once touched do not stay in memory."""
+        """Map a file anew for each access, so that touched pages do not stay in memory."""
         shape = (self.shape[0], self._edges[row + 1] - self._edges[row], self.shape[2])
         return np.memmap(path, dtype=np.uint8, mode=mode, shape=shape)
 
 
-_LOCK, _NOTE = "lock", "key.json"
+_LOCK, _KEY_FILE = "lock", "key.json"
 
 
-def require_folder(parent: Path) -> None:
-    """Make the folder in which unfinished scenes wait.
+def require_writable(parent: Path) -> None:
+    """Make the folder of all unfinished scenes.
 
     Raises:
-        ConfigError: it cannot be made, or not be written to.
+        ConfigError: it cannot be made or written to.
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -189,25 +192,25 @@ def require_folder(parent: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise ConfigError(
-            f"unfinished={parent}: no folder that can be written to ({error.strerror}); name another place."
+            f"unfinished={parent}: not a writable folder ({error.strerror}); name another one."
         ) from error
 
 
 @contextmanager
 def locked_folder(parent: Path, key: dict[str, Any]) -> Iterator[Path]:
-    """A folder that nobody else uses until the block ends, with what a stopped prediction of the same key left in it.
+    """Lock a folder until the block ends, with the files of an interrupted prediction of the same key.
 
-    Two predictions of one key at a time, as in a sweep over thresholds, get two folders.
+    Two predictions of one key at the same time, as in a sweep over thresholds, get two folders.
 
     Args:
         parent: of all such folders.
-        key: whatever determines what is left there; plain JSON.
+        key: cache key, plain JSON.
     """
-    for gone in parent.glob(f"*{GONE}"):  # whoever deleted it was killed
+    for gone in parent.glob(f"*{_GONE}"):  # its process was killed while deleting
         shutil.rmtree(gone, ignore_errors=True)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     folders = (parent / (f"{name}-{number}" if number else name) for number in count())
-    folder, lock = next((folder, lock) for folder in folders if (lock := _locked(folder)) is not None)
+    folder, lock = next((folder, lock) for folder in folders if (lock := _lock(folder)) is not None)
     try:
         _tidy(folder, key)
         yield folder
@@ -216,9 +219,9 @@ def locked_folder(parent: Path, key: dict[str, Any]) -> Iterator[Path]:
 
 
 @contextmanager
-def unused(folder: Path) -> Iterator[bool]:
-    """Whether nobody else uses such a folder; if so, nobody will until the block ends."""
-    lock = _locked(folder)
+def try_lock(folder: Path) -> Iterator[bool]:
+    """Lock a folder until the block ends, if it is free; yields whether it was."""
+    lock = _lock(folder)
     try:
         yield lock is not None
     finally:
@@ -226,13 +229,13 @@ def unused(folder: Path) -> Iterator[bool]:
             os.close(lock)
 
 
-def _locked(folder: Path) -> int | None:
-    """An open lock file; None if another process has it. The system lets go of it when its process ends."""
+def _lock(folder: Path) -> int | None:
+    """Open and lock the lock file; None if another process holds it. The system unlocks it when its process ends."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
-        except FileNotFoundError:  # its owner finished and deleted the folder in between
+        except FileNotFoundError:  # its owner deleted the folder in between
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -247,7 +250,7 @@ def _locked(folder: Path) -> int | None:
 
 
 def _same(lock: int, path: Path) -> bool:
-    """Whether an open file is still the one of that name; its owner may have deleted it before letting go."""
+    """Report whether an open file still has that name; its owner may have deleted it before unlocking."""
     try:
         return os.path.samestat(os.fstat(lock), path.stat())
     except FileNotFoundError:
@@ -255,50 +258,79 @@ def _same(lock: int, path: Path) -> bool:
 
 
 def _tidy(folder: Path, key: dict[str, Any]) -> None:
-    """Delete what killed processes left half-written, and all that is of another key."""
-    note = folder / _NOTE
-    if note.exists() and read_json(note) == key:
+    """Delete half-written files of killed processes, and all files of another key."""
+    key_file = folder / _KEY_FILE
+    if key_file.exists() and read_json(key_file) == key:
         for path in folder.glob("*.part"):
             path.unlink(missing_ok=True)
         return
     for path in folder.iterdir():
         if path.name != _LOCK:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    write_json(note, key)
+    write_json(key_file, key)
 
 
-class Kept:
-    """What a stopped prediction of many scenes need not predict again; packed, and given up where the disk is full."""
+class Unfinished:
+    """Unfinished scenes of one prediction in one folder.
 
-    def __init__(self) -> None:
-        self._canvases: list[Canvas] = []
+    Finished canvases are kept, compressed, until the files about all scenes are written too: an interrupted prediction
+    of a folder does not predict a scene twice.
 
-    def add(self, canvas: Canvas) -> None:
-        """Keep what this process alone has for now; a disk without room for it costs no more than the keeping."""
+    Args:
+        folder: of all canvases.
+        processes: fill each canvas together.
+    """
+
+    def __init__(self, folder: Path, processes: Processes) -> None:
+        self.folder, self.processes = folder, processes
+        self._kept: list[Canvas] = []
+
+    @contextmanager
+    def canvas(self, key: dict[str, Any], shape: tuple[int, int, int], ends: Sequence[int]) -> Iterator[Canvas]:
+        """Open the canvas of a scene with the finished rows of an interrupted prediction.
+
+        The first process locks it until the block ends, and makes room for it; each process gets its share of the
+        missing rows.
+
+        Args:
+            key: cache key, plain JSON.
+            shape: (K, H, W).
+            ends: as for `Canvas`.
+
+        Raises:
+            RooftopError: the disk has no room for the canvas, even without the kept ones.
+        """
+        with ExitStack() as stack:
+            locked = stack.enter_context(locked_folder(self.folder, key)) if self.processes.first else None
+            folder = self.processes.broadcast(locked)
+            assert folder is not None  # the first process always has one
+            canvas = Canvas(folder, shape, ends)
+            if self.processes.first:
+                self._make_room(canvas)
+                canvas.decompress()
+            canvas.todo = self.processes.part(canvas.todo)
+            yield canvas
+
+    def keep(self, canvas: Canvas) -> None:
+        """Compress and keep a finished canvas; if the disk is full, delete it instead."""
         try:
-            canvas.pack()
+            canvas.compress()
         except RooftopError:
             canvas.remove()
         else:
-            self._canvases.append(canvas)
+            self._kept.append(canvas)
 
-    def open(self, canvas: Canvas) -> None:
-        """Make a canvas ready to be filled or read.
+    def remove_kept(self) -> None:
+        """Delete the kept canvases, except those in use by another prediction: it deletes them itself."""
+        while self._kept:
+            canvas = self._kept.pop()
+            with try_lock(canvas.folder) as free:
+                if free:
+                    canvas.remove()
 
-        Raises:
-            RooftopError: the disk has no room for it, even with nothing kept.
-        """
+    def _make_room(self, canvas: Canvas) -> None:
         try:
             canvas.require_room()
         except RooftopError:
-            self.remove()
+            self.remove_kept()
             canvas.require_room()
-        canvas.unpack()
-
-    def remove(self) -> None:
-        """Delete all but what another prediction has taken up meanwhile, which will delete it."""
-        while self._canvases:
-            canvas = self._canvases.pop()
-            with unused(canvas.folder) as free:
-                if free:
-                    canvas.remove()

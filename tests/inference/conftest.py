@@ -86,8 +86,7 @@ def find(tmp_path, bright):
         shaping = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=10.0, min_hole=0.0)
         plain = {"views": None, "gsd": None, "rescale": True, "bands": None, "probability": False, "threshold": 0.5}
         about = {"folder": tmp_path / out, "unfinished": tmp_path / "unfinished", "shaping": shaping}
-        names = {"single": len(sources) == 1, "categories": ("roof",), "targets": ("roof",)}
-        job = Job(**{**plain, **about, **names, "tiling": Tiling(64, 16, 2), **settings})
+        job = Job(**{**plain, **about, "tiling": Tiling(64, 16, 2), **settings})
         predict(predictor, sources, job, processes or Processes())
         return json.loads((tmp_path / out / "summary.json").read_text())
 

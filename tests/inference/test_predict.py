@@ -10,7 +10,7 @@ from rooftop.errors import RooftopError
 from rooftop.inference.distributed import Processes
 from rooftop.inference.predict import _on_sheet
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.unfinished import Canvas, Kept, unused
+from rooftop.inference.unfinished import Canvas, try_lock
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_of_a_folder_of_scenes_those_that_are_done_are_not_predicted_twice(find,
     with pytest.raises(KeyboardInterrupt):
         stops(after=len(asked) - 1), find(sheets, out="two")
     (scene,) = {path.parent for path in (tmp_path / "unfinished").rglob("*.u8")}
-    assert len([*(tmp_path / "unfinished").rglob("*.gz")]) > 1, "scenes that wait are packed"
+    assert len([*(tmp_path / "unfinished").rglob("*.gz")]) > 1, "canvases of finished scenes are compressed"
     assert not [*scene.glob("*.gz")]
     again = stops()
     find(sheets, out="two")
@@ -116,13 +116,13 @@ def test_scenes_are_not_kept_where_the_disk_has_no_room_for_them(find, sheets, t
     def full(canvas, row):
         raise RooftopError("no space left")
 
-    seen, open_kept = [], Kept.open
+    seen, require_room = [], Canvas.require_room
     stops()
-    monkeypatch.setattr(Canvas, "_pack", full)
+    monkeypatch.setattr(Canvas, "_compress", full)
     monkeypatch.setattr(
-        Kept,
-        "open",
-        lambda kept, canvas: seen.append(len([*canvas.folder.parent.iterdir()])) or open_kept(kept, canvas),
+        Canvas,
+        "require_room",
+        lambda canvas: seen.append(len([*canvas.folder.parent.iterdir()])) or require_room(canvas),
     )
     assert len(find(sheets)["pictures"]) == 3
     assert seen == [1, 1, 1]
@@ -147,7 +147,7 @@ def test_a_scene_that_another_prediction_has_taken_up_is_left_to_it(find, sheets
     with pytest.raises(KeyboardInterrupt):
         find(sheets)
     waiting = [*(tmp_path / "unfinished").iterdir()]
-    with unused(waiting[0]) as free:
+    with try_lock(waiting[0]) as free:
         assert free
         stops()
         find(sheets)

@@ -157,3 +157,9 @@ def test_the_answer_of_the_network_is_not_written_to():
         for j in range(len(columns)):
             blender.add(i, j, answer)[:] = 7
     assert (answer == 0.25).all()
+
+
+def test_windows_of_a_scaled_scene_cover_the_ground_that_the_network_expects():
+    assert Tiling(1024, 96, 2).scaled(2.0) == Tiling(2048, 192, 2)
+    assert Tiling(1024, 96, 2).scaled(0.5) == Tiling(512, 48, 2)
+    assert Tiling(1024, 96, 2).scaled(20.0) == Tiling(4096, 1920, 2), "memory stays bounded"

@@ -134,9 +134,9 @@ def test_two_at_a_time_get_two_folders_and_the_first_is_free_afterwards(tmp_path
         assert again == one
 
 
-@pytest.mark.parametrize("place", ["/proc/nope", "file", "file/below"])
-def test_a_place_where_nothing_can_wait_is_named_before_anything_is_predicted(find, raster, town, tmp_path, place):
+@pytest.mark.parametrize("folder", ["/proc/nope", "file", "file/below"])
+def test_a_place_where_nothing_can_wait_is_named_before_anything_is_predicted(find, raster, town, tmp_path, folder):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=rf"unfinished=.*{place}: no folder that can be written to"):
-        find(raster(town), unfinished=tmp_path / place)
+    with pytest.raises(ConfigError, match=rf"unfinished=.*{folder}: not a writable folder"):
+        find(raster(town), unfinished=tmp_path / folder)
     assert not (tmp_path / "out").exists()

@@ -186,6 +186,6 @@ def test_no_roof_leaves_the_picture(monkeypatch):
             assert box(0, 0, 64, 64).covers(roof.polygon)
             assert roof.polygon.is_valid
         with monkeypatch.context() as before:
-            before.setattr("rooftop.polygons.roofs._inside", lambda polygon, frame: polygon)
+            before.setattr("rooftop.polygons.roofs._inside", lambda polygon, height, width: polygon)
             outside += sum(not box(0, 0, 64, 64).covers(roof.polygon) for roof in roofs_of(values, DEFAULT))
     assert outside
