@@ -23,7 +23,7 @@ from shapely import Polygon
 from rooftop.coco import open_index
 from rooftop.inference.predictor import Predictor
 from rooftop.metrics.pixel import count, scores
-from rooftop.metrics.polygon import COLUMNS, count_polygons, polygon_scores
+from rooftop.metrics.polygons import COLUMNS, count_polygons, polygon_scores
 from rooftop.polygons.separate import separate
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.square import squared

@@ -38,19 +38,17 @@ from rasterio.windows import Window as GdalWindow
 
 from rooftop.data.prepare import Preparation
 from rooftop.export import onnx_logits
-from rooftop.inference import Predictor, predictor
-from rooftop.inference import scene as scene_way
+from rooftop.inference import Predictor, predictor, sliding_window
 from rooftop.inference.sliding_window import Forward, Tiling, predict_windows
 from rooftop.inference.unfinished import Canvas
 from rooftop.models import UNet
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers, Shaping, Spool, find_roofs
-from rooftop.raster.cog import Sheet, write_raster
-from rooftop.raster.geotiff import ALL_CORES, open_scene
-from rooftop.raster.scene import Scene
-from rooftop.raster.steps import NODATA, STEP, at_least
+from rooftop.raster.probability import NODATA, STEP, at_least
+from rooftop.raster.scene import ALL_CORES, Scene, open_scene
 from rooftop.raster.windows import Window, spans
+from rooftop.raster.write import Sheet, write_raster
 from rooftop.run import Card, Run, load
 
 SHAPING = Shaping(separate=0.8, tolerance=1.0, angle=20.0, shift=2.0, min_area=10.0, min_hole=3.0)
@@ -178,7 +176,10 @@ def rest(side: int, tiling: Tiling, rounds: int, cores: str) -> None:
 
         return run
 
-    scene_way._read, scene_way._Store.add = timed("read", scene_way._read), timed("store", scene_way._Store.add)
+    sliding_window._read, sliding_window._Store.add = (
+        timed("read", sliding_window._read),
+        timed("store", sliding_window._Store.add),
+    )
     predictor.keep_freed_memory()
     megapixels, table = side * side / 1e6, []
     with tempfile.TemporaryDirectory() as name:

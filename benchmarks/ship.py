@@ -25,7 +25,7 @@ from rooftop.inference import Predictor
 from rooftop.inference.outputs import scaled_by
 from rooftop.inference.views import scale_factor, with_views
 from rooftop.metrics.pixel import Counts, count, scores
-from rooftop.raster.steps import STEP
+from rooftop.raster.probability import STEP
 from rooftop.run import load, save
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

@@ -36,7 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from turns import BUSY, Same, Turns, clock, synchronise
 
 from rooftop.callbacks import Average
-from rooftop.metrics.counts import PixelScores
+from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.schedules import one_cycle
 from rooftop.task import RooftopTask
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError, RunError
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.run import Card, Run
 
 OPSET = 17  # readers from 2022 on know it
@@ -69,7 +69,7 @@ def write_onnx(run: Run, path: Path) -> float:
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     off = _difference(run, _session(content))
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(content)
     return off
 

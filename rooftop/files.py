@@ -12,7 +12,7 @@ from rooftop.errors import RooftopError
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it onto `path` if the block ends well, else remove it.
 
     The temporary name keeps the suffix, since writers choose the format by it, but nothing else of a name that may be
@@ -42,7 +42,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented UTF-8 JSON, whole or not at all; NaN is refused, since JSON has none."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ from torch import nn
 
 from rooftop.config import build_network
 from rooftop.errors import RooftopError, RunError
-from rooftop.files import read_json, whole, write_json
+from rooftop.files import atomic_write, read_json, write_json
 
 CARD, WEIGHTS, FORMAT = "card.json", "model.safetensors", 1
 PACKAGES = ("rooftop", "torch", "pytorch-lightning", "albumentations", "pycocotools", "numpy")
@@ -75,7 +75,7 @@ class Run:
 def save(folder: Path, network: nn.Module, card: Card) -> None:
     """Write weights and card, each whole or not at all; the card comes last, so that a card means a complete run."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with whole(folder / WEIGHTS) as part:  # save_file would make it readable for its owner alone
+    with atomic_write(folder / WEIGHTS) as part:  # save_file would make it readable for its owner alone
         part.write_bytes(to_bytes(state, metadata={"format": "pt"}))
     write_json(folder / CARD, dataclasses.asdict(card))
 

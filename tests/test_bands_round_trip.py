@@ -14,7 +14,7 @@ from shapely import Polygon
 from rooftop.coco import open_index
 from rooftop.data import RoofDataModule
 from rooftop.inference import Predictor
-from rooftop.raster.steps import STEP
+from rooftop.raster.probability import STEP
 from rooftop.run import load
 
 DATA = Path(__file__).parents[1] / "data" / "banepa"

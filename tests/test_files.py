@@ -4,13 +4,13 @@ import os
 import pytest
 
 from rooftop.errors import RooftopError
-from rooftop.files import read_json, whole, write_json
+from rooftop.files import atomic_write, read_json, write_json
 
 
 def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"kept": 1})
-    with pytest.raises(ValueError, match="broken"), whole(path) as part:
+    with pytest.raises(ValueError, match="broken"), atomic_write(path) as part:
         part.write_text("half")
         raise ValueError("broken")
     assert read_json(path) == {"kept": 1}
@@ -20,7 +20,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"kept": 1})
-    with pytest.raises(RooftopError, match=r"a\.json: no space left"), whole(path):
+    with pytest.raises(RooftopError, match=r"a\.json: no space left"), atomic_write(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert read_json(path) == {"kept": 1}
 

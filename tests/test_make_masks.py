@@ -77,7 +77,7 @@ def test_an_empty_root_draws_the_tree(run_script, tmp_path):
 
 def test_training_on_masks_of_disk_is_the_same_as_on_the_fly(run_script, tiny, tmp_path):
     from rooftop.coco import open_index
-    from rooftop.data.coco_source import CocoSource
+    from rooftop.data.sources import CocoSource
 
     run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks")
     index = open_index(tiny / "annotations" / "train.json", cache=tmp_path)

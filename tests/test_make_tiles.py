@@ -15,9 +15,9 @@ from pyproj import Transformer
 from shapely import Polygon, box
 
 from rooftop.coco import open_index
-from rooftop.raster.geotiff import open_scene
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.resample import resampled
+from rooftop.raster.scene import open_scene
 from rooftop.raster.windows import Window
 
 logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it tells of every file that the tests write

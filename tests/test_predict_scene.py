@@ -14,7 +14,7 @@ from rasterio import Affine
 from rasterio.shutil import copy
 
 from rooftop.raster.picture import read_mask
-from rooftop.raster.steps import NODATA, STEP
+from rooftop.raster.probability import NODATA, STEP
 
 FILES = (
     *("contact_sheet.png", "map.html", "predictions.coco.json", "probability.tif"),

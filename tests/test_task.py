@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from rooftop.losses import BCE
-from rooftop.metrics.counts import PixelScores
+from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.task import RooftopTask
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rooftop.coco import picture_path
-from rooftop.coco.arena import Array, open_arena, write_arena
+from rooftop.coco.arrays import Array, open_arena, write_arena
 from rooftop.errors import DataError
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.reading import PlainReading, Reading

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 Result = TypeVar("Result")
 
@@ -23,7 +23,7 @@ def kept(path: Path, form: type[Result], work: Callable[[], Result]) -> Result:
         return msgspec.msgpack.decode(path.read_bytes(), type=form, dec_hook=_made)
     except (OSError, msgspec.DecodeError):
         result = work()
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(msgspec.msgpack.encode(result))
         return result
 

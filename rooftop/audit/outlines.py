@@ -13,7 +13,7 @@ from rooftop.audit.findings import Finding, Findings
 from rooftop.audit.kept import kept
 from rooftop.audit.shape import Shape
 from rooftop.coco import CocoObject, Index
-from rooftop.coco.arena import Array, open_arena, write_arena
+from rooftop.coco.arrays import Array, open_arena, write_arena
 from rooftop.coco.boxes import stated_boxes
 from rooftop.raster.rasterise import rasterise
 

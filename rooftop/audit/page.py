@@ -11,7 +11,7 @@ from rooftop.audit.findings import KINDS, Finding
 from rooftop.audit.histogram import histogram, logarithmic
 from rooftop.audit.splits import Split
 from rooftop.audit.thumbnails import thumbnail
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 SHOWN = 6  # pictures of each kind and split
 _STYLE = """
@@ -45,7 +45,7 @@ def write_page(path: Path, title: str, splits: Sequence[Split]) -> None:
         body.append(f'<h2>The worst of each kind</h2><div class="kinds">{worst}</div>')
     body += ["<h2>Distributions</h2>", *(_distributions(split, splits) for split in splits if split.statistics.counts)]
     text = f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>"
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text + "\n".join(body) + "</html>\n", encoding="utf-8")
 
 

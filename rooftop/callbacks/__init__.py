@@ -3,11 +3,10 @@
 from rooftop.callbacks.average import Average
 from rooftop.callbacks.board import Board
 from rooftop.callbacks.checkpoint import WholeCheckpoints
-from rooftop.callbacks.finish import WriteRun
-from rooftop.callbacks.freeze import Freeze
 from rooftop.callbacks.history import History
-from rooftop.callbacks.start import ImageNetStart, RunStart
+from rooftop.callbacks.start import Freeze, ImageNetStart, RunStart
 from rooftop.callbacks.threshold import ChooseThreshold
+from rooftop.callbacks.write_run import WriteRun
 
 __all__ = [
     "Average",

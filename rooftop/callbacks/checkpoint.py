@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -26,7 +26,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         """
         buffer = io.BytesIO()  # torch's own writer says of a full disk only that a position is unexpected
         torch.save(checkpoint, buffer)
-        with whole(Path(path)) as part:
+        with atomic_write(Path(path)) as part:
             part.write_bytes(buffer.getbuffer())
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:

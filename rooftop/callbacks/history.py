@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rooftop.config import typed
 from rooftop.errors import ConfigError
-from rooftop.files import whole
-from rooftop.plots.curves import learning_curve
+from rooftop.files import atomic_write
+from rooftop.plots.charts import learning_curve
 from rooftop.task import RooftopTask
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class History(Callback):
 
     def _write(self) -> None:
         columns = sorted({key for row in self.rows for key in row}, key=lambda key: (key != "epoch", key))
-        with whole(self.folder / "metrics.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(self.folder / "metrics.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rooftop.data.datamodule import RoofDataModule
 from rooftop.metrics.curve import Histogram, best_threshold, counts_at, histogram, precision_recall
-from rooftop.raster.steps import STEP
+from rooftop.raster.probability import STEP
 from rooftop.task import RooftopTask
 
 BOARD_POINTS = 8  # every eighth of the 1024 thresholds is shown by TensorBoard

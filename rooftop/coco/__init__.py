@@ -1,13 +1,11 @@
 """COCO annotations: read, held lightly, written."""
 
-from rooftop.coco.cache import open_index
-from rooftop.coco.index import CocoObject, Index
+from rooftop.coco.columns import Rejected
+from rooftop.coco.index import CocoObject, Index, open_index
 from rooftop.coco.masks import MaskFolder, MaskReport
-from rooftop.coco.names import picture_path
-from rooftop.coco.pairs import Unpaired, unpaired
-from rooftop.coco.rejected import Rejected
+from rooftop.coco.names import Unpaired, picture_path, unpaired
+from rooftop.coco.parse import Category
 from rooftop.coco.results import ReadResult, Results, read_results
-from rooftop.coco.schema import Category
 from rooftop.coco.write import Picture, Result, measured, pictures, write_annotations, write_results
 
 __all__ = [

@@ -6,8 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco.schema import Id
-from rooftop.coco.text import map_file, parse_document, parse_list
+from rooftop.coco.parse import Id, map_file, parse_document, parse_list
 
 _NONE = (np.nan,) * 4
 

@@ -3,8 +3,11 @@
 `pycocotools.COCO` holds 2.4 million annotations as Python dicts: gigabytes, and again in each loader worker.
 Here they are parsed once into a file beside the outputs, which each process maps; what an object needs is
 built when asked for.
+
+Where an index is kept: under a key of the content of its annotation file, so that it is built once.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,11 +19,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco.arena import Array, open_arena
+from rooftop.coco.arrays import Array, open_arena
+from rooftop.coco.build import build_index
+from rooftop.coco.columns import Rejected
 from rooftop.coco.names import Names
-from rooftop.coco.rejected import Rejected
-from rooftop.coco.schema import Category
+from rooftop.coco.parse import Category, map_file
 from rooftop.errors import DataError
+from rooftop.files import atomic_write
 from rooftop.raster.rasterise import Run, draw, ring_runs
 
 
@@ -173,3 +178,55 @@ class Index:
         if len(self._arrays["runs"]):
             runs += [run for k in rows if (run := self._run(k, [height, width]))]
         return draw(runs, height, width)
+
+
+CACHE = Path("outputs/.index")
+_FORMAT = b"rooftop index 1"  # to be counted up when the arrays change
+
+
+def open_index(path: Path, *, cache: Path | None = None) -> Index:
+    """Open the annotations of a COCO json; the first time they are parsed, later they are only mapped.
+
+    Args:
+        path: the annotation file.
+        cache: folder of the index files, `outputs/.index` if none is given.
+
+    Raises:
+        DataError: the file cannot be used; the sentence names what is wrong. Annotations that cannot be drawn
+            do not raise: see `Index.rejected`.
+    """
+    cache = CACHE if cache is None else cache
+    try:
+        target = cache / f"{content_key(path, cache)}.index"
+        return _open_or_build(path, target)
+    except OSError as error:
+        raise DataError(f"{cache}: the index of {path} cannot be kept there ({error}); mend that.") from error
+
+
+def _open_or_build(path: Path, target: Path) -> Index:
+    """Open the index file `target` of the annotation file `path`; build it if it is missing or not whole."""
+    try:
+        return Index(target, path)
+    except (FileNotFoundError, ValueError, KeyError):
+        build_index(path, target)
+        return Index(target, path)
+
+
+def content_key(path: Path, cache: Path) -> str:
+    """A hash of the content of `path`, kept in `cache` while the file keeps its place, size and times."""
+    with map_file(path) as text:
+        state = path.stat()
+        mark = (str(path.resolve()), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        note = cache / f"{_hash(repr(mark).encode())}.key"
+        if note.is_file():
+            return note.read_text()
+        key = _hash(text)
+    with atomic_write(note) as part:
+        part.write_text(key)
+    return key
+
+
+def _hash(content: object) -> str:
+    digest = hashlib.blake2b(_FORMAT, digest_size=16)
+    digest.update(content)  # type: ignore[arg-type]
+    return digest.hexdigest()

@@ -1,16 +1,21 @@
-"""File names out of an annotation file: refused if they lead out of their folder, kept as one text."""
+"""File names out of an annotation file: refused if they lead out of their folder, kept as one text.
+
+Picture files versus the entries of an annotation file: which of either has no partner.
+"""
 
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco.arena import Array
+from rooftop.coco.arrays import Array
 from rooftop.errors import DataError
+from rooftop.raster.picture import SUFFIXES
 
 _PLAIN = re.compile(r"\w[\w.-]*\Z")  # nearly all names; the others take a hundred times longer to judge
 
@@ -71,3 +76,46 @@ def pack_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int6
     texts = [name.encode() for name in names]
     first = np.cumsum([0, *map(len, texts)], dtype=np.int64)
     return np.frombuffer(b"".join(texts), np.uint8), first
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """missing: entries without a file, in their order. extra: files without an entry, sorted; `/` between parts."""
+
+    missing: Sequence[str]
+    extra: Sequence[str]
+
+
+def unpaired(folder: Path, names: Sequence[str]) -> Unpaired:
+    """Compare the picture files in `folder`, and below it, with the file names of an index.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the folder that holds the pictures.")
+    wanted = set(names)
+    present = set(_files(str(folder)))
+    missing = [name for name in names if name not in present]
+    extra = sorted(name for name in present - wanted if name.lower().endswith(SUFFIXES))
+    # the file system may know a name that the listing spells otherwise: other case, ./ in front, composed accents
+    return Unpaired([name for name in missing if not _is_file(folder / name)], extra)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system allows
+        return False
+
+
+def _files(folder: str, prefix: str = "") -> list[str]:
+    """Every file below `folder`, relative to where the search began; links to folders are not followed."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found += _files(entry.path, f"{prefix}{entry.name}/")
+            elif not entry.name.startswith("."):
+                found.append(prefix + entry.name)
+    return found

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rooftop.coco.index import CocoObject, Index
-from rooftop.coco.schema import Category
-from rooftop.files import whole
+from rooftop.coco.parse import Category
+from rooftop.files import atomic_write
 from rooftop.raster.rasterise import Run, encode, rasterise
 
 Rings = Sequence[NDArray[np.float64]]
@@ -79,7 +79,7 @@ def write_annotations(path: Path, content: Iterable[Picture], categories: Sequen
         categories: at least those that the annotations use.
     """
     entries: list[dict[str, Any]] = []
-    with whole(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         file.write(b'{\n"categories": ' + msgspec.json.encode(list(categories)) + b',\n"annotations": [\n')
         _write_items(file, _annotations(content, entries))
         # last, since they are known only when all annotations went by
@@ -93,7 +93,7 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
 
     It wants run lengths, which keep holes but are stairs of pixels; the outline goes beside them, as a key of its own.
     """
-    with whole(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         file.write(b"[\n")
         _write_items(file, (_result(result) for result in results))
         file.write(b"\n]\n")

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rooftop.config.check import plain
 from rooftop.config.paths import shipped
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 log = logging.getLogger(__name__)
 _RECORD = Path(".hydra", "config.yaml")
@@ -19,7 +19,7 @@ def keep_settings(cfg: DictConfig, folder: Path) -> None:
     """Record the settings with which a run goes on, so that it goes on with them again after the next stop."""
     kept = cfg.copy()
     kept.resume = None
-    with whole(folder / _RECORD) as part:
+    with atomic_write(folder / _RECORD) as part:
         OmegaConf.save(kept, part)
 
 

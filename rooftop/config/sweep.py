@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rooftop.config.jobs import DONE, FAILED, NOTE
-from rooftop.files import read_json, whole
+from rooftop.files import atomic_write, read_json
 
 SCORES = ("monitor", "iou", "f1", "precision", "recall", "roofs", "roof_share")
 COLUMNS = ("job", "status", *SCORES, "seconds", "error")
@@ -29,7 +29,7 @@ class SweepTable(Callback):  # type: ignore[misc]
         varied = sorted({key for row in rows for key in row} - set(COLUMNS))
         scored = [name for name in SCORES if any(row.get(name) not in (None, "") for row in rows)]
         columns = ["job", *varied, "status", *scored, "seconds", "error"]
-        with whole(folder / "sweep.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(folder / "sweep.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(rows)

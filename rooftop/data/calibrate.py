@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.data.places import open_split, read_places
+from rooftop.data.layout import open_split, read_places
 from rooftop.errors import ConfigError, DataError
 from rooftop.raster.bands import Stretch
 from rooftop.raster.reading import BandReading, PlainReading, read_sample

@@ -14,12 +14,11 @@ from torch.utils.data import DataLoader
 from rooftop.data.augment import Augment, check_operations, one_thread
 from rooftop.data.calibrate import calibrated
 from rooftop.data.dataset import Batch, RoofDataset, collate
-from rooftop.data.mix import MixedSource
-from rooftop.data.places import open_split, read_places
+from rooftop.data.layout import open_split, read_places
+from rooftop.data.loader import PREFETCH, SlabLoader, make_slabs
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import EvaluationBatches, Key, TrainingBatches
-from rooftop.data.sources import Source
-from rooftop.data.transfer import PREFETCH, SlabLoader, make_slabs
+from rooftop.data.sources import MixedSource, Source
 from rooftop.data.window import Window
 from rooftop.errors import ConfigError, DataError
 

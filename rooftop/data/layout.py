@@ -1,11 +1,25 @@
-"""The folder tree a data set is expected to have: drawn in messages, made empty on request."""
+"""The folder tree a data set is expected to have: drawn in messages, made empty on request.
 
-from collections.abc import Mapping
+Where a data set lies: from its configuration to opened sources, cut by place where no validation split is given.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from rooftop.errors import DataError
+import numpy as np
 
+from rooftop.coco import open_index
+from rooftop.data.sources import CocoSource, Drawing, MaskSource, MixedSource, Source, take
+from rooftop.data.splits import is_near, split_by_place, tell_place
+from rooftop.errors import ConfigError, DataError
+from rooftop.raster.reading import PlainReading, Reading
+from rooftop.raster.targets import ROOF, TARGETS
+
+log = logging.getLogger(__name__)
 PATHS = ("images", "annotations", "masks")
 Parts = Mapping[str, Mapping[str, str | None] | None]
 
@@ -67,3 +81,137 @@ def _is_file(path: str) -> bool:
 
 def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and next(folder.iterdir(), None) is None
+
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class DataLayout:
+    """Where a data set lies and how it is cut; the part of the data configuration that is not about loading."""
+
+    root: Path
+    splits: dict[str, dict[str, str | None] | None]
+    mix: dict[str, dict[str, Any]] | None
+    val_share: float
+    place: str | None
+    categories: list[int | str] | None
+    masks: Path | None
+    cache: Path
+    drawing: Drawing
+    reading: Reading
+
+
+def read_places(config: dict[str, Any], reading: Reading | None = None) -> DataLayout:
+    """From the resolved `data` group, with pictures read as 8-bit RGB unless `reading` says otherwise."""
+    return DataLayout(
+        root=Path(config["root"]),
+        splits={split: config[split] and complete(config[split]) for split in SPLITS},
+        mix=config["mix"] and {name: complete(part) for name, part in config["mix"].items()},
+        val_share=config["val_share"],
+        place=config["place"],
+        categories=config["categories"],
+        masks=Path(config["masks"]) if config["masks"] else None,
+        cache=Path(config["cache"]),
+        drawing=Drawing(_targets(config["targets"]), gaps=config["gaps"]),
+        reading=reading or PlainReading(),
+    )
+
+
+def open_split(places: DataLayout, split: str, name: str) -> tuple[Source, np.ndarray[Any, np.dtype[np.int64]]]:
+    """A split's source and which of its pictures belong to it; train and val may share a source."""
+    if split not in SPLITS:
+        raise ConfigError(f"split={split}: there is no such split; choose one of {', '.join(SPLITS)}.")
+    if split == "train" and places.mix:
+        mixed = open_mix(places, places.mix)
+        return mixed, np.arange(len(mixed.names))
+    cut = split in ("train", "val") and places.splits["val"] is None
+    if cut and places.mix:
+        raise ConfigError(
+            f"the data set {name} is a mix (data.mix), out of which no validation is cut; name pictures that are not "
+            "in it: 'data.val={images: ..., annotations: ...}'."
+        )
+    where = "train" if cut else split
+    if places.splits[where] is None:
+        known = [key for key in SPLITS if places.splits[key] or (key == "val" and places.splits["train"])]
+        instead = f"choose one of {', '.join(known)}" if known else f"name its pictures: data.{split}={{images: ...}}"
+        raise ConfigError(f"the data set {name} has no {split} split; {instead}.")
+    drawing = places.drawing if split == "train" else replace(places.drawing, gaps=False)
+    source = open_source(places, where, drawing)
+    if not len(source.names):
+        without = "" if where == "train" else f", or do without it by data.{where}=null"
+        raise DataError(f"the {where} split of the data set {name} has no picture; add some{without}.")
+    if split == "train" and isinstance(source, CocoSource) and not source.index.annotation_count:
+        raise DataError(
+            f"{source.index.source}: not one annotation, so that there is nothing to learn; export it again."
+        )
+    if not cut:
+        return source, np.arange(len(source.names))
+    train, val = split_by_place(source.names, places.val_share, places.place)
+    if split == "train":
+        return source, train
+    if not is_near(len(val) / len(source.names), places.val_share):
+        log.warning(
+            "%s: val gets %.1f %% of the pictures instead of %.0f %%, since places stay whole; set a finer "
+            "data.place, or name data.val.",
+            *(name, 100 * len(val) / len(source.names), 100 * places.val_share),
+        )
+    told = tell_place(source.names)
+    if not places.place and not told.all():
+        log.warning(
+            "%s: %s of %s file names tell no place (%s, ...), so that neighbours may lie on both sides of the cut into "
+            "train and val; set data.place, or name data.val.",
+            *(name, f"{np.count_nonzero(~told):,}", f"{len(told):,}", source.names[int(np.argmin(told))]),
+        )
+    return source, val
+
+
+def open_mix(places: DataLayout, mix: dict[str, dict[str, Any]]) -> MixedSource:
+    """Open the parts of a mix of sources.
+
+    Raises:
+        DataError: folders or files are missing, or a part is empty.
+    """
+    check_layout(places.root, {name: {key: rule[key] for key in PATHS} for name, rule in mix.items()})
+    return MixedSource({name: take(_open_part(places, rule, places.drawing), rule, name) for name, rule in mix.items()})
+
+
+def open_source(places: DataLayout, split: str, drawing: Drawing) -> Source:
+    """Open the pictures and truth that the configuration names for a split.
+
+    Raises:
+        DataError: folders or files are missing; the message draws the expected tree.
+    """
+    part = places.splits[split]
+    assert part is not None
+    check_layout(places.root, {key: value for key, value in places.splits.items() if value})
+    return _open_part(places, part, drawing, places.masks / split if places.masks else None)
+
+
+def _open_part(places: DataLayout, part: dict[str, Any], drawing: Drawing, masks: Path | None = None) -> Source:
+    images = places.root / str(part["images"])
+    if not part["masks"] and not part["annotations"]:
+        raise DataError(f"{images}: neither annotations nor masks are named for these pictures; give one of them.")
+    if part["masks"]:
+        if drawing.targets != (ROOF,):
+            raise DataError(
+                f"{places.root / part['masks']}: mask pictures do not tell one roof from the next, which "
+                f"data.targets={list(drawing.targets)} needs; give annotations, or data.targets=[{ROOF}]."
+            )
+        return MaskSource(images, places.root / part["masks"], reading=places.reading)
+    index = open_index(places.root / str(part["annotations"]), cache=places.cache)
+    if len(index.rejected):
+        listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
+        log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
+    return CocoSource(images, index, places.categories, masks, drawing=drawing, reading=places.reading)
+
+
+def _targets(names: Sequence[str]) -> tuple[str, ...]:
+    """Check what is to be learned: the roof first, then what is known, nothing twice."""
+    for name in names:
+        if name not in TARGETS:
+            near = get_close_matches(name, TARGETS, 1, 0)[0]
+            raise ConfigError(f"data.targets: there is no target {name}: did you mean {near}?")
+    if [*names][:1] != [ROOF] or len(set(names)) < len(names):
+        raise ConfigError(f"data.targets={[*names]}: name {ROOF} first and nothing twice.")
+    return tuple(names)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from rooftop.data.resize import resize
+from rooftop.raster.picture import resize
 from rooftop.raster.reading import Reading, reading_of
 
 Array = NDArray[np.uint8]

@@ -1,16 +1,31 @@
-"""Where pictures and truth come from; paired by name, never by position."""
+"""Where pictures and truth come from; paired by name, never by position.
 
-from collections.abc import Sequence
+Pictures and truth by a COCO json.
+
+Pictures and truth by a folder of mask pictures.
+
+Several sources trained on as one: each with its own ground sampling distance and its own share of the draws.
+"""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from pathlib import Path, PurePath
+from typing import Any, Protocol
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.raster.reading import Reading
-from rooftop.raster.targets import ROOF
+from rooftop.coco import Index, MaskFolder, picture_path, unpaired
+from rooftop.errors import DataError
+from rooftop.raster.picture import list_pictures, read_mask
+from rooftop.raster.rasterise import number
+from rooftop.raster.reading import PlainReading, Reading
+from rooftop.raster.targets import ROOF, TARGETS, gaps
 
+log = logging.getLogger(__name__)
 Truth = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
@@ -66,3 +81,231 @@ def first_names(names: Sequence[str], most: int = 5) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+class CocoSource:
+    """Pictures listed by a COCO json; masks rasterised on the fly, or taken from a folder that `make_masks.py` filled.
+
+    Args:
+        images: folder of the pictures.
+        index: the annotations.
+        categories: ids or names; None takes all of the json.
+        masks: folder of `<stem>.png`, or None.
+        drawing: what becomes a channel of the truth.
+        reading: how picture files are read.
+
+    Raises:
+        DataError: unknown category, entries without file, several categories with masks on disk, or masks
+            of other annotations.
+    """
+
+    def __init__(
+        self,
+        images: Path,
+        index: Index,
+        categories: list[int | str] | None = None,
+        masks: Path | None = None,
+        *,
+        drawing: Drawing = ONLY_ROOFS,
+        reading: Reading | None = None,
+    ) -> None:
+        self.images, self.index, self.masks, self.drawing = images, index, masks, drawing
+        self._reading = reading or PlainReading()
+        self.names: Sequence[str] = index.names  # in the mapped file, which workers share
+        self.sizes = index.sizes
+        self._ids = index.category_ids(categories)
+        by_id = {category.id: category.name for category in index.categories}
+        self.categories = tuple(by_id[i] for i in self._ids)
+        if masks is not None and len(self._ids) > 1:
+            raise DataError(f"data.masks={masks} holds one category; choose one by data.categories=[NAME].")
+        if masks is not None:
+            MaskFolder(index, self._ids, masks).check()
+        _check_files(images, self.names)
+
+    def path(self, i: int) -> Path:
+        """The file of the picture."""
+        return picture_path(self.images, self.names[i])
+
+    def picture(self, i: int) -> NDArray[np.uint8]:
+        """The raw picture, uint8 (H, W, C); DataError if its size is not what the json says."""
+        path = self.path(i)
+        pixels = self._reading.picture(path)
+        if pixels.shape[:2] != tuple(self.sizes[i]):
+            height, width = self.sizes[i]
+            turned = pixels.shape[:2] == (width, height)  # as viewers and labelling tools show what a camera has turned
+            remedy = "turn its pixels if it has an EXIF turn, which is not looked at" if turned else "correct the entry"
+            raise DataError(
+                f"{path}: {pixels.shape[1]} x {pixels.shape[0]} px, but the annotations say {width} x {height}; "
+                f"{remedy}, or replace the picture."
+            )
+        return pixels
+
+    def truth(self, i: int) -> Truth:
+        """Mask uint8 (T K, H, W), roof first, and valid bool (H, W): False on `iscrowd` areas and without data."""
+        mask, valid = self._whole_truth(i)
+        valid = with_data(valid, self._reading, self.path(i))
+        if self.drawing == ONLY_ROOFS:
+            return mask, valid
+        size = mask.shape[1:]
+        roofs = [item for item in self.index.objects(i) if not item.is_crowd and item.category_id in self._ids]
+        numbered = number(roofs, *size)
+        if self.drawing.gaps:
+            mask = mask * ~gaps(numbered)
+        extra = [name for name in self.drawing.targets if name != ROOF]
+        by_kind = [[roof for roof in roofs if roof.category_id == kind] for kind in self._ids if extra]
+        kinds = [numbered] if len(by_kind) == 1 else [number(of_kind, *size) for of_kind in by_kind]
+        return np.stack([*mask, *(TARGETS[name](kind) for name in extra for kind in kinds)]), valid
+
+    def _whole_truth(self, i: int) -> Truth:
+        if self.masks is None:
+            return self.index.truth(i, self._ids)
+        mask = read_mask(self.masks / f"{Path(self.names[i]).stem}.png")
+        if mask.shape != tuple(self.sizes[i]):
+            raise DataError(f"{self.masks / Path(self.names[i]).stem}.png: not the size of its picture; make it again.")
+        if any(item.is_crowd for item in self.index.objects(i)):
+            return mask[None], self.index.truth(i, self._ids)[1]
+        return mask[None], np.ones(mask.shape, dtype=bool)
+
+
+def _check_files(images: Path, names: Sequence[str]) -> None:
+    found = unpaired(images, names)
+    if found.missing:
+        spelt = {normalize("NFC", name) for name in found.extra}
+        alike = any(normalize("NFC", name) in spelt for name in found.missing)
+        remedy = "rename the files, whose accents are characters of their own, as a Mac writes them (convmv --nfc)"
+        remedy = remedy if alike else "add the pictures or remove the entries"
+        raise DataError(f"{images}: no file for {first_names(found.missing)}; {remedy}.")
+    if found.extra:
+        log.warning(
+            "%s: %d pictures have no entry and are left out: %s", images, len(found.extra), first_names(found.extra)
+        )
+
+
+class MaskSource:
+    """A folder of pictures beside a folder of mask pictures with the same stems.
+
+    Args:
+        images: folder of the pictures.
+        masks: folder of the masks.
+        reading: how picture files are read.
+
+    Raises:
+        DataError: a picture without mask.
+    """
+
+    def __init__(self, images: Path, masks: Path, *, reading: Reading | None = None) -> None:
+        self._reading = reading or PlainReading()
+        self.categories: tuple[str, ...] = ("roof",)
+        self.paths = list_pictures(images)
+        self.names: Sequence[str] = [path.name for path in self.paths]
+        by_stem = {_stem(path): path for path in list_pictures(masks)}
+        alone = [path.name for path in self.paths if _stem(path) not in by_stem]
+        if alone:
+            raise DataError(f"{masks}: no mask for {first_names(alone)}; add the masks or remove the pictures.")
+        self.masks = [by_stem[_stem(path)] for path in self.paths]
+        idle = sorted(set(by_stem) - {_stem(path) for path in self.paths})
+        if idle:
+            log.warning("%s: %d masks without picture are left out: %s", masks, len(idle), first_names(idle))
+        self.sizes = np.array([self._reading.size(path) for path in self.paths], dtype=np.int32)
+
+    def path(self, i: int) -> Path:
+        """The file of the picture."""
+        return self.paths[i]
+
+    def picture(self, i: int) -> NDArray[np.uint8]:
+        """The raw picture, uint8 (H, W, C)."""
+        return self._reading.picture(self.paths[i])
+
+    def truth(self, i: int) -> Truth:
+        """Mask uint8 (1, H, W) and valid bool (H, W), False where the picture has no data."""
+        mask = read_mask(self.masks[i])
+        if mask.shape != tuple(self.sizes[i]):
+            height, width = self.sizes[i]
+            raise DataError(
+                f"{self.masks[i]}: {mask.shape[1]} x {mask.shape[0]} px, but its picture has {width} x {height}; "
+                "make the mask again."
+            )
+        return mask[None], with_data(np.ones(mask.shape, dtype=bool), self._reading, self.paths[i])
+
+
+def _stem(path: Path) -> str:
+    """The name without suffix, in one of the two ways in which accents can be written."""
+    return normalize("NFC", path.stem)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a mix takes from one source.
+
+    Attributes:
+        source: pictures and truth.
+        picks: indices of the pictures taken.
+        gsd: ground sampling distance, metres per pixel.
+        weight: how often the part is drawn, against the weights of the others.
+    """
+
+    source: Source
+    picks: NDArray[np.int64]
+    gsd: float
+    weight: float
+
+
+class MixedSource:
+    """A source made of parts; all categories of a part count as roof.
+
+    Attributes:
+        gsds: of each picture, metres per pixel, float (N,).
+        shares: of each picture in the draws, float (N,), their sum is 1.
+    """
+
+    categories: tuple[str, ...] = ("roof",)
+
+    def __init__(self, parts: Mapping[str, Part]) -> None:
+        chosen = list(parts.values())
+        self._at = [(part.source, int(i)) for part in chosen for i in part.picks]
+        self.names: Sequence[str] = [
+            f"{name}/{part.source.names[i]}" for name, part in parts.items() for i in part.picks
+        ]
+        self.sizes = np.concatenate([part.source.sizes[part.picks] for part in chosen])
+        self.gsds = np.concatenate([np.full(len(part.picks), part.gsd) for part in chosen])
+        shares = np.concatenate([np.full(len(part.picks), part.weight / len(part.picks)) for part in chosen])
+        self.shares = shares / shares.sum()
+
+    def path(self, i: int) -> Path:
+        """The file of the picture."""
+        source, at = self._at[i]
+        return source.path(at)
+
+    def picture(self, i: int) -> NDArray[np.uint8]:
+        """The raw picture, uint8 (H, W, C)."""
+        source, at = self._at[i]
+        return source.picture(at)
+
+    def truth(self, i: int) -> Truth:
+        """Mask uint8 (T, H, W), one channel a target, and valid bool (H, W)."""
+        source, at = self._at[i]
+        mask, valid = source.truth(at)
+        return mask.reshape(-1, len(source.categories), *valid.shape).max(axis=1), valid
+
+
+def take(source: Source, rule: Mapping[str, Any], name: str) -> Part:
+    """Choose pictures of a source.
+
+    Args:
+        source: pictures and truth.
+        rule: `match`, a regular expression that the start of a stem fits, or None; `skip`, stems to leave out; `gsd`;
+            `weight`.
+        name: of the part, for messages.
+
+    Raises:
+        DataError: nothing is left, or a picture to leave out is not there.
+    """
+    stems = [PurePath(file).stem for file in source.names]
+    skip: Sequence[str] = rule["skip"]
+    unknown = sorted(set(skip) - set(stems))
+    if unknown:
+        raise DataError(f"data.mix.{name}.skip: there is no picture {unknown[0]}; take it off the list.")
+    fits = [re.match(rule["match"] or "", stem) is not None and stem not in skip for stem in stems]
+    if not any(fits):
+        raise DataError(f"data.mix.{name}: no picture fits match={rule['match']}; correct the expression.")
+    return Part(source, np.flatnonzero(fits), float(rule["gsd"]), float(rule["weight"]))

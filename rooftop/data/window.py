@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rooftop.data.resize import Box, resize
+from rooftop.raster.picture import Box, resize
 
 Array = NDArray[np.uint8]
 _TRUTH = Image.Resampling.BILINEAR  # the filter of masks, which then take the larger half

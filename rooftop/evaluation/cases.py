@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.coco import Index, Results, picture_path
-from rooftop.data.coco_source import CocoSource
-from rooftop.data.sources import Source
+from rooftop.data.sources import CocoSource, Source
 from rooftop.errors import DataError
 from rooftop.evaluation.roofs import Roofs, annotated, detected, patches, shaped
 from rooftop.inference.predictor import Predictor

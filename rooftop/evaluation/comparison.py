@@ -18,7 +18,7 @@ from rooftop.evaluation.record import TOLD, plain
 from rooftop.evaluation.score import intervals
 from rooftop.evaluation.split import Evaluated
 from rooftop.evaluation.words import SECTIONS, WORDS
-from rooftop.files import whole, write_json
+from rooftop.files import atomic_write, write_json
 from rooftop.metrics.bootstrap import Interval, compare
 from rooftop.plots.charts import interval_chart
 
@@ -58,7 +58,7 @@ def write_comparison(folder: Path, systems: Mapping[str, Evaluated]) -> None:
     differences = {other: differ(systems[other], systems[first]) for other in others}
     write_json(folder / "comparison.json", _record(systems, differences))
     rows = _rows(systems, differences)
-    with whole(folder / "comparison.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(folder / "comparison.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         csv.DictWriter(file, list(rows[0])).writeheader()
         csv.DictWriter(file, list(rows[0])).writerows(rows)
     _write_report(folder / "comparison.html", systems, differences)

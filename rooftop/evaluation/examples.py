@@ -14,10 +14,9 @@ from rooftop.evaluation.cases import Case, Cases
 from rooftop.evaluation.measure import judged_pairs
 from rooftop.evaluation.roofs import Roofs
 from rooftop.evaluation.tally import Tally
-from rooftop.metrics.objects.kinds import KINDS, sort_errors
+from rooftop.metrics.error_kinds import KINDS, sort_errors
 from rooftop.metrics.pixel import Counts, count, ratios
-from rooftop.plots.errors import error_map, outlined, roof_by_roof
-from rooftop.plots.panels import ROOF, shrink
+from rooftop.plots.panels import ROOF, error_map, outlined, roof_by_roof, shrink
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.rasterise import decode
 

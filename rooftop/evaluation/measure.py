@@ -15,12 +15,11 @@ from rooftop.evaluation.cases import Case
 from rooftop.evaluation.roofs import Roofs
 from rooftop.metrics.boundary import count_band, count_outlines
 from rooftop.metrics.curve import Histogram, histogram
-from rooftop.metrics.objects import Matched, match, object_counts
-from rooftop.metrics.objects.kinds import HALF, KINDS, sort_errors
-from rooftop.metrics.objects.overlap import mask_iou
+from rooftop.metrics.error_kinds import HALF, KINDS, sort_errors
+from rooftop.metrics.objects import Matched, mask_iou, match, object_counts
 from rooftop.metrics.pixel import Counts, count, ratios
-from rooftop.metrics.polygon import count_polygons
-from rooftop.metrics.polygon.published import ffl_angles, hisup_complexity_iou, hisup_polis
+from rooftop.metrics.polygons import count_polygons
+from rooftop.metrics.published import ffl_angles, hisup_complexity_iou, hisup_polis
 from rooftop.raster.rasterise import decode, encode
 
 Floats = NDArray[np.float64]

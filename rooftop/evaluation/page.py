@@ -4,7 +4,7 @@ import math
 from html import escape
 from pathlib import Path
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 
 STYLE = """
 :root { --ink: #1d2430; --soft: #5c6675; --line: #dfe4ea; --paper: #fff; --tint: #f5f7fa; --accent: #0072b2 }
@@ -51,7 +51,7 @@ pre { background: var(--tint); padding: 12px; border-radius: 8px; overflow-x: au
 
 def write_page(path: Path, title: str, body: str) -> None:
     """Write a page with `body`, which is HTML, whole or not at all."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(
             f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'

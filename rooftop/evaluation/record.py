@@ -16,12 +16,12 @@ from rooftop.evaluation.score import intervals, score_categories, score_publishe
 from rooftop.evaluation.split import Evaluated
 from rooftop.evaluation.tally import Tally
 from rooftop.evaluation.words import WORDS
-from rooftop.files import whole, write_json
+from rooftop.files import atomic_write, write_json
 from rooftop.metrics.bootstrap import LEVEL
 from rooftop.metrics.curve import best_threshold
-from rooftop.metrics.objects.kinds import KINDS
+from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.pixel import Counts, ratios
-from rooftop.metrics.polygon import COLUMNS
+from rooftop.metrics.polygons import COLUMNS
 from rooftop.run import versions
 
 FLOATS = ".6g"
@@ -63,7 +63,7 @@ def write_scores(path: Path, done: Evaluated) -> None:
 def write_per_image(path: Path, tally: Tally) -> None:
     """Write one row of scores a picture, in the order of the split."""
     rows = per_image(tally)
-    with whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows[place] for place in np.argsort(tally.places))

@@ -17,10 +17,10 @@ from rooftop.evaluation.score import intervals, score_shares, score_sizes
 from rooftop.evaluation.split import Evaluated
 from rooftop.evaluation.words import KIND_COLOURS, KIND_WORDS, SECTIONS, WORDS
 from rooftop.metrics.curve import best_threshold, precision_recall, reliability, thresholds
+from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.objects import RECALLS, precision_curve
-from rooftop.metrics.objects.kinds import KINDS
 from rooftop.plots.charts import precision_recall_chart, reliability_chart
-from rooftop.plots.errors import FALSE, HIT, MISS
+from rooftop.plots.panels import FALSE, HIT, MISS
 from rooftop.run import versions
 
 COLUMNS = '<div class="triple"><b>truth</b><b>prediction</b><b>errors</b></div>'

@@ -16,8 +16,8 @@ from rooftop.metrics.objects import Found, Rle, Truth, mask_areas
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers, Shaping, find_roofs
 from rooftop.raster.polygonise import polygonise
+from rooftop.raster.probability import stored
 from rooftop.raster.rasterise import decode, encode, rasterise, ring_runs
-from rooftop.raster.steps import stored
 
 Floats = NDArray[np.float64]
 

@@ -14,10 +14,10 @@ from rooftop.evaluation.tally import Tally
 from rooftop.metrics.bootstrap import Interval, Weights, interval, resample, rescore
 from rooftop.metrics.boundary import TOLERANCES, OutlineCounts, outline_f1
 from rooftop.metrics.curve import Histogram, average_precision, calibration_error
+from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.objects import boundary_scores, object_scores
-from rooftop.metrics.objects.kinds import KINDS
 from rooftop.metrics.pixel import Counts, ratios
-from rooftop.metrics.polygon import COLUMNS, polygon_scores
+from rooftop.metrics.polygons import COLUMNS, polygon_scores
 
 SHARES = (0.05, 0.1, 0.2, 0.4)  # of a picture that is roof
 
@@ -89,7 +89,7 @@ def _share_labels() -> list[str]:
 
 
 def score_published(tally: Tally, paper: str, *, max_dets: int) -> dict[str, float]:
-    """Score as published code does (see `rooftop.metrics.polygon.published`); NaN where there is nothing."""
+    """Score as published code does (see `rooftop.metrics.published`); NaN where there is nothing."""
     sums = tally.table["published"].sum(axis=0)
     above, below = sums[::2], sums[1::2]
     means = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0).tolist()

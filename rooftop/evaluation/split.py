@@ -15,7 +15,7 @@ from rooftop.evaluation.cases import Case, Cases
 from rooftop.evaluation.measure import PUBLISHED, Measured, measure
 from rooftop.evaluation.score import Draws, Sections, score, score_draws
 from rooftop.evaluation.tally import Tally
-from rooftop.raster.runs import rings
+from rooftop.raster.rasterise import rings
 
 PREDICTIONS = "predictions.coco.json"
 

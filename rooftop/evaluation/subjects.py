@@ -10,9 +10,9 @@ from typing import Any
 
 from rooftop.coco import open_index, read_results
 from rooftop.data.calibrate import calibrated
-from rooftop.data.mix import MixedSource
-from rooftop.data.places import open_split, read_places
+from rooftop.data.layout import open_split, read_places
 from rooftop.data.prepare import Preparation
+from rooftop.data.sources import MixedSource
 from rooftop.errors import ConfigError
 from rooftop.evaluation.cases import Cases, Cut, FileCases, RunCases
 from rooftop.inference import Predictor

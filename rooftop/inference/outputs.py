@@ -21,8 +21,7 @@ from rooftop.polygons.geopackage import write_geopackage
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers, Roof, Shaping, Spool, find_roofs
 from rooftop.polygons.webmap import write_map
-from rooftop.raster.rasterise import rasterise
-from rooftop.raster.runs import MOST, polygon_run, rings
+from rooftop.raster.rasterise import MOST, polygon_run, rasterise, rings
 from rooftop.run import Card
 
 SPOOLS = ".roofs"  # folder of the roofs of each source, deleted at the end

@@ -16,9 +16,9 @@ from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers
 from rooftop.raster.bands import as_rgb
-from rooftop.raster.geotiff import open_scene
 from rooftop.raster.picture import MAX_PIXELS, is_transparent, write_mask, write_png
-from rooftop.raster.steps import at_least, stored
+from rooftop.raster.probability import at_least, stored
+from rooftop.raster.scene import open_scene
 from rooftop.raster.windows import Window
 from rooftop.run import Card
 

@@ -12,8 +12,7 @@ from rooftop.inference.predictor import Predictor
 from rooftop.inference.sliding_window import Tiling
 from rooftop.inference.views import Scale, magnified, scale_factor
 from rooftop.polygons.ground import Ground
-from rooftop.raster.geotiff import files_of
-from rooftop.raster.scene import Scene
+from rooftop.raster.scene import Scene, files_of
 from rooftop.run import Card
 
 

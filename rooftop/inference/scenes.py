@@ -28,12 +28,11 @@ from rooftop.inference.views import with_views
 from rooftop.plots.panels import overlay
 from rooftop.polygons.roofs import Layers
 from rooftop.raster.bands import Stretch, as_rgb
-from rooftop.raster.cog import Sheet, write_raster
-from rooftop.raster.geotiff import ALL_CORES, open_bands, open_scene
 from rooftop.raster.picture import write_png
-from rooftop.raster.scene import Scene
-from rooftop.raster.steps import NODATA, STEP, at_least
+from rooftop.raster.probability import NODATA, STEP, at_least
+from rooftop.raster.scene import ALL_CORES, Scene, open_bands, open_scene
 from rooftop.raster.windows import Window
+from rooftop.raster.write import Sheet, write_raster
 
 log = logging.getLogger(__name__)
 _CUT_OFF = 0.5  # share of a channel's values at 0 or 255: a warning above it

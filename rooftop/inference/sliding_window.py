@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.inference.unfinished import Canvas
+from rooftop.raster.probability import stored
 from rooftop.raster.scene import Scene
-from rooftop.raster.steps import stored
 from rooftop.raster.windows import Span, Window, spans
 
 

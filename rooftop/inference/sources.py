@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rooftop.errors import SourceError
-from rooftop.raster.geotiff import is_scene
 from rooftop.raster.picture import SUFFIXES, list_pictures, matching
-from rooftop.raster.scene import is_address
+from rooftop.raster.scene import is_address, is_scene
 
 log = logging.getLogger(__name__)
 _OTHERS = (".webp", ".bmp", ".gif", ".heic", ".avif", ".img", ".ecw", ".sid")

@@ -2,8 +2,8 @@
 
 A canvas holds the probabilities of one scene: one file for each row of windows, published when the row is finished. So
 any number of processes, on any number of machines with a common disk, fill one canvas without messages between them.
-One byte a pixel (`rooftop.raster.steps`), not compressed, so that windows are written as they come; the canvas of a
-finished scene is compressed while the other scenes of a folder are predicted.
+One byte a pixel (`rooftop.raster.probability`), not compressed, so that windows are written as they come; the canvas of
+a finished scene is compressed while the other scenes of a folder are predicted.
 """
 
 import errno
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.errors import ConfigError, RooftopError
-from rooftop.files import read_json, whole, write_json
+from rooftop.files import atomic_write, read_json, write_json
 from rooftop.inference.distributed import Processes
 from rooftop.raster.windows import Window
 
@@ -152,20 +152,24 @@ class Canvas:
 
     def _compress(self, row: int) -> None:
         plain, compressed = self._path(row), self._compressed(row)
-        with whole(compressed) as part, plain.open("rb") as source, gzip.open(part, "wb", compresslevel=1) as file:
+        with (
+            atomic_write(compressed) as part,
+            plain.open("rb") as source,
+            gzip.open(part, "wb", compresslevel=1) as file,
+        ):
             shutil.copyfileobj(source, file, _CHUNK)
         plain.unlink()
 
     def _decompress(self, row: int) -> None:
         plain, compressed = self._path(row), self._compressed(row)
-        with whole(plain) as part, gzip.open(compressed) as source, part.open("wb") as file:
+        with atomic_write(plain) as part, gzip.open(compressed) as source, part.open("wb") as file:
             shutil.copyfileobj(source, file, _CHUNK)
         compressed.unlink()
 
     def _reserved(self, row: int) -> Path:
         """Allocate a file for a row; the name is unique, since a hanging process may still write the same row."""
         path = self.folder / f"row-{row:05}.{uuid.uuid4().hex}.part"
-        with whole(path) as part, part.open("wb") as file:
+        with atomic_write(path) as part, part.open("wb") as file:
             file.truncate(self._size(row))
             if hasattr(os, "posix_fallocate"):  # a full disk under a memory map would kill the process
                 os.posix_fallocate(file.fileno(), 0, self._size(row))

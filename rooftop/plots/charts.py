@@ -1,15 +1,22 @@
-"""Charts of an evaluation as SVG text, to stand inside a page and grow and shrink with it."""
+"""Charts of an evaluation as SVG text, to stand inside a page and grow and shrink with it.
+
+Curves drawn by matplotlib; the package `plots` is its only door.
+"""
 
 import io
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from rooftop.files import atomic_write
 
 Floats = NDArray[np.float64]
 Curve = tuple[Floats, Floats]  # x, y
@@ -104,3 +111,27 @@ def _svg(figure: Figure) -> str:
     return re.sub(
         r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", element, count=1), count=1
     )
+
+
+def learning_curve(path: Path, history: Sequence[Mapping[str, float]], *, best: int | None = None) -> None:
+    """Draw loss and scores over epochs into a PNG.
+
+    Args:
+        path: of the PNG.
+        history: one row an epoch with `epoch`, `train/loss`, `val/loss`, `train/iou`, `val/iou`.
+        best: epoch whose weights were kept.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, name in zip(figure.subplots(1, 2), ("loss", "iou"), strict=True):
+        for split, colour in (("train", "#0072B2"), ("val", "#D55E00")):
+            points = [(row["epoch"], row[f"{split}/{name}"]) for row in history if f"{split}/{name}" in row]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=split, color=colour, marker=".", linewidth=1.5)
+        if best is not None:
+            axis.axvline(best, color="0.6", linestyle=":", label="weights kept")
+        axis.set(xlabel="epoch", ylabel=name)
+        axis.grid(alpha=0.25)
+        axis.legend(frameon=False)
+    with atomic_write(path) as part:
+        figure.savefig(part, dpi=110)

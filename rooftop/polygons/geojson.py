@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon, box
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
 
@@ -30,7 +30,7 @@ def write_geojson(path: Path, roofs: Iterable[Roof], *, ground: Ground, categori
         categories: names by index.
     """
     frame = "" if ground.georeference else '"frame": "pixels, x right, y down, no place on the map", '
-    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         file.write(f'{{"type": "FeatureCollection", {frame}"features": [\n')
         for i, feature in enumerate(_features(roofs, ground, categories)):
             file.write((",\n" if i else "") + json.dumps(feature, ensure_ascii=False, allow_nan=False))

@@ -15,7 +15,7 @@ import pyogrio.raw
 import shapely
 
 from rooftop.errors import RooftopError
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.polygons.geojson import attributes
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
@@ -49,7 +49,7 @@ def write_geopackage(path: Path, roofs: Iterable[Roof], *, ground: Ground, categ
         RooftopError: the disk is full or the folder cannot be written to.
     """
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
-    with whole(path) as part, _plainly_named(part) as file:
+    with atomic_write(path) as part, _plainly_named(part) as file:
         try:
             for i, chunk in enumerate(_chunks(roofs)):
                 _append(file, chunk, (ground, categories), append=i > 0)

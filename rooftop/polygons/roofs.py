@@ -15,17 +15,16 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from rooftop.files import whole
-from rooftop.polygons.components import components
+from rooftop.files import atomic_write
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.large import TILE, Labelled, gathered, separate_large
+from rooftop.polygons.processes import parallel_map
 from rooftop.polygons.separate import Heights, distances, middles, parted
 from rooftop.polygons.simplify import simplified
-from rooftop.polygons.spread import in_order
 from rooftop.polygons.square import squared
+from rooftop.polygons.tiled import TILE, Labelled, components, gathered, separate_large
 from rooftop.polygons.walls import Points
+from rooftop.raster.probability import STEP, at_least
 from rooftop.raster.rasterise import rasterise
-from rooftop.raster.steps import STEP, at_least
 from rooftop.raster.targets import ROOF
 from rooftop.raster.windows import Window, tiles
 
@@ -38,7 +37,7 @@ Channels = dict[str, Values]
 
 @dataclass(frozen=True)
 class Layers:
-    """Stored probabilities (`rooftop.raster.steps`) of a scene, read by window.
+    """Stored probabilities (`rooftop.raster.probability`) of a scene, read by window.
 
     Attributes:
         read: reads uint8 (T K, h, w) in a window; layer t K + k is target t of category k.
@@ -126,7 +125,7 @@ def find_roofs(layers: Layers, *, threshold: float, shaping: Shaping, ground: Gr
         finder = _Finder(layers, category, threshold, shaping, ground)
         found = components(*layers.shape[1:], finder.mask)
         large = (component for component in found if ground.roughly(component.area) >= shaping.min_area)
-        for roofs in in_order(finder.roofs, large):
+        for roofs in parallel_map(finder.roofs, large):
             yield from (roof for roof in roofs if roof.area >= shaping.min_area)
 
 
@@ -280,7 +279,7 @@ class Spool:
 
     def __init__(self, path: Path, roofs: Iterable[Roof]) -> None:
         self._path, self._count = path, 0
-        with whole(path) as part, part.open("w", encoding="ascii") as file:
+        with atomic_write(path) as part, part.open("w", encoding="ascii") as file:
             for roof in roofs:
                 numbers = [roof.category, roof.confidence, roof.area, roof.perimeter, roof.orientation]
                 file.write(json.dumps([shapely.to_wkb(roof.polygon, hex=True), *numbers]) + "\n")

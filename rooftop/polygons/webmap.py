@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
-from rooftop.files import whole
+from rooftop.files import atomic_write
 from rooftop.polygons.geojson import attributes
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
@@ -40,7 +40,7 @@ def write_map(
     title, height, width, ground = scene
     about = {"title": title, "width": width, "height": height, "gsd": ground.gsd, "picture": _data_address(picture)}
     before, between, behind = _split(_TEMPLATE.read_text(encoding="utf-8"))
-    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         file.write(before + _script(about) + between)
         for i, roof in enumerate(roofs):
             words = "\n".join(f"{name}: {value}" for name, value in attributes(roof, ground, categories).items())

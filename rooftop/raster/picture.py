@@ -1,19 +1,74 @@
-"""Pictures and masks on disk: read with a bound on their size, written whole or not at all."""
+"""JPEG by libjpeg-turbo itself (simplejpeg): the pixels that Pillow gives, in two thirds of the time.
+
+Masks as PNG, three times faster than the usual encoders and smaller: long runs are all that zlib need look for.
+
+PNG specification, third edition: https://www.w3.org/TR/png-3/.
+
+Pictures and masks on disk: read with a bound on their size, written whole or not at all.
+
+Resizing pictures of any number of bands.
+"""
 
 import glob
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rooftop.errors import DataError
-from rooftop.files import whole
-from rooftop.raster.jpeg import decode_jpeg
-from rooftop.raster.png import encode_mask
+from rooftop.files import atomic_write
+
+_START = b"\xff\xd8\xff"
+
+
+def decode_jpeg(content: bytes, *, most: int) -> NDArray[np.uint8] | None:
+    """Decode what is beyond doubt.
+
+    Args:
+        content: of the file.
+        most: pixels.
+
+    Returns:
+        uint8 (H, W, 3), RGB; None for anything but a whole, faultless grey or colour JPEG of at most so many pixels,
+        which is left to a decoder that knows more kinds and says what is wrong.
+    """
+    if not content.startswith(_START):
+        return None
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(content)
+        if space not in ("YCbCr", "Gray") or height * width > most:
+            return None
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(content)
+    except ValueError:  # it takes even harmless slips of a file for errors
+        return None
+    return pixels
+
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY = (8, 0, 0, 0, 0)  # 8 bits, one channel, and the only compression, filter and interlace methods in use
+
+
+def encode_mask(mask: NDArray[np.uint8]) -> bytes:
+    """Encode a mask, uint8 (H, W) of 0 and 1, as an 8-bit grey PNG of 0 and 255."""
+    height, width = mask.shape
+    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with the filter that it uses: none
+    np.multiply(mask, 255, out=rows[:, 1:])
+    packer = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
+    pixels = packer.compress(rows.data) + packer.flush()
+    head = struct.pack(">II5B", width, height, *_GREY)
+    return _SIGNATURE + _chunk(b"IHDR", head) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes, read by window
@@ -139,19 +194,19 @@ def _is_grey(image: Image.Image) -> bool:
 
 def write_mask(path: Path, mask: Mask) -> None:
     """Write a uint8 (H, W) mask of 0 and 1 as 8-bit PNG, 255 = roof."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(encode_mask(mask))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write uint8 (H, W) or (H, W, 3) as PNG."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="PNG")
 
 
 def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int) -> None:
     """Write uint8 (H, W, 3) as JPEG; quality from 1 to 95."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         Image.fromarray(np.ascontiguousarray(pixels)).save(part, format="JPEG", quality=quality)
 
 
@@ -185,3 +240,24 @@ def _remedy(path: Path, key: str) -> str:
     """Pillow knows few kinds of TIFF; the one that rasters are read with knows them all."""
     is_tiff = path.suffix.lower() in (".tif", ".tiff")
     return f"replace or remove it{f', or {_name_bands(key)}' if is_tiff else ''}"
+
+
+Array = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+
+def resize(pixels: Array, size: tuple[int, int], method: Image.Resampling, box: Box | None = None) -> Array:
+    """Resize uint8 (H, W) or (H, W, C) to (height, width) = `size`.
+
+    Args:
+        pixels: grey or of any number of bands.
+        size: in pixels.
+        method: how.
+        box: left, top, right, bottom of the part to take, in pixels; None: all.
+    """
+    height, width = size
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), method, box=box))
+    # band by band: Pillow takes a fourth one for transparency, and multiplies the others by it
+    bands = [Image.fromarray(np.ascontiguousarray(band)) for band in np.moveaxis(pixels, -1, 0)]
+    return np.stack([np.asarray(band.resize((width, height), method, box=box)) for band in bands], axis=-1)

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from rooftop.errors import DataError, SourceError
 from rooftop.raster.bands import Stretch
-from rooftop.raster.geotiff import open_bands, open_scene
 from rooftop.raster.picture import MAX_PIXELS, read_picture, read_size
-from rooftop.raster.scene import Scene
+from rooftop.raster.scene import Scene, open_bands, open_scene
 from rooftop.raster.windows import Window
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from rooftop.errors import SourceError
-from rooftop.raster.geotiff import open_bands
+from rooftop.raster.scene import open_bands
 
 _MOST = 30  # by which a raster is scaled at most; what is beyond was given in other units
 

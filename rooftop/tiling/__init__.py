@@ -1,7 +1,5 @@
 """Orthophotos and footprints cut into tiles to train on."""
 
-from rooftop.tiling.objects import CATEGORY
-from rooftop.tiling.sources import find_rasters
-from rooftop.tiling.tiles import Tiles, Tiling
+from rooftop.tiling.tiles import CATEGORY, Tiles, Tiling, find_rasters
 
 __all__ = ["CATEGORY", "Tiles", "Tiling", "find_rasters"]

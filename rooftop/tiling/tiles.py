@@ -1,4 +1,11 @@
-"""GeoTIFFs and footprints to pictures and annotations: tile by tile, memory does not grow with the raster."""
+"""Annotations of a tile.
+
+Rasters that a person names.
+
+A raster to be cut: 8-bit grey or colours into png tiles, anything else into GeoTIFFs that keep bands and type.
+
+GeoTIFFs and footprints to pictures and annotations: tile by tile, memory does not grow with the raster.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,19 +20,95 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from rooftop.coco import Picture, write_annotations
+from rooftop.coco import Category, CocoObject, Picture, measured, write_annotations
 from rooftop.errors import DataError, SourceError
-from rooftop.polygons.footprints import read_footprints
-from rooftop.raster.geotiff import open_bands
+from rooftop.raster.picture import matching, write_png
 from rooftop.raster.polygonise import polygonise
+from rooftop.raster.rasterise import encode, rasterise
 from rooftop.raster.resample import resampled
-from rooftop.raster.scene import Scene
+from rooftop.raster.scene import Scene, open_bands, open_scene
 from rooftop.raster.windows import Window
-from rooftop.tiling.claims import Claims, is_claimed
-from rooftop.tiling.grid import split_of, strips, windows
-from rooftop.tiling.objects import CATEGORY, building, unknown
-from rooftop.tiling.raster import open_raster
+from rooftop.raster.write import write_tile
+from rooftop.tiling.footprints import read_footprints
+from rooftop.tiling.grid import Claims, is_claimed, split_of, strips, windows
 from rooftop.tiling.shelf import Shelf
+
+CATEGORY = Category(100, "building")
+_DIGITS = 2  # of a pixel that coordinates keep, as annotation files usually do
+
+
+def building(number: int, shape: Polygon, window: Window) -> CocoObject:
+    """A building as an annotation: a ring, or run lengths if it has a court."""
+    height, width = window.height, window.width
+    if shape.interiors:
+        run = encode(rasterise([shape], height, width))
+        return measured(CocoObject(number, CATEGORY.id, False, 0.0, None, run), height, width)
+    ring = np.asarray(shape.exterior.coords)[:-1].round(_DIGITS) + 0.0  # no negative zero
+    return CocoObject(number, CATEGORY.id, False, round(float(shape.area), _DIGITS), [ring], None)
+
+
+def unknown(number: int, valid: NDArray[np.bool_]) -> CocoObject:
+    """The ground without data of a tile, bool (h, w), as a crowd, which is neither learned nor scored."""
+    run = encode(np.asarray(~valid, np.uint8))
+    return measured(CocoObject(number, CATEGORY.id, True, 0.0, None, run), *valid.shape)
+
+
+SUFFIXES = (".tif", ".tiff", ".vrt")
+
+
+def find_rasters(source: str) -> list[Path]:
+    """The rasters that `source` names: a file, a folder of GeoTIFFs, or a glob; sorted.
+
+    Raises:
+        SourceError: there is none.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+    else:
+        found = [path] if path.is_file() else matching(source, SUFFIXES)
+    if not found:
+        raise SourceError(f"source={source}: no such raster, folder of {', '.join(SUFFIXES)}, or pattern.")
+    return sorted(found)
+
+
+Cut = tuple[NDArray[np.bool_], Callable[[Path], None]]
+"""Where a tile has data, bool (h, w), and what writes it, whole or not at all."""
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An open raster. suffix: of its tiles. cut: reads one."""
+
+    scene: Scene
+    suffix: str
+    cut: Callable[[Window], Cut]
+
+
+@contextmanager
+def open_raster(path: str) -> Iterator[Raster]:
+    """Open a raster to cut it.
+
+    Raises:
+        SourceError: missing, corrupt, or of complex numbers.
+    """
+    with open_bands(path) as scene:
+        if not scene.form.is_rgb:
+            yield Raster(scene, ".tif", lambda window: _bands(scene, window))
+            return
+    with open_scene(path) as scene:
+        yield Raster(scene, ".png", lambda window: _colours(scene, window))
+
+
+def _colours(scene: Scene, window: Window) -> Cut:
+    picture, valid = scene.read(window)
+    return valid, lambda path: write_png(path, picture)
+
+
+def _bands(scene: Scene, window: Window) -> Cut:
+    values, known = scene.values(window)
+    valid = known & np.isfinite(values).all(axis=0)
+    return valid, lambda path: write_tile(path, scene, window, values=values, known=known)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """Towns that do not exist: planned from a seed, drawn as a camera sees them, with exact outlines of their roofs."""
 
-from rooftop.towns.folder import CATEGORY, Recipe, make_folder, make_scene
+from rooftop.towns.folder import CATEGORY, Recipe, make_folder, make_scene, outlines
 from rooftop.towns.look import Look, draw_look
 from rooftop.towns.plan import plan
 from rooftop.towns.render import render
-from rooftop.towns.scene import outlines
 
 __all__ = ["CATEGORY", "Look", "Recipe", "draw_look", "make_folder", "make_scene", "outlines", "plan", "render"]

@@ -4,13 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.raster.windows import Window
-from rooftop.towns.grid import Floats, Grid, Ids
-from rooftop.towns.kinds import Surface, Town
-from rooftop.towns.light import lit, shadows
+from rooftop.towns.layers import BLUR_REACH, Floats, Grid, Ids, Painted, expose, lit, paint_trees, paint_wings, shadows
 from rooftop.towns.look import Look
-from rooftop.towns.roofs import Painted, paint_wings
-from rooftop.towns.sensor import BLUR_REACH, expose
-from rooftop.towns.trees import paint_trees
+from rooftop.towns.town import Surface, Town
 
 FINE = 2  # fine pixels along one of the picture
 RAGGED = 0.22  # metres by which borders on the ground are moved

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rooftop.towns.kinds import CORNERS, Area, Points, Thing, Town, Tree, turned
-from rooftop.towns.regions import Region
-from rooftop.towns.surfaces import CARS, LEAVES, Colour, shift, surface
+from rooftop.towns.regions import CARS, LEAVES, Colour, Region, shift, surface
+from rooftop.towns.town import CORNERS, Area, Points, Thing, Town, Tree, turned
 
 STEP = 6.0  # metres between the corners of what follows a bent street
 

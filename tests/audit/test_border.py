@@ -9,7 +9,7 @@ import pytest
 
 from rooftop.audit.border import doubtful_areas, undrawn_borders
 from rooftop.coco import CocoObject, Picture, open_index, pictures, write_annotations
-from rooftop.coco.schema import Category
+from rooftop.coco.parse import Category
 from rooftop.data.splits import cells_of
 
 TILE, COLUMNS, ROWS = 96, 12, 10

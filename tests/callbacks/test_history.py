@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rooftop.metrics.counts import PixelScores
+from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.task import RooftopTask
 
 

@@ -6,8 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from rooftop.config import build
-from rooftop.data.augment import Augment, GableShade, check_operations
-from rooftop.data.ridges import sides_of_ridges
+from rooftop.data.augment import Augment, GableShade, check_operations, sides_of_ridges
 from rooftop.errors import ConfigError
 
 CONF = str(Path(__file__).parents[2] / "conf")

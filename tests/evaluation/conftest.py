@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rooftop.coco import Result, open_index, read_results, write_results
-from rooftop.data.coco_source import CocoSource
+from rooftop.data.sources import CocoSource
 from rooftop.evaluation import Cut, FileCases
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import encode

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.data.coco_source import CocoSource
-from rooftop.data.mask_source import MaskSource
+from rooftop.data.sources import CocoSource, MaskSource
 from rooftop.errors import DataError
 from rooftop.evaluation import FileCases, RunCases
 from rooftop.raster.picture import write_mask, write_png

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from rooftop.evaluation import RunCases, Settings, evaluate_split, print_scores, write_per_image, write_scores
-from rooftop.metrics.objects.kinds import KINDS
+from rooftop.metrics.error_kinds import KINDS
 
 SETTINGS = Settings(100, 20, 0, None, 1)
 

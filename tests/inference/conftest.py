@@ -11,8 +11,8 @@ from rooftop.inference.distributed import Processes
 from rooftop.inference.sliding_window import Tiling, predict_windows
 from rooftop.inference.unfinished import Canvas
 from rooftop.polygons.roofs import Shaping
-from rooftop.raster.geotiff import open_scene
-from rooftop.raster.steps import STEP
+from rooftop.raster.probability import STEP
+from rooftop.raster.scene import open_scene
 from rooftop.raster.windows import Window
 from rooftop.run import Card, Run, save
 

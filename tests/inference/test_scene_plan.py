@@ -12,7 +12,7 @@ from rooftop.inference import Job, Tiling
 from rooftop.inference.scene_plan import plan_scene
 from rooftop.inference.views import VIEWS, with_views
 from rooftop.polygons.roofs import Shaping
-from rooftop.raster.geotiff import open_scene
+from rooftop.raster.scene import open_scene
 from rooftop.run import Card
 
 SHAPING = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=0.0, min_hole=0.0)

@@ -5,7 +5,7 @@ import pytest
 
 from rooftop.errors import SourceError
 from rooftop.inference.sliding_window import Blender, Tiling
-from rooftop.raster.steps import NODATA
+from rooftop.raster.probability import NODATA
 from rooftop.raster.windows import Window, spans
 
 TILINGS = [Tiling(32, 8, 3), Tiling(32, 16, 1), Tiling(64, 0, 2), Tiling(100, 31, 4), Tiling(512, 64, 2)]

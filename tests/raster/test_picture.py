@@ -1,10 +1,91 @@
+"""A mask comes back as it went in, by the PNG readers that others use."""
+
+import io
+
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from rooftop.errors import DataError
 from rooftop.raster import picture as module
-from rooftop.raster.picture import list_pictures, read_mask, read_picture, read_size, write_jpeg, write_mask
+from rooftop.raster.picture import (
+    decode_jpeg,
+    encode_mask,
+    list_pictures,
+    read_mask,
+    read_picture,
+    read_size,
+    write_jpeg,
+    write_mask,
+)
+
+MOST = 10**6
+
+
+@pytest.fixture(scope="module")
+def image():
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(0, 256, (12, 20, 3)).astype(np.uint8)).resize((611, 371))
+    return Image.fromarray((np.asarray(smooth) * 0.8 + rng.integers(0, 50, (371, 611, 3))).astype(np.uint8))
+
+
+def saved(image, **settings):
+    content = io.BytesIO()
+    image.save(content, "JPEG", **settings)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_pixels_are_those_of_pillow(image, mode, subsampling, progressive):
+    for quality in (30, 75, 95):
+        content = saved(image.convert(mode), quality=quality, subsampling=subsampling, progressive=progressive)
+        with Image.open(io.BytesIO(content)) as same:
+            np.testing.assert_array_equal(decode_jpeg(content, most=MOST), np.asarray(same.convert("RGB")))
+
+
+def test_what_is_in_doubt_is_left_to_the_other_decoder(image):
+    content = saved(image)
+    assert decode_jpeg(content[: len(content) // 2], most=MOST) is None
+    assert decode_jpeg(content[:-2], most=MOST) is None
+    assert decode_jpeg(content[:30], most=MOST) is None
+    assert decode_jpeg(content, most=371 * 611 - 1) is None
+    assert decode_jpeg(saved(image.convert("CMYK")), most=MOST) is None
+    assert decode_jpeg(b"\xff\xd8\xff" + bytes(100), most=MOST) is None
+    assert decode_jpeg(b"", most=MOST) is None
+
+
+def test_truncated_and_unusual_files_end_as_before(image, tmp_path):
+    path = tmp_path / "a.jpg"
+    content = saved(image)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"a\.jpg: truncated or damaged"):
+        read_picture(path)
+    path.write_bytes(saved(image.convert("CMYK")))
+    assert read_picture(path).shape == (371, 611, 3)
+    image.save(path, "PNG")
+    np.testing.assert_array_equal(read_picture(path), np.asarray(image))
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 70)), elements=st.integers(0, 1)))
+def test_every_reader_sees_the_same(mask):
+    text = encode_mask(mask)
+    image = Image.open(io.BytesIO(text))
+    assert image.mode == "L"
+    assert np.array_equal(np.asarray(image), mask * 255)
+    assert np.array_equal(cv2.imdecode(np.frombuffer(text, np.uint8), cv2.IMREAD_UNCHANGED), mask * 255)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_on_disk(tmp_path, order):
+    mask = np.asarray(np.random.default_rng(0).integers(0, 2, (48, 80), np.uint8), order=order)
+    write_mask(tmp_path / "new" / "mask.png", mask)
+    assert np.array_equal(read_mask(tmp_path / "new" / "mask.png"), mask)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 
 from rooftop.errors import DataError
 from rooftop.raster.bands import Stretch, as_rgb
-from rooftop.raster.geotiff import open_bands, open_scene
 from rooftop.raster.reading import BandReading, PlainReading, read_sample, read_shown
+from rooftop.raster.scene import open_bands, open_scene
 from rooftop.raster.windows import Window
 
 PART = Window(column=11, row=5, width=20, height=13)

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rooftop.towns.kinds import Building, Surface, Town, Wing
 from rooftop.towns.look import draw_look
+from rooftop.towns.town import Building, Surface, Town, Wing
 
 
 @pytest.fixture

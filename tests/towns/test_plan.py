@@ -3,11 +3,11 @@ import pytest
 import shapely
 
 from rooftop.raster.windows import Window
-from rooftop.towns.kinds import CORNERS, Wing, turned
+from rooftop.towns.folder import outlines
 from rooftop.towns.plan import cut, plan
 from rooftop.towns.regions import REGIONS
-from rooftop.towns.scene import outlines
 from rooftop.towns.sketch import Lot, Rect
+from rooftop.towns.town import CORNERS, Wing, turned
 
 WINDOW = Window(0, 0, 240, 160)
 
@@ -67,9 +67,9 @@ def test_lot_knows_what_it_holds():
 
 @pytest.mark.parametrize("name", REGIONS)
 def test_every_region_is_whole(name):
-    from rooftop.towns.blocks import STYLES
-    from rooftop.towns.roofs import KINDS
-    from rooftop.towns.surfaces import TABLE
+    from rooftop.towns.layers import KINDS
+    from rooftop.towns.plan import STYLES
+    from rooftop.towns.regions import TABLE
 
     region = REGIONS[name]
     assert set(region.styles) <= set(STYLES)

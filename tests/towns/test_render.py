@@ -5,11 +5,11 @@ import pytest
 
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.windows import Window
-from rooftop.towns.light import shadows
+from rooftop.towns.folder import outlines
+from rooftop.towns.layers import shadows
 from rooftop.towns.look import draw_look
 from rooftop.towns.plan import plan
 from rooftop.towns.render import render
-from rooftop.towns.scene import outlines
 
 WHOLE = Window(0, 0, 96, 60)  # of 24 x 15 m at 0.25 m
 

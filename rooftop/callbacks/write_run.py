@@ -1,0 +1,86 @@
+"""What a finished training leaves in its run folder: weights, card, scores, pictures."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+
+from rooftop.callbacks.board import show
+from rooftop.callbacks.history import History
+from rooftop.config import typed
+from rooftop.data.datamodule import RoofDataModule
+from rooftop.files import write_json
+from rooftop.plots.panels import ContactSheet, panel
+from rooftop.raster.picture import write_png
+from rooftop.run import Card, save
+from rooftop.task import RooftopTask
+
+SCORES = ("iou", "f1", "precision", "recall", "accuracy")
+
+
+class WriteRun(Callback):
+    """Writes the run folder once the best weights are tested.
+
+    Args:
+        folder: the run folder.
+        card: all but the scores.
+        history: knows the epoch that the weights are from.
+        pictures: how many test pictures are drawn.
+    """
+
+    def __init__(self, folder: Path, card: Card, history: History, *, pictures: int) -> None:
+        self.folder, self.card, self.history, self.pictures = folder, card, history, pictures
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write everything; the weights in the module are those that were tested."""
+        if not trainer.is_global_zero:
+            return
+        data: RoofDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(pl_module, RooftopTask)
+        best, name = self.history.best, self.history.monitor
+        measured = {key: pl_module.measured["test"][key] for key in SCORES}
+        scores = {
+            "pixel": measured,
+            "split": data.test_split,
+            "pictures": len(data.dataset(data.test_split)),
+            "threshold": pl_module.threshold,
+            "monitor": {"name": name, "value": best[name], "epoch": int(best["epoch"])},
+        }
+        self._draw(pl_module, data)
+        write_json(self.folder / "scores.json", scores)
+        card = dataclasses.replace(self.card, threshold=pl_module.threshold, scores=scores)
+        save(self.folder, pl_module.network, card)
+        _report(measured, scores, self.folder, logged=bool(trainer.loggers))
+
+    def _draw(self, task: RooftopTask, data: RoofDataModule) -> None:
+        if not self.pictures:
+            return
+        shown = show(task, data.dataset(data.test_split), self.pictures)
+        threshold = task.threshold
+        sheet = ContactSheet()
+        for one in shown:
+            sheet.add(one.name, one.picture, (one.probability >= threshold).astype("uint8"))
+            pixels = panel(one.picture, one.truth, one.probability, threshold=threshold)
+            write_png(self.folder / "pictures" / f"test_{one.name}.png", pixels)
+        write_png(self.folder / "pictures" / "test_contact_sheet.png", sheet.draw())
+
+
+def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path, *, logged: bool) -> None:
+    """Print the scores and what to type next."""
+    table = Table(title=f"{scores['split']}: {scores['pictures']} pictures, best weights")
+    for name in measured:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{value:.4f}" for value in measured.values()))
+    Console().print(table)
+    split = "" if scores["split"] == "test" else f" split={scores['split']}"
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    run = typed("run", shown)
+    print(
+        f"run folder:  {shown}\n"
+        f"next:        python predict.py {run} source=PICTURE_OR_FOLDER\n"
+        f"             python evaluate.py {run}{split}"
+        + ("\n             tensorboard --logdir outputs" if logged else "")
+    )
