@@ -70,11 +70,11 @@ class Processes:
         return Processes(device=self.device, shows=self.shows, watch=self.watch)
 
     def mine(self, items: Sequence[T]) -> list[T]:
-        """Return every so-manieth item: the share of this process in work of its own."""
+        """Return every `count`-th item: the share of this process in work for one process each."""
         return [*items[self.rank :: self.count]]
 
     def part(self, items: Sequence[int]) -> list[int]:
-        """Return the share of this process in the first process's items: a contiguous part of about equal length."""
+        """Return one of `count` contiguous, about equal parts of the items of the first process."""
         mine: list[int] = np.array_split(self.broadcast(items), self.count)[self.rank].tolist()
         return mine
 
@@ -121,7 +121,7 @@ class _Group:
         self._alarm: Path = self.exchange(folder / _ALARM)[0]
 
     def processes(self, device: str) -> Processes:
-        """This process, as all other modules see it."""
+        """Return this process as all other modules see it."""
         return Processes(self._rank, self._count, device, not self._rank, self.exchange, self.watch)
 
     def exchange(self, item: Any) -> list[Any]:

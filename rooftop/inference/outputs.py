@@ -31,7 +31,7 @@ PictureRoofs = tuple[str, tuple[int, int], Iterable[Roof]]
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where and how the results of one prediction are written.
+    """Names, categories and settings of the output files of one prediction.
 
     Attributes:
         folder: output folder.
@@ -87,7 +87,7 @@ class Outputs:
         return self.folder / name / f"{stem}.{suffix}"
 
     def find_roofs(self, layers: Layers, stem: str, ground: Ground) -> Spool:
-        """Find the roofs of a source and store them on disk, so that memory stays constant."""
+        """Find the roofs of a source and store them on disk, at constant memory."""
         found = find_roofs(layers, threshold=self.threshold, shaping=self.shaping, ground=ground)
         return Spool(self.folder / SPOOLS / f"{stem}.jsonl", found)
 
@@ -99,7 +99,7 @@ class Finished:
     Attributes:
         row: its row in the summary.
         roofs: read as often as needed.
-        picture: uint8 (h, w, 3), thinned out where the source is large.
+        picture: uint8 (h, w, 3), of a large source at lower resolution.
         mask: uint8 (h, w), 1 = roof, on `picture`.
     """
 
@@ -109,7 +109,7 @@ class Finished:
     mask: NDArray[np.uint8]
 
     def without_pictures(self) -> "Finished":
-        """Drop the pictures, so that the memory of many sources stays small."""
+        """Drop the pictures, to keep the memory of many sources small."""
         nothing = np.zeros((0, 0), np.uint8)
         return replace(self, picture=nothing, mask=nothing)
 
@@ -121,7 +121,7 @@ class Outlines:
     Attributes:
         stem: of the source.
         size: (height, width) in pixels.
-        picture: uint8 (h, w, 3), thinned out where the source is large.
+        picture: uint8 (h, w, 3), of a large source at lower resolution.
         ground: size of a pixel on the ground, and place on the map.
         roofs: iterated once per format.
     """
@@ -168,7 +168,7 @@ _FORMATS: tuple[tuple[str, Callable[[Ground, bool], bool], _Write], ...] = (
 
 
 def write_outlines(outlines: Outlines, outputs: Outputs) -> None:
-    """Write the roofs of one source in every format that applies to it."""
+    """Write the roofs of one source in every format with its condition met."""
     for file, applies, write in _FORMATS:
         if applies(outlines.ground, outputs.single):
             write(outputs.path(file, outlines.stem), outlines, outputs.categories)

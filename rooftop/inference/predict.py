@@ -122,7 +122,7 @@ def _predict_one(source: Source, predictor: Predictor, job: Job, outputs: Output
 
 
 def _do(work: Sequence[_Work], sources: list[Source], processes: Processes, *, bar: bool) -> _Results:
-    """Do the work of this process; of the pictures only the columns of the contact sheet stay in memory."""
+    """Do the work of this process; only the pictures for the contact sheet stay in memory."""
     results = _Results()
     for number, do in track(work, description="predict") if bar else work:
         processes.watch()

@@ -31,10 +31,10 @@ class ScenePlan:
         tiling: windows in pixels of the scene.
         views: test-time augmentation, a key of `VIEWS`; None: one view.
         factor: scale from the scene to the metres per pixel of the training; None: not scaled.
-        scale: scale of the network's input; differs from `factor` by side where pixels are not square on the ground.
+        scale: scale of the network's input; a pair for (height, width) if pixels are not square on the ground.
         ground: size of a pixel on the ground, for lengths and areas.
         key: cache key: everything the probabilities depend on; plain JSON.
-        messages: what a person should know before the work starts.
+        messages: for a person, before the work starts.
     """
 
     tiling: Tiling
@@ -88,8 +88,8 @@ def plan_scene(scene: Scene, predictor: Predictor, job: Job) -> ScenePlan:
 def _windows(tiling: Tiling, size: tuple[int, int] | None, factor: float | None, views: str | None) -> Tiling:
     """Windows in pixels of the scene.
 
-    A run with a fixed input size gets windows of that size. Any other run gets windows of the same ground as in
-    training, smaller where a view magnifies them, since memory grows with the largest view.
+    A run with a fixed input size gets windows of its shorter side. Any other run gets windows of the same ground as in
+    training, and smaller ones if a view magnifies them: memory grows with the largest view.
     """
     if size is not None:
         return Tiling(min(size), min(tiling.overlap, min(size) // 2), tiling.batch)
@@ -105,14 +105,14 @@ def _oblong_sides(scene: Scene) -> tuple[float, float] | None:
 
 
 def _squares(sides: tuple[float, float], factor: float | None) -> tuple[float, float]:
-    """Scale of height and width that makes pixels square on the ground and keeps their area."""
+    """Scale of (height, width) for pixels of the same area, but square on the ground."""
     wide, high = sides
     root = math.sqrt(high / wide)
     return (factor or 1) * root, (factor or 1) / root
 
 
 def _of_sides(scene: Scene, sides: tuple[float, float], *, squared: bool) -> Message:
-    """Outlines are measured correctly in both cases; only what the network sees is squeezed."""
+    """Report pixels far from square. Outlines are measured correctly in any case; only the network's input suffers."""
     wide, high = sides
     pixels = f"{scene.path}: pixels are {wide:.2f} x {high:.2f} m"
     if squared:
@@ -134,12 +134,12 @@ def _of_size(size: tuple[int, int], tiling: Tiling) -> Message:
 
 
 def _of_scale(scene: Scene, gsd: float | None, difference: float | None, *, card: Card, job: Job) -> list[Message]:
-    """Report how the resolution of the scene fits that of the training.
+    """Compare the resolution of the scene with the training.
 
     Args:
         scene: open raster.
         gsd: metres per pixel of the scene; None: unknown.
-        difference: gsd over that of the training; None: equal within a tenth, or unknown.
+        difference: gsd over the training's; None: equal within a tenth, or unknown.
         card: of the run.
         job: settings as typed.
     """
@@ -165,12 +165,12 @@ def _of_scale(scene: Scene, gsd: float | None, difference: float | None, *, card
 def _cache_key(
     scene: Scene, predictor: Predictor, tiling: Tiling, views: str | None, scale: Scale | None
 ) -> dict[str, Any]:
-    """Everything the probabilities depend on, but for the bands.
+    """Everything the probabilities depend on, except the bands.
 
-    Files count by name, size and time; of an address only what can be known without reading all of it.
+    Files count by name, size and time; an address counts by its name, size in pixels and place on the map.
     """
     path = Path(scene.path)
-    # QGIS writes .aux.xml when it only opens a file
+    # .aux.xml is left out: QGIS writes it as soon as it opens a raster
     files = [(file, file.stat()) for file in files_of(scene.path) if file.suffix != ".xml"]
     place = scene.georeference
     return {

@@ -1,7 +1,7 @@
 """A scene from file to finished files: open, plan, canvas, fill, write.
 
-A scene is predicted window by window at constant memory. Its probabilities go to a canvas on disk, so that an
-interrupted prediction resumes and several processes can share the work.
+A scene is predicted window by window at constant memory. Its probabilities go to a canvas on disk: an interrupted
+prediction resumes, and several processes share the work.
 """
 
 import logging

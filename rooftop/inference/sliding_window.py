@@ -4,9 +4,9 @@ One thread reads windows, the caller's predicts them, a third blends and stores;
 side. A batch never crosses rows of windows. So batches and stored bytes are the same after an interruption, and for
 any number of processes.
 
-Blending: windows arrive in reading order. The block of a window before its right and lower ramp is final at once; only
-the ramps wait for the neighbours, at the memory of one row of ramps. Only ramps are weighted and summed; all other
-pixels are copied.
+Neighbouring windows overlap and are blended along a ramp in the middle of the overlap. Windows arrive in reading order.
+All pixels of a window before its right and lower ramp are final at once; only ramps wait for the next window, at the
+memory of one row of ramps. Only ramps are weighted and summed; all other pixels are copied.
 """
 
 from collections import deque
@@ -23,6 +23,44 @@ from rooftop.inference.unfinished import Canvas
 from rooftop.raster.probability import stored
 from rooftop.raster.scene import Scene
 from rooftop.raster.windows import Span, Window, spans
+
+Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""A network: uint8 (B, H, W, C) to probability float32 (B, K, H, W) in [0, 1]."""
+T = TypeVar("T")
+_LARGEST = 4096  # pixels, longest side of a window in a scene scaled down
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Windows of a scene.
+
+    Attributes:
+        window: side in pixels.
+        overlap: of neighbouring windows in pixels, at most half a window.
+        batch: windows predicted together.
+    """
+
+    window: int
+    overlap: int
+    batch: int
+
+    def scaled(self, factor: float) -> "Tiling":
+        """Return windows of the same ground for pixels `factor` times smaller, of bounded size and memory."""
+        window = min(round(self.window * factor), max(self.window, _LARGEST))
+        return Tiling(window, min(round(self.overlap * factor), window // 2), self.batch)
+
+    def narrowed(self, factor: float) -> "Tiling":
+        """Return windows `factor` times smaller: magnified by it, they need the same memory. The overlap stays."""
+        window = max(1, round(self.window / factor))
+        return Tiling(window, min(self.overlap, window // 2), self.batch)
+
+    def spans(self, side: int) -> list[Span]:
+        """Return the rows or columns of windows over a side of so many pixels."""
+        return spans(side, self.window, self.overlap)
+
+    def ends(self, height: int) -> list[int]:
+        """Return, for each row of windows, one past the last row of pixels it makes final."""
+        return [row.last for row in self.spans(height)]
 
 
 class Blender:
@@ -99,45 +137,6 @@ class Blender:
         ramp = self._below[:, down.start : down.start + high, column.first : column.last][:, :, across]
         total[:, :high, : ramp.shape[2]] += ramp
         return total
-
-
-Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""A network: uint8 (B, H, W, C) to probability float32 (B, K, H, W) in [0, 1]."""
-T = TypeVar("T")
-_LARGEST = 4096  # pixels, longest side of a window in a scene scaled down
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """Windows of a scene.
-
-    Attributes:
-        window: side in pixels.
-        overlap: of neighbouring windows in pixels, at most half a window.
-        batch: windows predicted together.
-    """
-
-    window: int
-    overlap: int
-    batch: int
-
-    def scaled(self, factor: float) -> "Tiling":
-        """Return windows of the same ground for pixels `factor` times smaller; bounded, so that memory is too."""
-        window = min(round(self.window * factor), max(self.window, _LARGEST))
-        return Tiling(window, min(round(self.overlap * factor), window // 2), self.batch)
-
-    def narrowed(self, factor: float) -> "Tiling":
-        """Return windows `factor` times smaller: magnified by it, they need the same memory. The overlap stays."""
-        window = max(1, round(self.window / factor))
-        return Tiling(window, min(self.overlap, window // 2), self.batch)
-
-    def spans(self, side: int) -> list[Span]:
-        """Return the rows or columns of windows over a side of so many pixels."""
-        return spans(side, self.window, self.overlap)
-
-    def ends(self, height: int) -> list[int]:
-        """Return, for each row of windows, one past the last row of pixels it makes final."""
-        return [row.last for row in self.spans(height)]
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ def _predict(forward: Forward, pieces: list[_Piece]) -> Iterator[NDArray[np.floa
 
 
 class _Store:
-    """Blend and store; other rows than those to do are blended only for their ramp into the next."""
+    """Blend and store rows to do; any other row is blended only for its ramp into the next."""
 
     def __init__(self, blender: Blender, canvas: Canvas, progress: Callable[[int], None]) -> None:
         self._blender, self._canvas, self._progress = blender, canvas, progress

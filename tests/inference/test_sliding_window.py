@@ -126,8 +126,8 @@ def weighed_sum(rows, columns, answers, shape):
     total = np.zeros((1, *shape))
     for (i, j), answer in answers.items():
         row, column = rows[i], columns[j]
-        place = Window(column.start, row.start, len(column.weights), len(row.weights)).slices
-        total[(0, *place)] += answer[0] * row.weights[:, None] * column.weights
+        part = Window(column.start, row.start, len(column.weights), len(row.weights)).slices
+        total[(0, *part)] += answer[0] * row.weights[:, None] * column.weights
     return total
 
 

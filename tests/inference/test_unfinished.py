@@ -135,7 +135,7 @@ def test_two_at_a_time_get_two_folders_and_the_first_is_free_afterwards(tmp_path
 
 
 @pytest.mark.parametrize("folder", ["/proc/nope", "file", "file/below"])
-def test_a_place_where_nothing_can_wait_is_named_before_anything_is_predicted(find, raster, town, tmp_path, folder):
+def test_an_unfinished_folder_that_cannot_be_written_to_is_named_before_any_work(find, raster, town, tmp_path, folder):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=rf"unfinished=.*{folder}: not a writable folder"):
         find(raster(town), unfinished=tmp_path / folder)
