@@ -66,7 +66,7 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, processes: Pr
     sources, folder = processes.broadcast((sources, job.folder))
     outputs = Outputs.of(job, predictor.run.card, folder, single=len(sources) == 1)
     scenes = [i for i, source in enumerate(sources) if source.scene]
-    shared = scenes if len(scenes) < processes.count or outputs.single else []
+    shared = scenes if len(scenes) < processes.count else []  # else each process has scenes of its own
     own = processes.mine([i for i in range(len(sources)) if i not in shared])
     if processes.first:
         if scenes:

@@ -277,8 +277,8 @@ def _tidy(folder: Path, key: dict[str, Any]) -> None:
 class Unfinished:
     """Unfinished scenes of one prediction in one folder.
 
-    Finished canvases are kept, compressed, until the files about all scenes are written too: an interrupted prediction
-    of a folder does not predict a scene twice.
+    Finished canvases are kept until the files about all scenes are written too: an interrupted prediction of a folder
+    does not predict a scene twice. Each is compressed before the next one is opened.
 
     Args:
         folder: of all canvases.
@@ -287,6 +287,7 @@ class Unfinished:
 
     def __init__(self, folder: Path, processes: Processes) -> None:
         self.folder, self.processes = folder, processes
+        self._latest: Canvas | None = None  # kept, not yet compressed
         self._kept: list[Canvas] = []
 
     @contextmanager
@@ -304,6 +305,7 @@ class Unfinished:
         Raises:
             RooftopError: the disk has no room for the canvas, even without the kept ones.
         """
+        self._compress_latest()
         with ExitStack() as stack:
             locked = stack.enter_context(locked_folder(self.folder, key)) if self.processes.first else None
             folder = self.processes.broadcast(locked)
@@ -316,21 +318,32 @@ class Unfinished:
             yield canvas
 
     def keep(self, canvas: Canvas) -> None:
-        """Compress and keep a finished canvas; if the disk is full, delete it instead."""
-        try:
-            canvas.compress()
-        except RooftopError:
-            canvas.remove()
-        else:
-            self._kept.append(canvas)
+        """Keep a finished canvas until `remove_kept`."""
+        self._latest = canvas
 
     def remove_kept(self) -> None:
         """Delete the kept canvases, except those in use by another prediction: it deletes them itself."""
+        if self._latest:
+            self._kept.append(self._latest)
+            self._latest = None
         while self._kept:
             canvas = self._kept.pop()
             with try_lock(canvas.folder) as free:
                 if free:
                     canvas.remove()
+
+    def _compress_latest(self) -> None:
+        """Compress the latest finished canvas, unless in use; if the disk is full, delete it instead."""
+        canvas, self._latest = self._latest, None
+        if canvas is None:
+            return
+        with try_lock(canvas.folder) as free:
+            try:
+                if free:
+                    canvas.compress()
+                self._kept.append(canvas)
+            except RooftopError:
+                canvas.remove()
 
     def _make_room(self, canvas: Canvas) -> None:
         try:
