@@ -172,12 +172,12 @@ def _cache_key(
     path = Path(scene.path)
     # .aux.xml is left out: QGIS writes it as soon as it opens a raster
     files = [(file, file.stat()) for file in files_of(scene.path) if file.suffix != ".xml"]
-    place = scene.georeference
+    georeference = scene.georeference
     return {
         "source": str(path.absolute()) if path.exists() else scene.path,
         "files": [[str(file.absolute()), state.st_size, state.st_mtime_ns] for file, state in files],
         "size": [scene.height, scene.width],
-        "georeference": place and [*place.affine[:6], place.crs],
+        "georeference": georeference and [*georeference.affine[:6], georeference.crs],
         "weights": predictor.weights_hash,
         "engine": [predictor.own, predictor.device.type],
         "preparation": predictor.preparation.plain(),

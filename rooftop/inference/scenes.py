@@ -87,8 +87,10 @@ def filled_scene(source: Source, predictor: Predictor, job: Job, unfinished: Unf
         if processes.first:
             for message in plan.messages:
                 log.log(message.level, "%s", message.text)
+
         shape = (predictor.out_channels, scene.height, scene.width)
         canvas = stack.enter_context(unfinished.canvas(plan.key, shape, plan.tiling.ends(scene.height)))
+
         forward = with_views(predictor.forward, factor=plan.scale, views=plan.views)
         pixels, resumed, start = scene.height * scene.width, processes.broadcast(canvas.finished()), time.monotonic()
         with _pixel_bar(source.stem, pixels, shown=processes.shows) as show:
@@ -117,8 +119,8 @@ def write_scene(filled: FilledScene, outputs: Outputs) -> Finished:
     write_outlines(Outlines(source.stem, size, picture, plan.ground, roofs), outputs)
     pixels = _write_rasters(scene, layers, source.stem, outputs)
     row = summary_row(source, size, ground=plan.ground, pixels=pixels, roofs=roofs)
-    place = scene.georeference
-    row |= {"reference_system": place.name if place else None, "scaled_by": scaled_by(plan.factor)}
+    georeference = scene.georeference
+    row |= {"reference_system": georeference.name if georeference else None, "scaled_by": scaled_by(plan.factor)}
     row |= {"megapixels_per_second": filled.speed, "peak_memory_mb": _peak_memory()}
     return Finished(row, roofs, picture, mask)
 
