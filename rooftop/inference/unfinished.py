@@ -31,6 +31,7 @@ from rooftop.inference.distributed import Processes
 from rooftop.raster.windows import Window
 
 _GONE = ".gone"  # suffix of folders under deletion
+_LOCK, _KEY_FILE = "lock", "key.json"  # files in the folder of a canvas, beside its rows
 _CHUNK = 1 << 20  # bytes compressed at a time
 
 
@@ -179,9 +180,6 @@ class Canvas:
         """Map a file anew for each access, so that touched pages do not stay in memory."""
         shape = (self.shape[0], self._edges[row + 1] - self._edges[row], self.shape[2])
         return np.memmap(path, dtype=np.uint8, mode=mode, shape=shape)
-
-
-_LOCK, _KEY_FILE = "lock", "key.json"
 
 
 def require_writable(parent: Path) -> None:
