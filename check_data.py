@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
 from rooftop.coco import Index, open_index
-from rooftop.config import counting_bar, plain, run_folder, script, typed
+from rooftop.config import plain, progress_bar, run_folder, script, shell_setting
 from rooftop.data.calibrate import scale_of_readable
 from rooftop.data.layout import check_layout, complete
 from rooftop.data.splits import cells_of, share_place
@@ -47,7 +47,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.fix and shared:
         for split in splits:
             shared([], split.names)  # refuses a pattern that does not fit before hours of work
-    with counting_bar() as bar:
+    with progress_bar() as bar:
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:
@@ -62,8 +62,10 @@ def main(cfg: DictConfig) -> None:
         result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, borders=cfg.borders)
         for name, count in result["fixed"].items():
             log.info("fix: %s: %s", name, ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in count.items()))
-        root, fixed = typed("data.root", data["root"]), Path(cfg.fix).resolve()
-        cleaned = " ".join(typed(f"data.{name}.annotations", fixed / f"{name}.json") for name in result["fixed"])
+        root, fixed = shell_setting("data.root", data["root"]), Path(cfg.fix).resolve()
+        cleaned = " ".join(
+            shell_setting(f"data.{name}.annotations", fixed / f"{name}.json") for name in result["fixed"]
+        )
         log.info("next: python train.py data=%s %s %s", data["name"], root, cleaned)
         write_json(folder / "report.json", result)
     tell(splits)

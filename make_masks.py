@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rooftop.coco import Index, MaskFolder, MaskReport, open_index, unpaired
-from rooftop.config import counting_bar, overrides, plain, run_folder, script, typed
+from rooftop.config import overrides, plain, progress_bar, run_folder, script, shell_setting
 from rooftop.data.layout import check_layout, complete, draw, make_layout
 from rooftop.files import write_json
 
@@ -40,13 +40,13 @@ def main(cfg: DictConfig) -> None:
             report[name] = {"skipped": f"has masks of its own in {part['masks']}"}
     write_json(run_folder() / "report.json", report)
     same = shlex.join(word for word in overrides() if word.lstrip("+~").startswith("data"))
-    log.info("next: python train.py %s %s", same or f"data={data['name']}", typed("data.masks", run_folder()))
+    log.info("next: python train.py %s %s", same or f"data={data['name']}", shell_setting("data.masks", run_folder()))
 
 
 def make(split: str, index: Index, cfg: DictConfig) -> MaskReport:
     """Make the masks of a split under a progress bar."""
     masks = MaskFolder(index, index.category_ids(cfg.data.categories), run_folder() / split)
-    with counting_bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task(split, total=None)
         show = lambda done, todo: bar.update(task, completed=done, total=todo)  # noqa: E731
         return masks.make(cfg.limit, processes=cfg.processes, progress=show)

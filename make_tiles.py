@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskProgressColumn
 
-from rooftop.config import plain, run_folder, script, typed
+from rooftop.config import plain, run_folder, script, shell_setting
 from rooftop.errors import ConfigError
 from rooftop.files import write_json
 from rooftop.tiling import Tiles, Tiling, find_rasters
@@ -44,7 +44,9 @@ def main(cfg: DictConfig) -> None:
 def arguments(tiles: Tiles) -> str:
     """What names these tiles on a command line of the other scripts."""
     bands = ",".join(str(band + 1) for band in range(tiles.channels))
-    how = f"data={'tiles' if tiles.is_rgb else f'bands data.bands=[{bands}]'} {typed('data.root', tiles.folder)}"
+    how = (
+        f"data={'tiles' if tiles.is_rgb else f'bands data.bands=[{bands}]'} {shell_setting('data.root', tiles.folder)}"
+    )
     without = [f" data.{split}=null" for split in ("train", "val", "test") if split not in tiles.made]
     coarsest, finest = max(tiles.gsds), min(tiles.gsds)
     if coarsest > 1.1 * finest:

@@ -1,18 +1,22 @@
-"""What can go wrong, as one small tree.
+"""Errors a user can fix, as one small tree.
 
-RooftopError            anything a person can mend; the scripts print its one sentence and exit with its code, 2
+RooftopError            base class; scripts print its message and exit with its code, 2 unless noted
 ├── ConfigError         a key or a value of the configuration
 ├── DataError           pictures, masks or annotations
 ├── RunError            a run folder: card, weights, checkpoints
 ├── SourceError         a picture or raster handed to prediction
-└── FaultError          what was to be checked was, and has faults: code 1
+└── FaultError          a check worked and found faults; exit code 1
 
-Each message is one sentence that names the file, the annotation id or the key, and the remedy.
+Each message is one sentence with the file, the annotation id or the key, and the remedy.
 """
 
 
 class RooftopError(Exception):
-    """A wrong input; the message names it and the remedy. exit_code: of the script that it ends."""
+    """A wrong input; the message contains its name and the remedy.
+
+    Attributes:
+        exit_code: exit code of the script.
+    """
 
     exit_code = 2
 
@@ -22,18 +26,18 @@ class ConfigError(RooftopError):
 
 
 class DataError(RooftopError):
-    """Pictures, masks or annotations cannot be used as they are."""
+    """Pictures, masks or annotations are broken, missing or inconsistent."""
 
 
 class RunError(RooftopError):
-    """A run folder is incomplete or holds what must not be loaded."""
+    """A run folder is incomplete or unsafe to load."""
 
 
 class SourceError(RooftopError):
-    """A picture or raster handed to prediction cannot be read."""
+    """A picture or raster for prediction cannot be read."""
 
 
 class FaultError(RooftopError):
-    """A check found faults, which is what it was for."""
+    """A check has found faults, its purpose; exit code 1."""
 
     exit_code = 1

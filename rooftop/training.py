@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor, Mod
 from pytorch_lightning.utilities import rank_zero_only
 
 from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
-from rooftop.config import build, flat, keep_settings, plain, typed
+from rooftop.config import build, flat, plain, save_config, shell_setting
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.memory import keep_freed_memory
@@ -92,7 +92,7 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
     board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     choose = [ChooseThreshold()] if cfg.choose_threshold else []
     # once it has trained an epoch with them; other ranks, which compose the same command, have started by then
-    record = LambdaCallback(on_train_epoch_end=rank_zero_only(lambda *_: keep_settings(cfg, folder)))
+    record = LambdaCallback(on_train_epoch_end=rank_zero_only(lambda *_: save_config(cfg, folder)))
     finish = WriteRun(folder, card, history, pictures=cfg.pictures)
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node]
     named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
@@ -171,8 +171,8 @@ def require_fresh(folder: Path, *, again: bool) -> None:
         log.warning("%s holds a finished run, which is replaced; resume=RUN goes on with one", folder)
     elif (folder / "checkpoints" / "last.ckpt").exists() and not again and not _requeued(folder):
         raise ConfigError(
-            f"{folder} holds a training that was stopped: python train.py {typed('resume', folder)} goes on with it; "
-            "to begin anew, delete its checkpoints or name another hydra.run.dir."
+            f"{folder} holds a training that was stopped: python train.py {shell_setting('resume', folder)} goes on "
+            "with it; to begin anew, delete its checkpoints or name another hydra.run.dir."
         )
 
 
@@ -200,8 +200,9 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
         trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
         if not _history(trainer).validations:
             raise ConfigError(
-                f"the training ended before its first validation; python train.py {typed('resume', last.parents[1])} "
-                "trainer.max_time=null goes on with it, or let it validate sooner by trainer.val_check_interval."
+                "the training ended before its first validation; python train.py "
+                f"{shell_setting('resume', last.parents[1])} trainer.max_time=null goes on with it, "
+                "or let it validate sooner by trainer.val_check_interval."
             )
         # ranks that something else than Lightning has started have folders of their own; that of the first one counts
         task.load_state_dict(read_checkpoint(Path(keeper.dirpath or "") / best.name)["state_dict"])

@@ -64,8 +64,8 @@ def test_a_folder_of_other_settings_is_refused(run_script, tmp_path):
 
 def test_wrong_settings_are_one_sentence(run_script):
     for override, said in (
-        ("gsd=3", "gsd=3 must lie between 0.1 and 1.0"),
-        ("density=-1", "density=-1 must lie between"),
+        ("gsd=3", "gsd=3.0: must be from 0.1 to 1"),
+        ("density=-1", "density=-1.0: must be a share from 0 to 1"),
         ("shares.train=0.3", "do not sum up to 1"),
         ("siez=3", "size"),
     ):

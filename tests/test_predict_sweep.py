@@ -48,7 +48,7 @@ def test_a_sweep_over_files_is_a_job_a_file_and_a_failed_one_stops_no_other(run_
     shutil.copy(city / "e.png", city / "b.png")
     code, text = run_script(*sweep)
     assert code == 2
-    assert text.count("holds another job of this sweep that is done") == 1
+    assert text.count("contains another finished job of this sweep") == 1
     assert "Traceback" not in text
     assert table(tmp_path / "sweep" / "sweep.csv")[0]["source"] == str(city / "a b.png")
 
@@ -75,10 +75,10 @@ def test_jobs_of_one_scene_at_the_same_time_do_not_clash(run_script, trained, ma
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("-m", "source=glob(city/*.bmp)"), "source=glob(city/*.bmp): no such file"),
+        (("-m", "source=glob(city/*.bmp)"), "source=glob(city/*.bmp): no file matches"),
         (("-m", "source=glob(city/["), "source=glob(city/["),
-        (("source=glob(city/*.png)",), "several values are a sweep: add -m"),
-        (("source=a.png,b.png",), "several values are a sweep: add -m"),
+        (("source=glob(city/*.png)",), "several values need a sweep: add -m"),
+        (("source=a.png,b.png",), "several values need a sweep: add -m"),
     ],
 )
 def test_wrong_sweeps_are_one_sentence(run_script, city, tmp_path, arguments, said):

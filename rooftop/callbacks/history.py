@@ -11,7 +11,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from rooftop.config import typed
+from rooftop.config import shell_setting
 from rooftop.errors import ConfigError
 from rooftop.files import atomic_write
 from rooftop.plots.charts import learning_curve
@@ -129,7 +129,7 @@ class History(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how to go on after Ctrl-C."""
         if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
-            resume = typed("resume", self.folder)
+            resume = shell_setting("resume", self.folder)
             how = f"go on with: python train.py {resume}" if self.rows else "no epoch was finished."
             print(f"\nstopped in epoch {trainer.current_epoch + 1}; {how}", file=sys.stderr)
 

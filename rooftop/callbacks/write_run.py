@@ -10,7 +10,7 @@ from rich.table import Table
 
 from rooftop.callbacks.board import show
 from rooftop.callbacks.history import History
-from rooftop.config import typed
+from rooftop.config import shell_setting
 from rooftop.data.datamodule import RoofDataModule
 from rooftop.files import write_json
 from rooftop.plots.panels import ContactSheet, panel
@@ -77,7 +77,7 @@ def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path, *,
     Console().print(table)
     split = "" if scores["split"] == "test" else f" split={scores['split']}"
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    run = typed("run", shown)
+    run = shell_setting("run", shown)
     print(
         f"run folder:  {shown}\n"
         f"next:        python predict.py {run} source=PICTURE_OR_FOLDER\n"

@@ -1,27 +1,26 @@
-"""Configuration: the schema, `check(cfg)`, `build(node)`, and what every entry script shares.
+"""Configuration: schema, `check(cfg)`, `build(node)`, and the frame of every entry script.
 
-The only place besides the scripts that knows Hydra and OmegaConf.
+Only this folder and the scripts use Hydra and OmegaConf.
 """
 
-from rooftop.config.bar import counting_bar
 from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
-from rooftop.config.paths import typed
-from rooftop.config.recorded import data_of_run, keep_settings
-from rooftop.config.script import in_sweep, overrides, run_folder, script
+from rooftop.config.paths import shell_setting
+from rooftop.config.run_config import data_of_run, save_config
+from rooftop.config.script import in_sweep, overrides, progress_bar, run_folder, script
 
 __all__ = [
     "build",
     "build_network",
     "check",
-    "counting_bar",
     "data_of_run",
     "flat",
     "in_sweep",
-    "keep_settings",
     "overrides",
     "plain",
+    "progress_bar",
     "run_folder",
+    "save_config",
     "script",
-    "typed",
+    "shell_setting",
 ]

@@ -1,9 +1,9 @@
-"""`build(node)` turns a `_target_` node into an object; the only caller of `instantiate`.
+"""`build(node)` turns a `_target_` node into an object; the only caller of Hydra's `instantiate`.
 
-A `_target_` may come from a card that somebody sent, so it is allow-listed twice: by its path, and by the module in
-which the thing it leads to was defined (`rooftop.run.subprocess.run` has a good path and a bad home). It leads to a
-class, or to a function of ours: `pytorch_lightning.LightningModule.load_from_checkpoint` would run what is pickled in a
-file. A card may name networks only.
+A `_target_` may come from the card of a stranger. It is allow-listed twice: by its path, and by the module that defines
+the object (`rooftop.run.subprocess.run` has a good path and a bad home). It must be a class or a function of ours:
+`pytorch_lightning.LightningModule.load_from_checkpoint` would run code pickled in a file. A card may name only
+networks.
 """
 
 import difflib
@@ -19,21 +19,26 @@ from omegaconf import DictConfig, OmegaConf
 from rooftop.errors import ConfigError, RooftopError
 
 ALLOWED = ("rooftop", "torch.nn", "torch.optim", "pytorch_lightning", "albumentations")
-NETWORKS = ("rooftop.models", "torch.nn")  # of a card
+NETWORKS = ("rooftop.models", "torch.nn")  # allowed in a card
 OURS = "rooftop"
-ALLOW_VARIABLE = "ROOFTOP_ALLOW"  # more packages, comma-separated: a person's own networks and losses
+ALLOW_VARIABLE = "ROOFTOP_ALLOW"  # comma-separated packages of the user: own networks and losses
 
 
 def trusted_packages() -> tuple[str, ...]:
-    """Further packages whose classes and functions a person lets a `_target_` name."""
+    """Return the packages the user trusts as `_target_`, from the environment."""
     return tuple(name.strip() for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip())
 
 
 def locate(target: str, key: str, packages: tuple[str, ...] = ALLOWED) -> Callable[..., Any]:
-    """Return the class or function a `_target_` names.
+    """Return the class or function of a `_target_`.
+
+    Args:
+        target: dotted path.
+        key: key of the node, for messages.
+        packages: allowed packages, besides the trusted ones of the user.
 
     Raises:
-        ConfigError: outside the allow-list, or no such name; the sentence says what to do.
+        ConfigError: the path is outside the allow-list, or does not exist.
     """
     allowed = (*packages, *trusted_packages())
     if not _inside(target, allowed):
@@ -47,10 +52,10 @@ def locate(target: str, key: str, packages: tuple[str, ...] = ALLOWED) -> Callab
         raise ConfigError(f"{key}._target_={target} cannot be imported: {_first_line(error)}") from error
     home = getattr(found, "__module__", None) or ""
     if not callable(found) or not _inside(home, allowed):
-        raise ConfigError(f"{key}._target_={target} leads to {home or 'a value'}, outside the allowed packages.")
+        raise ConfigError(f"{key}._target_={target} is defined in {home or 'no module'}, outside the allowed packages.")
     plain_function = inspect.isfunction(found) and "." not in found.__qualname__
     if not inspect.isclass(found) and not (plain_function and _inside(home, (OURS, *trusted_packages()))):
-        raise ConfigError(f"{key}._target_={target} is no class of the allowed packages; name a class.")
+        raise ConfigError(f"{key}._target_={target} is not a class of the allowed packages; name a class.")
     return found  # type: ignore[no-any-return]
 
 
@@ -59,22 +64,22 @@ def _inside(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def targets(node: Any, key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (key, node) of each `_target_` node at or below `node`, which is a plain container."""
+    """Yield (key, node) of each `_target_` node in a plain container, the container itself included."""
     if isinstance(node, Mapping):
         if "_target_" in node:
             yield key, node
         for name, child in node.items():
             yield from targets(child, f"{key}.{name}" if key else str(name))
     elif isinstance(node, list):
-        for place, child in enumerate(node):
-            yield from targets(child, f"{key}[{place}]")
+        for i, child in enumerate(node):
+            yield from targets(child, f"{key}[{i}]")
 
 
 def check_target(key: str, node: Mapping[str, Any]) -> None:
-    """Hold the keys of a `_target_` node against the signature of its target.
+    """Check the keys of a `_target_` node against the signature of its target.
 
     Raises:
-        ConfigError: a key that the target does not take, with the nearest that it does.
+        ConfigError: an unknown argument; the message contains the nearest known one.
     """
     found = locate(str(node["_target_"]), key)
     try:
@@ -89,7 +94,7 @@ def check_target(key: str, node: Mapping[str, Any]) -> None:
 
 
 def unknown_key(key: str, known: list[str]) -> str:
-    """One sentence on a key that does not exist, naming the nearest that does."""
+    """Describe an unknown key in one sentence, with the nearest known one."""
     known = [name for name in known if name != key]
     inside = sorted((name for name in known if name.endswith(f".{key}")), key=len)
     near = inside or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
@@ -100,28 +105,28 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 
 def build_network(node: Mapping[str, Any], key: str) -> Any:
-    """Instantiate the network of a card: as `build`, but nothing in it may lead to anything else than networks."""
-    for where, target in targets(node, key):
-        locate(str(target["_target_"]), where, NETWORKS)
+    """Instantiate the network of a card: like `build`, but only networks are allowed inside."""
+    for inner, target in targets(node, key):
+        locate(str(target["_target_"]), inner, NETWORKS)
     return build(node, key)
 
 
 def build(node: Any, key: str, **arguments: Any) -> Any:
-    """Instantiate a `_target_` node (with everything below it); `arguments` are handed to the topmost target.
+    """Instantiate a `_target_` node and all nodes below it.
 
     Args:
-        node: a node of the configuration or a plain mapping with `_target_`; None gives None.
-        key: where the node stands, for messages.
-        arguments: objects which YAML cannot hold.
+        node: node of the configuration or plain mapping with `_target_`; None gives None.
+        key: key of the node, for messages.
+        arguments: further arguments of the topmost target, for objects that YAML cannot express.
 
     Raises:
-        ConfigError: a target outside the allow-list, or one that refuses its values.
+        ConfigError: a target is outside the allow-list or rejects its values.
     """
     if node is None:
         return None
     plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
-    for where, target in targets(plain, key):
-        locate(str(target["_target_"]), where)
+    for inner, target in targets(plain, key):
+        locate(str(target["_target_"]), inner)
     try:
         return instantiate(plain, **arguments, _convert_="all")
     except InstantiationException as error:

@@ -1,5 +1,6 @@
-"""Each key is checked once, before work starts."""
+"""Check every key of a configuration before any work starts."""
 
+import re
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -7,24 +8,23 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from rooftop.config.build import check_target, targets, unknown_key
 from rooftop.config.paths import with_shipped
-from rooftop.config.ranges import check_ranges
-from rooftop.config.schema import SCHEMAS
+from rooftop.config.schema import SCHEMAS, check_ranges, type_of
 from rooftop.errors import ConfigError
 
 
 def check(cfg: DictConfig, script: str) -> DictConfig:
-    """Hold a composed configuration against its schema and the signatures of its targets.
+    """Check a composed configuration against its schema, its ranges and the signatures of its targets.
 
     Args:
-        cfg: the composed configuration of one job.
-        script: which script it belongs to, a key of `SCHEMAS`.
+        cfg: composed configuration of one job, without the hydra node.
+        script: name of the script, a key of `SCHEMAS`.
 
     Returns:
-        The same with each value in the type that the schema wants: `no` for a switch is off, 2024 for a path a name.
-        What comes with the project is found from any folder.
+        The configuration with values converted to the types of the schema (`no` to False for a switch, 2024 to "2024"
+        for a path), and with paths of the project found from any folder.
 
     Raises:
-        ConfigError: unknown key (the nearest right one is named), wrong type, missing value, value outside its range,
+        ConfigError: unknown key (with the nearest known one), wrong type, missing value, value outside its range, or
             unknown target.
     """
     schema = OmegaConf.structured(SCHEMAS[script])
@@ -33,7 +33,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
     except ConfigKeyError as error:
         raise ConfigError(unknown_key(str(error.full_key), keys_of(schema) + keys_of(cfg))) from error
     except OmegaConfBaseException as error:
-        raise ConfigError(_unfit(str(error.full_key), str(error).splitlines()[0])) from error
+        raise ConfigError(_type_fault(script, str(error.full_key), str(error).splitlines()[0])) from error
     missing = sorted(OmegaConf.missing_keys(merged))
     if missing:
         raise ConfigError(f"{missing[0]} is not set; give it on the command line: {missing[0]}=VALUE")
@@ -41,23 +41,30 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
         settings = plain(merged)
     except (MissingMandatoryValue, OmegaConfBaseException) as error:
         raise ConfigError(f"{error.full_key!s}: {str(error).splitlines()[0]}") from error
-    check_ranges(settings)
+    check_ranges(settings, script)
     for key, node in targets(settings, ""):
         check_target(key, node)
     return with_shipped(merged)
 
 
-def _unfit(key: str, reason: str) -> str:
-    """One sentence on a value of another type than its key has."""
+def _type_fault(script: str, key: str, reason: str) -> str:
+    """Describe a value of the wrong type in one sentence; `reason` is the message of OmegaConf."""
+    expected = type_of(script, key.partition("[")[0])
+    wrong = re.search(
+        r"(?:Value|Incompatible value|to string:) '(.*?)'(?: of type| is not a valid| for field|$)", reason
+    )
+    if wrong and expected:
+        value = "null" if wrong.group(1) == "None" else wrong.group(1)
+        return f"{key}={value}: expected {expected}."
     if "is not a ListConfig" in reason:
-        return f"{key} is a list, which is written in brackets: '{key}=[VALUE, ...]'"
+        return f"{key} is a list: write it in brackets: '{key}=[VALUE, ...]'"
     if "is not a subclass of" in reason:
         return f"{key} holds several settings: '{key}={{NAME: VALUE, ...}}'"
     return f"{key}: {reason}"
 
 
 def keys_of(cfg: DictConfig) -> list[str]:
-    """All dotted keys of a configuration, inner nodes too, without the hydra node."""
+    """List all dotted keys of a configuration, inner nodes included, the hydra node excluded."""
     found: list[str] = []
 
     def walk(node: Any, prefix: str) -> None:
@@ -75,12 +82,12 @@ def keys_of(cfg: DictConfig) -> list[str]:
 
 
 def plain(node: DictConfig) -> dict[str, Any]:
-    """Settings as plain, resolved containers, which is all that the package itself takes and keeps."""
+    """Convert settings to plain, resolved containers; the package outside of `config` takes only these."""
     return OmegaConf.to_container(node, resolve=True, enum_to_str=True)  # type: ignore[return-value]
 
 
 def flat(cfg: DictConfig) -> dict[str, Any]:
-    """Settings as one level of dotted keys with plain values, for tables."""
+    """Convert settings to one level of dotted keys with plain values, for tables."""
     found: dict[str, Any] = {}
 
     def walk(node: Any, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Paths as a person types them, and those of what comes with the project."""
+"""Paths in settings: files of the project, and quoting for the shell."""
 
 import re
 import shlex
@@ -7,30 +7,32 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 PROJECT = Path(__file__).resolve().parents[2]
-_SHIPPED = ("run", "data.root", "callbacks.start.run")  # keys whose values may be of the project
-_PLAIN = re.compile(r"[\w/.+@%:-]+\Z", re.ASCII)  # what Hydra reads without quotes
+CONF = PROJECT / "conf"
+_SHIPPED_KEYS = ("run", "data.root", "callbacks.start.run")  # their values may be paths inside the project
+_PLAIN = re.compile(r"[\w/.+@%:-]+\Z", re.ASCII)  # Hydra reads these characters without quotes
 
 
 def shipped(path: str) -> str:
-    """The path itself; one that leads nowhere from the current folder but somewhere from the project's, as that.
+    """Find a file or folder of the project from any working directory.
 
-    So that data and weights that come with the project are found from wherever a script is started.
+    Returns:
+        The path inside the project, if it exists only there; otherwise the path itself.
     """
     return str(PROJECT / path) if not Path(path).exists() and (PROJECT / path).exists() else path
 
 
 def with_shipped(cfg: DictConfig) -> DictConfig:
-    """A configuration whose paths of the project are found."""
+    """Replace paths of a configuration by `shipped` ones, in place."""
     with open_dict(cfg):
-        for key in _SHIPPED:
+        for key in _SHIPPED_KEYS:
             value = OmegaConf.select(cfg, key)
             if isinstance(value, str):
                 OmegaConf.update(cfg, key, shipped(value))
     return cfg
 
 
-def typed(key: str, value: object) -> str:
-    """A setting as it is typed in a shell: quoted for the shell, and for Hydra where that could not read it."""
+def shell_setting(key: str, value: object) -> str:
+    """Format `key=value` for the shell, with the quotes needed by the shell and by Hydra."""
     text = str(value)
     if _PLAIN.match(text):
         return f"{key}={text}"

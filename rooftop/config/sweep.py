@@ -1,7 +1,12 @@
-"""The table at the end of a sweep: one row a job, read from the job folders, so that any launcher may have run them."""
+"""Jobs of a sweep: a status file each, so that a second start runs only unfinished jobs; the table at the end.
+
+The table is read from the job folders. Jobs may therefore run under any Hydra launcher, also on other machines.
+"""
 
 import csv
 import sys
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +15,64 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from rooftop.config.jobs import DONE, FAILED, NOTE
-from rooftop.files import atomic_write, read_json
+from rooftop.config.paths import shell_setting
+from rooftop.errors import ConfigError
+from rooftop.files import atomic_write, read_json, write_json
 
+STATUS_FILE = "job.json"
+STARTED, DONE, FAILED = "started", "done", "failed"  # a killed job stays "started"
 SCORES = ("monitor", "iou", "f1", "precision", "recall", "roofs", "roof_share")
 COLUMNS = ("job", "status", *SCORES, "seconds", "error")
 
 
+def find_finished(folder: Path, sweep: Path, overrides: Sequence[str]) -> dict[str, Any] | None:
+    """Find the status of a finished job with the same overrides, in any folder of the sweep: job numbers can change.
+
+    Args:
+        folder: folder of the job about to run.
+        sweep: folder of the sweep.
+        overrides: overrides of the job about to run.
+
+    Raises:
+        ConfigError: the folder contains another finished job, which would be lost.
+    """
+    here = _done(folder)
+    others = (_done(path) for path in sweep.iterdir()) if sweep.is_dir() else ()
+    for known in chain([here], others):  # own folder first: in an unchanged sweep no other file is read
+        if known and known["overrides"] == list(overrides):
+            return known
+    if here:
+        raise ConfigError(
+            f"{folder} contains another finished job of this sweep ({' '.join(here['overrides'])}); add new values "
+            f"after the old ones, or choose another folder than {shell_setting('hydra.sweep.dir', sweep)}."
+        )
+    return None
+
+
+def _done(folder: Path) -> dict[str, Any] | None:
+    """Read the status of a job folder; None unless the job is done."""
+    known: dict[str, Any] = read_json(folder / STATUS_FILE) if (folder / STATUS_FILE).is_file() else {"status": None}
+    return known if known["status"] == DONE else None
+
+
+def note(folder: Path, status: str, overrides: Sequence[str], **more: Any) -> None:
+    """Write the status file of a job."""
+    write_json(folder / STATUS_FILE, {"status": status, "overrides": list(overrides), **more})
+
+
+def note_resumed(folder: Path, score: float | None) -> None:
+    """Mark a resumed run as done if it is a job of a sweep, so that the sweep does not repeat it."""
+    if (folder / STATUS_FILE).is_file():
+        note(folder, DONE, read_json(folder / STATUS_FILE)["overrides"], score=score)
+
+
 class SweepTable(Callback):  # type: ignore[misc]
-    """Hydra callback: writes `sweep.csv` into the sweep folder and prints it; exit code 1 if a job failed."""
+    """Hydra callback: write `sweep.csv` into the sweep folder and print it; exit with code 1 if a job failed."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Collect the jobs; Hydra calls this once, after the last."""
+        """Write and print the table; Hydra calls this once, after the last job."""
         folder = Path(config.hydra.sweep.dir)
-        rows = [_row(job) for job in sorted(folder.iterdir(), key=_number) if (job / NOTE).is_file()]
+        rows = [_row(job) for job in sorted(folder.iterdir(), key=_number) if (job / STATUS_FILE).is_file()]
         if not rows:
             return
         varied = sorted({key for row in rows for key in row} - set(COLUMNS))
@@ -43,7 +92,8 @@ def _number(folder: Path) -> tuple[int, str]:
 
 
 def _row(job: Path) -> dict[str, Any]:
-    status = read_json(job / NOTE)
+    """Return the row of a job: its overrides, its status, and the scores in `scores.json` or `summary.json`."""
+    status = read_json(job / STATUS_FILE)
     row: dict[str, Any] = {"job": job.name, **{key: value for key, value in status.items() if key in COLUMNS}}
     pairs = (item.lstrip("+~").partition("=") for item in status["overrides"])
     row.update({key: value.strip("'") for key, _, value in pairs if key not in COLUMNS})
@@ -59,6 +109,7 @@ def _row(job: Path) -> dict[str, Any]:
 
 def _show(rows: list[dict[str, Any]], columns: list[str], folder: Path) -> None:
     table = Table(title=f"sweep: {folder}")
+    # on the screen: only columns with different values; the file has all
     differs = {column for column in columns if len({str(row.get(column, "")) for row in rows}) > 1}
     used = [column for column in columns if column in differs or column in ("job", "status", "monitor")]
     for column in used:

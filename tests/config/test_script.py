@@ -1,4 +1,4 @@
-"""The command line as people type it, right and wrong."""
+"""The command line as a user types it, right and wrong."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from rooftop.config.schema import SCHEMAS
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("model.deph=4", "model.depth"),
         ("+model.deph=4", "model.depth"),
@@ -24,27 +24,33 @@ from rooftop.config.schema import SCHEMAS
         ("+callbacks.early_stop.patiens=3", "callbacks.early_stop.patience"),
         ("sede=1", "seed"),
         ("lr=0.1", "did you mean optimizer.lr?"),
-        ("seed=one", "seed"),
-        ("data.batch_size=many", "data.batch_size"),
+        ("seed=one", "seed=one: expected integer."),
+        ("data.batch_size=many", "data.batch_size=many: expected integer."),
+        ("compile=perhaps", "compile=perhaps: expected true or false."),
+        ("data.size=[a,32]", "data.size[0]=a: expected list of integers or null."),
+        ("seed=null", "seed=null: expected integer."),
+        ("resume=[a]", "resume"),
+        ("data.name=[a]", "data.name=['a']: expected string."),
+        ("data.gsd=fine", "data.gsd=fine: expected number or null."),
         ("data=coco", "data.root is not set"),
         ("model._target_=os.system", "allowed packages"),
         ("model.depth=[", "model.depth"),
         ("data.root=Bilder für Übung", "for the shell: \"data.root='Bilder für Übung'\""),
         ("data.root=~/maps", "for the shell: \"data.root='~/maps'\""),
         ("data/banepa", "a setting is written name=value, without blanks"),
-        ("data.categories=building", "data.categories is a list, which is written in brackets: 'data.categories=["),
+        ("data.categories=building", "data.categories is a list: write it in brackets: 'data.categories=["),
         ("data.val=images", "data.val holds several settings: 'data.val={NAME: VALUE, ...}'"),
-        ("trainer.limit_train_batches=2", "is added with a plus: +trainer.NAME=VALUE"),
+        ("trainer.limit_train_batches=2", "with a plus: +trainer.NAME=VALUE"),
         ("resume=nowhere", "resume"),
         ("scheduler=null", "scheduler=null: choose one of cosine, none, onecycle, plateau."),
         ("logger=null", "logger=null: choose one of none, tensorboard."),
-        ("data.val.images=val", "data.val is null, so that it has no images to set; give it whole: 'data.val={images:"),
+        ("data.val.images=val", "data.val is null and has no key images; set it as a whole: 'data.val={images:"),
     ],
 )
-def test_wrong_key_or_value_ends_in_one_sentence_and_leaves_nothing(run_script, tmp_path, override, said):
+def test_wrong_key_or_value_ends_in_one_sentence_and_leaves_nothing(run_script, tmp_path, override, message):
     code, text = run_script("train", override)
     assert code == 2
-    assert said in text
+    assert message in text
     assert len(text.strip().splitlines()) == 1, text
     assert "Traceback" not in text
     assert not list(tmp_path.iterdir())
@@ -59,7 +65,7 @@ def test_an_output_folder_that_cannot_be_is_told_before_work_starts(run_script, 
     monkeypatch.setattr("os.access", lambda path, mode: False)
     code, text = run_script("train", *more, f"{key}={tmp_path}/locked/out")
     assert code == 2
-    assert text.strip().endswith(f"{key}={tmp_path}/locked/out: {tmp_path} cannot be written to; name another folder.")
+    assert text.strip().endswith(f"{key}={tmp_path}/locked/out: {tmp_path} is not writable; name another folder.")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -109,7 +115,8 @@ def experiments() -> list[str]:
 
 @pytest.mark.parametrize("name", experiments())
 def test_every_experiment_composes_and_is_a_short_page(name, monkeypatch):
-    from rooftop.config.compose import CONF, compose_for_check
+    from rooftop.config.command_line import compose_for_check
+    from rooftop.config.paths import CONF
 
     assert compose_for_check("train", [f"experiment={name}", "data.root=DIR"])
     lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
@@ -128,6 +135,6 @@ def test_every_experiment_composes_and_is_a_short_page(name, monkeypatch):
     ],
 )
 def test_every_choice_passes_the_check(choice):
-    from rooftop.config.compose import compose_for_check
+    from rooftop.config.command_line import compose_for_check
 
     assert compose_for_check("train", [choice]) == [choice]

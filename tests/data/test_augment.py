@@ -70,7 +70,7 @@ def test_importing_albumentations_looks_nothing_up_online():
 def test_every_choice_keeps_shapes_types_and_masks_binary(name):
     from omegaconf import OmegaConf
 
-    from rooftop.config.compose import CONF
+    from rooftop.config.paths import CONF
 
     node = OmegaConf.load(CONF / "augmentation" / f"{name}.yaml")
     if "defaults" in node:

@@ -1,11 +1,13 @@
-"""Sweeps are checked before they start, and look for the best score."""
+"""Sweeps are checked before they start, look for the best score, and may run over files."""
 
 import csv
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from rooftop.config.compose import compose_for_check
+from rooftop.config.command_line import compose_for_check, expand_glob
 
+NAMES = ("plain.tif", "a b.tif", "c,d.tif", "it's.tif", "back\\slash.tif", "e.png", "17.tif")
 SPACE = "optimizer.lr=tag(log,interval(0.001,0.01))"
 
 
@@ -15,23 +17,23 @@ def table(path):
 
 
 @pytest.mark.parametrize(
-    ("axes", "said"),
+    ("axes", "message"),
     [
         (["seed=0,one,2"], "seed"),
         (["loss=bce,dise,dice"], "loss=dice"),
         (["model.depth=2,3", "loss=bce,dice", "threshold=0.5,high"], "threshold"),
     ],
 )
-def test_every_value_of_an_axis_is_checked_before_the_sweep_starts(run_script, tmp_path, axes, said):
+def test_every_value_of_an_axis_is_checked_before_the_sweep_starts(run_script, tmp_path, axes, message):
     code, text = run_script("train", "-m", *axes, f"hydra.sweep.dir={tmp_path}/sweep")
     assert code == 2, text
-    assert said in text
+    assert message in text
     assert len(text.strip().splitlines()) == 1, text
     assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_value_beyond_those_checked_is_a_row_of_the_table(run_script, tiny, tmp_path, fast, monkeypatch):
-    monkeypatch.setattr("rooftop.config.axes.MOST", 1)
+    monkeypatch.setattr("rooftop.config.command_line.MOST", 1)
     code, text = run_script(
         *("train", "-m", *fast, f"data.root={tiny}", "trainer.max_epochs=1"),
         *("seed=0,one", f"hydra.sweep.dir={tmp_path}/sweep"),
@@ -70,3 +72,39 @@ def test_optuna_finds_the_best_of_its_trials(run_script, tiny, tmp_path, fast):
     scores = [float(row["monitor"]) for row in table(tmp_path / "sweep" / "sweep.csv")]
     found = (tmp_path / "sweep" / "optimization_results.yaml").read_text()
     assert f"best_value: {max(scores)}" in found
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "city" / "north").mkdir(parents=True)
+    for name in NAMES:
+        (tmp_path / "city" / name).touch()
+    (tmp_path / "city" / "north" / "deep.tif").touch()
+    return tmp_path
+
+
+def values(override):
+    return [value if isinstance(value, str) else str(value) for value in _unquoted(override)]
+
+
+def _unquoted(override):
+    parsed = OverridesParser.create().parse_override(override)
+    for element in parsed._value.list if parsed.is_sweep_override() else [parsed._value]:
+        yield getattr(element, "text", element)
+
+
+def test_names_come_back_sorted_whatever_they_look_like(folder):
+    expected = sorted(f"city/{name}" for name in NAMES if name.endswith(".tif"))
+    assert values(expand_glob("source=glob(city/*.tif)", folder)) == expected
+
+
+def test_lists_exclusions_and_folders(folder):
+    assert values(expand_glob("source=glob([city/*.png, city/p*], exclude='*.tif')", folder)) == ["city/e.png"]
+    assert "city/north/deep.tif" in values(expand_glob("source=glob(city/**/*.tif)", folder))
+
+
+def test_groups_and_other_arguments_stay(folder):
+    (folder / "model").mkdir()
+    for argument in ("model=glob(*)", "source=city/e.png", "--help", "source=glob(", "-m"):
+        assert expand_glob(argument, folder) == argument

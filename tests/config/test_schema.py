@@ -1,8 +1,13 @@
-"""A value that no training or scoring can mean ends in one sentence that names the key."""
+"""A value outside its range ends in one sentence with the key; every key is in the reference."""
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
-from rooftop.config.compose import compose_for_check
+from rooftop.config.command_line import compose_for_check
+from rooftop.config.paths import CONF
+from rooftop.config.schema import SCHEMAS, Row, reference
 from rooftop.errors import ConfigError
 
 WRONG = [
@@ -51,11 +56,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("script", "override", "said"), WRONG)
-def test_a_value_outside_its_range_names_the_key_and_the_range(script, override, said):
+@pytest.mark.parametrize(("script", "override", "message"), WRONG)
+def test_a_value_outside_its_range_names_the_key_and_the_range(script, override, message):
     with pytest.raises(ConfigError) as caught:
         compose_for_check(script, ["source=a.png", override] if script == "predict" else [override])
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 def test_null_and_values_at_the_edge_pass():
@@ -66,7 +71,7 @@ def test_null_and_values_at_the_edge_pass():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (["model.width=0"], "model: width=0 must be 1 or more"),
         (["loss=gap_bce_dice", "loss.terms.bce.reach=4"], "reach=4 must be odd"),
@@ -74,8 +79,42 @@ def test_null_and_values_at_the_edge_pass():
         (["optimizer.weight_decay=-1"], "optimizer (lr=0.003, weight_decay=-1): Invalid weight_decay value: -1"),
     ],
 )
-def test_a_value_that_a_part_refuses_ends_in_one_sentence(run_script, tiny, fast, overrides, said):
+def test_a_value_that_a_part_refuses_ends_in_one_sentence(run_script, tiny, fast, overrides, message):
     code, text = run_script("train", *fast, f"data.root={tiny}", *overrides)
     assert code == 2, text
-    assert said in text
+    assert message in text
     assert "Traceback" not in text
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return [(script, row) for row in reference() for script in row.script.split(", ")]
+
+
+@pytest.mark.parametrize("script", sorted(SCHEMAS))
+def test_every_key_of_a_script_is_in_the_reference_with_a_meaning(rows, script):
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        settings = OmegaConf.to_container(compose(script), resolve=False)
+    meanings = {row.key: row.meaning for name, row in rows if name == script}
+
+    def walk(node, prefix):
+        for name, value in node.items():
+            assert meanings.get(prefix + name), prefix + name
+            has_keys = isinstance(value, dict) and "_target_" not in str(value)
+            walk(value if has_keys else {}, f"{prefix}{name}.")
+
+    walk(settings, "")
+
+
+def test_a_row_of_the_reference_holds_type_range_default_and_meaning(rows):
+    found = {(script, row.key): row for script, row in rows}
+    everywhere = "train, evaluate, make_masks, check_data"
+    batch = Row(everywhere, "data.batch_size", "integer", "1 or more", "8", "pictures per step and device")
+    assert found["train", "data.batch_size"] == batch
+    assert found["train", "model"][2:5] == ("group", "a file of conf/model/", "unet")
+    assert found["predict", "source"].default == "required"
+    assert found["predict", "gsd"][2:5] == ("number or null", "above 0", "null")
+    assert found["predict", "bands"].type == "list of integers or null"
+    assert found["predict", "engine"].type == "torch or onnxruntime"
+    assert found["train", "scheduler.rise"].range == "a share from 0 to 1"

@@ -1,8 +1,8 @@
-"""A sweep knows its jobs by what was typed, whatever their numbers."""
+"""A sweep knows its jobs by their overrides, whatever their numbers."""
 
 import pytest
 
-from rooftop.config.jobs import DONE, FAILED, STARTED, done_before, note, note_resumed
+from rooftop.config.sweep import DONE, FAILED, STARTED, find_finished, note, note_resumed
 from rooftop.errors import ConfigError
 from rooftop.files import read_json
 
@@ -18,26 +18,28 @@ def sweep(tmp_path):
 
 @pytest.mark.parametrize("number", [0, 1, 2, 7])
 def test_a_job_that_is_done_is_known_under_any_number(sweep, number):
-    assert done_before(sweep / str(number), sweep, ["model.depth=3"])["score"] == 0.5
+    assert find_finished(sweep / str(number), sweep, ["model.depth=3"])["score"] == 0.5
 
 
 @pytest.mark.parametrize(("number", "depth"), [(1, 4), (2, 5), (1, 6), (3, 6)])
 def test_what_failed_or_was_killed_runs_again_and_may_be_replaced(sweep, number, depth):
-    assert done_before(sweep / str(number), sweep, [f"model.depth={depth}"]) is None
+    assert find_finished(sweep / str(number), sweep, [f"model.depth={depth}"]) is None
 
 
 def test_a_job_that_is_done_is_not_replaced_by_another(sweep):
-    with pytest.raises(ConfigError, match=r"holds another job.*model\.depth=3.*write new values after the old ones"):
-        done_before(sweep / "0", sweep, ["model.depth=6"])
+    with pytest.raises(
+        ConfigError, match=r"contains another finished job.*model\.depth=3.*add new values after the old ones"
+    ):
+        find_finished(sweep / "0", sweep, ["model.depth=6"])
 
 
 def test_the_first_job_of_a_new_sweep(tmp_path):
-    assert done_before(tmp_path / "new" / "0", tmp_path / "new", ["model.depth=3"]) is None
+    assert find_finished(tmp_path / "new" / "0", tmp_path / "new", ["model.depth=3"]) is None
 
 
 def test_a_resumed_job_is_done(sweep):
     note_resumed(sweep / "2", 0.7)
-    assert done_before(sweep / "0", sweep, ["model.depth=5"])["score"] == 0.7
+    assert find_finished(sweep / "0", sweep, ["model.depth=5"])["score"] == 0.7
     note_resumed(sweep, 0.7)  # a run of its own
     assert not (sweep / "job.json").exists()
     assert read_json(sweep / "1" / "job.json")["status"] == FAILED

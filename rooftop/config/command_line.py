@@ -1,0 +1,339 @@
+"""Check a command line before Hydra runs it: mistakes end in one sentence and leave no folder behind.
+
+`python train.py -m model.depth=3,4 loss=bce,dice` takes these steps in `compose_for_check`:
+
+1. `expand_resume`, `expand_glob`: `resume=RUN` becomes the stored configuration of RUN, `glob(*.tif)` a list of files.
+2. `values_of` reads one axis of the sweep: `model.depth=3,4` gives `["model.depth=3", "model.depth=4"]`.
+3. `first_jobs` picks few jobs with every value once: (3, bce), (4, bce), (3, dice); all combinations may be thousands.
+4. `_compose` builds the configuration of each of them; `check` compares it with the schema.
+5. `with_direction` adds the direction of the search if Optuna runs the sweep.
+
+The returned arguments go to Hydra.
+"""
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from rooftop.config.build import unknown_key
+from rooftop.config.check import check, keys_of
+from rooftop.config.paths import CONF
+from rooftop.errors import ConfigError, RunError
+
+LOGGING = (  # as in conf/output.yaml; the stored configuration of a run lacks it
+    "hydra.job_logging.formatters.simple.format='%(asctime)s %(message)s'",
+    "+hydra.job_logging.formatters.simple.datefmt='%H:%M:%S'",
+    "+hydra.job_logging.loggers.pytorch_lightning.level=WARNING",
+)
+RESTORED = (  # keys fixed by a checkpoint: it contains their values, or its weights fit no others
+    "model",
+    "optimizer",
+    "monitor",
+    "scheduler.factor",
+    "scheduler.patience",
+    "callbacks.early_stop.patience",
+    "callbacks.start",
+    "data.targets",
+    "data.categories",
+    "data.bands",
+    "data.scale",
+    "data.mean",
+    "data.std",
+)
+MOST = 12  # values of an axis to check before the sweep starts; each takes a third of a second
+DIRECTION = "hydra.sweeper.direction"
+_PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # Hydra reads these without quotes
+
+
+def compose_for_check(name: str, arguments: list[str]) -> list[str]:
+    """Check a command line; return it with `resume=` and `glob()` expanded.
+
+    In a sweep each value is checked once (the first `MOST` of an axis), with the first value of the other axes.
+
+    Args:
+        name: script; its root configuration is `conf/<name>.yaml`.
+        arguments: command line after the name of the script.
+
+    Raises:
+        ConfigError: a wrong key, group or value.
+        RunError: `resume` names no run.
+    """
+    arguments = [expand_glob(argument, CONF) for argument in expand_resume(arguments)]
+    parsed = get_args_parser().parse_args(arguments)
+    shows_only = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
+    if shows_only or parsed.config_dir or parsed.experimental_rerun:
+        return arguments
+    folder = str(Path(parsed.config_path).absolute()) if parsed.config_path else str(CONF)
+    root = (parsed.config_name or name).removesuffix(".yaml")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(folder, version_base="1.3"):
+        axes = [values_of(override, sweep=parsed.multirun) for override in parsed.overrides]
+        jobs = [_compose(root, overrides) for overrides in first_jobs([values for values in axes if values])]
+        for cfg in jobs:
+            with _pretended_job(cfg) as job:
+                check(job, name)
+                require_writable(cfg.hydra, sweep=parsed.multirun)
+    return with_direction(arguments, parsed.overrides, jobs[0])
+
+
+@contextmanager
+def _pretended_job(cfg: DictConfig) -> Iterator[DictConfig]:
+    """Yield `cfg` without its hydra node, as in a job, and let `${hydra:...}` resolve before there is a job."""
+    full, job = cfg.copy(), cfg.copy()
+    with open_dict(job), read_write(full), open_dict(full):
+        del job["hydra"]
+        full.hydra.runtime.output_dir = "outputs"
+        HydraConfig.instance().set_config(full)
+    try:
+        yield job
+    finally:
+        HydraConfig.instance().cfg = None
+
+
+# --- resume ---
+
+
+def expand_resume(arguments: list[str]) -> list[str]:
+    """Replace `resume=RUN` by the stored configuration and the folder of RUN; other overrides stay.
+
+    Raises:
+        RunError: RUN has no configuration or no checkpoint.
+        ConfigError: an override cannot change on resume.
+    """
+    wanted = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
+    if not wanted:
+        return arguments
+    folder = Path(wanted[-1].removeprefix("resume=").strip("'\"")).absolute()
+    for needed in (folder / ".hydra" / "config.yaml", folder / "checkpoints" / "last.ckpt"):
+        if not needed.is_file():
+            raise RunError(
+                f"resume={folder}: {needed.relative_to(folder)} is missing; name a run with one finished epoch or more."
+            )
+    stored = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    rest = (_resumed_override(argument, stored) for argument in arguments if argument not in wanted)
+    quoted = "'" + str(folder).replace("'", "\\'") + "'"
+    return [
+        *("--config-path", str(folder / ".hydra"), "--config-name", "config"),
+        *(f"++resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null", "hydra.job.name=train"),
+        *LOGGING,
+        *filter(None, rest),
+    ]
+
+
+def _resumed_override(argument: str, stored: Any) -> str:
+    """Check one override of a resumed run and adapt it to the stored configuration; "" drops it."""
+    key, _, value = argument.lstrip("+~").partition("=")
+    if (CONF / key).is_dir():
+        raise ConfigError(
+            f"{argument}: a resumed run keeps its own {key}; change single keys of it, e.g. callbacks.progress=null "
+            "trainer.accelerator=gpu, or start a new run."
+        )
+    if argument.startswith("~"):
+        return argument if OmegaConf.select(stored, key) is not None else ""
+    if value != "null" and any(f"{key}.".startswith(f"{restored}.") for restored in RESTORED):
+        raise ConfigError(
+            f"{argument} cannot change on resume: the checkpoint already fixes it; leave it out, or start a new run "
+            "with it."
+        )
+    # an earlier start of the same command may have added the key already: add or change
+    return f"++{key}={value}" if argument.startswith("+") else argument
+
+
+# --- files ---
+
+
+def expand_glob(argument: str, groups: Path) -> str:
+    """Replace `KEY=glob(PATTERN)` by `KEY=FILE,FILE,...`, sorted: a sweep with one job per file.
+
+    `glob([PATTERN, ...], exclude=PATTERN)` works too; `**` descends into folders. Hydra's own `glob` finds only files
+    of configuration groups; keys with a folder in `groups` are left to it.
+
+    Raises:
+        ConfigError: no file matches.
+    """
+    try:
+        override = OverridesParser.create().parse_override(argument) if "=glob(" in argument else None
+    except HydraException:
+        return argument  # reported when the configuration is composed
+    if override is None or not isinstance(override._value, Glob) or (groups / override.key_or_group).is_dir():
+        return argument
+    chosen = override._value
+    found = {name for pattern in chosen.include for name in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+    names = sorted(name for name in found if not any(fnmatch(name, pattern) for pattern in chosen.exclude))
+    if not names:
+        raise ConfigError(f"{argument}: no file matches; check the pattern.")
+    return f"{override.get_key_element()}={','.join(map(_quoted, names))}"
+
+
+def _quoted(name: str) -> str:
+    """Quote a file name for Hydra, if it needs quotes."""
+    if _PLAIN.fullmatch(name):
+        return name
+    escaped = re.sub(r"(\\+)(?=$|')", r"\1\1", name).replace("'", r"\'")
+    return f"'{escaped}'"
+
+
+# --- axes of a sweep ---
+
+
+def values_of(override: str, *, sweep: bool) -> list[str]:
+    """List the values of an axis as overrides: `seed=0,1` gives `["seed=0", "seed=1"]`; a single value gives itself.
+
+    Intervals of an optimising sweeper have no values yet and give an empty list.
+
+    Raises:
+        ConfigError: the override cannot be read, has several values without `sweep`, or has none.
+    """
+    try:
+        parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_override(override)
+    except HydraException as error:
+        raise ConfigError(f"{override}: {_syntax_fault(override, str(error).splitlines()[0])}") from error
+    if not parsed.is_sweep_override() or parsed.is_delete():
+        return [override]
+    if not sweep:
+        raise ConfigError(
+            f"{override}: several values need a sweep: add -m; write a list in [ ], a text with commas in quotes."
+        )
+    if not parsed.is_discrete_sweep():
+        return []
+    key = override.split("=", 1)[0]
+    values = [f"{key}={value}" for value in parsed.sweep_string_iterator()]
+    if not values:
+        raise ConfigError(f"{override}: no name matches; check the pattern.")
+    return values
+
+
+def _syntax_fault(override: str, reason: str) -> str:
+    """Explain an override that Hydra cannot read, with the right form of it."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return "a setting is written name=value, without blanks around the =, e.g. source=city.tif."
+    if value.startswith("["):
+        return f"{reason}; put quotes around each text in the list, and others around all of it: '{key}=[\"...\", ...]'"
+    quoted = value.replace("'", "\\'")
+    return f"{reason}; put quotes around the value, and others around all of it for the shell: \"{key}='{quoted}'\""
+
+
+def first_jobs(axes: list[list[str]]) -> list[list[str]]:
+    """Choose jobs with every value once: all axes at their first value, then one axis at each of its other values."""
+    first = [values[0] for values in axes]
+    others = ((i, value) for i, values in enumerate(axes) for value in values[1:MOST])
+    return [first, *([*first[:i], value, *first[i + 1 :]] for i, value in others)]
+
+
+def with_direction(arguments: list[str], overrides: list[str], cfg: DictConfig) -> list[str]:
+    """Make Optuna search for the best monitored score; its default is the lowest, for IoU the worst.
+
+    Args:
+        arguments: command line.
+        overrides: the part of it without options.
+        cfg: composed configuration with its hydra node.
+    """
+    given = any(override.lstrip("+").startswith(DIRECTION) for override in overrides)
+    optuna = cfg.hydra.runtime.choices.get("hydra/sweeper") == "optuna"
+    if not overrides or not optuna or given or "monitor" not in cfg:
+        return arguments
+    i = arguments.index(overrides[0])  # options may stand before and after the overrides, but not among them
+    direction = {"max": "maximize", "min": "minimize"}[cfg.monitor.mode]
+    return [*arguments[:i], f"{DIRECTION}={direction}", *arguments[i:]]
+
+
+# --- output folder ---
+
+
+def require_writable(hydra: DictConfig, *, sweep: bool) -> None:
+    """Check whether the output folder of a job can be made and written to.
+
+    Args:
+        hydra: hydra node of a composed configuration.
+        sweep: whether the job belongs to a sweep.
+
+    Raises:
+        ConfigError: a file is in the way, or the folder is not writable.
+    """
+    key = "sweep" if sweep else "run"
+    try:
+        folder = Path(str(OmegaConf.select(hydra, f"{key}.dir"))).absolute()
+    except OmegaConfBaseException:  # the name depends on something known only in the job
+        return
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"hydra.{key}.dir={folder}: {there} is a file; name another folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"hydra.{key}.dir={folder}: {there} is not writable; name another folder.")
+
+
+# --- Hydra's errors in one sentence ---
+
+
+def _compose(root: str, overrides: list[str]) -> DictConfig:
+    try:
+        cfg: DictConfig = compose(root, overrides, return_hydra_config=True)
+        return cfg
+    except MissingConfigException as error:
+        raise ConfigError(_missing_group(error)) from error
+    except (ConfigCompositionException, OmegaConfBaseException) as error:
+        raise ConfigError(_wrong_override(error, root, overrides)) from error
+    except HydraException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    except ValueError as error:  # raised by Hydra for a group set to null
+        raise ConfigError(_null_group(error, overrides)) from error
+
+
+def _null_group(error: ValueError, overrides: list[str]) -> str:
+    """Name the group set to null, and its choices."""
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if value in ("null", "None", "~") and (CONF / group).is_dir():
+            choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+            return f"{override}: choose one of {', '.join(choices)}."
+    return str(error).splitlines()[0]
+
+
+def _missing_group(error: MissingConfigException) -> str:
+    """Name the unknown choice of a group, and the nearest known one."""
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    if error.options and group:
+        known = [f"{group}={name}" for name in error.options]
+        return unknown_key(f"{group}={option}", known).replace("unknown configuration key", "no such choice")
+    return str(error).splitlines()[0]
+
+
+def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
+    """Name the key rejected by Hydra, and the nearest one of the configuration without it."""
+    text = f"{error} {error.__cause__ or ''}"
+    found = re.search(r"Key '[^']+' is not in struct\s+full_key: (\S+)", text) or re.search(
+        r"Could not override '([^']+)'", text
+    )
+    if found is None:
+        return str(error).splitlines()[0]
+    key = found.group(1)
+    others = [override for override in overrides if override.lstrip("+~").split("=", 1)[0] != key]
+    if len(others) == len(overrides):
+        return str(error).splitlines()[0]
+    cfg = _compose(root, others)
+    known, (parent, _, name) = keys_of(cfg), key.rpartition(".")
+    if parent in known and OmegaConf.select(cfg, parent) is None:
+        return f"{parent} is null and has no key {name}; set it as a whole: '{parent}={{{name}: VALUE, ...}}'"
+    if inside := [name for name in known if name.rpartition(".")[0] == key]:
+        some = "'++" + key + "={NAME: VALUE, ...}'"
+        return f"{key} holds several settings; set one of them: {', '.join(inside)}; or several at once: {some}"
+    if "is not in struct" not in text and "No match" not in text:
+        return f"{key}: {str(error.__cause__ or error).splitlines()[0]}"
+    more = "; add other arguments of Lightning's Trainer with a plus: +trainer.NAME=VALUE"
+    return unknown_key(key, known) + (more if parent == "trainer" else "")
