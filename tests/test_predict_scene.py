@@ -130,7 +130,7 @@ def test_a_stopped_prediction_goes_on_and_gives_the_same_files(predict, town, tm
     monkeypatch.setattr(Predictor, "forward", stopped)
     code, text = predict(town, out="again")
     assert code == 130
-    assert "goes on" in text
+    assert "run the same command again to continue" in text
     assert not [name for name in FILES if (tmp_path / "again" / name).exists()]
     monkeypatch.setattr(Predictor, "forward", forward)
     assert predict(town, out="again")[0] == 0
