@@ -1,8 +1,8 @@
-"""Look at a data set before spending time on it: broken, missing, duplicate, leaking; exit code 1 if it has errors.
+"""Check a data set before training: broken, missing, duplicate and leaking pictures; exit code 1 if it has errors.
 
 python check_data.py                                        the embedded data set
 python check_data.py data=crowdai data.root=DIR
-python check_data.py data=crowdai data.root=DIR fix=CLEAN   cleaned, leak-free annotation files besides
+python check_data.py data=crowdai data.root=DIR fix=CLEAN   also cleaned, leak-free annotation files
 """
 
 import logging
@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rooftop.audit import KINDS, Split, audit, report, write_fixed, write_page
+from rooftop.audit import KINDS, Split, audit_splits, summary, write_fixed, write_report
 from rooftop.coco import Index, open_index
 from rooftop.config import plain, progress_bar, run_folder, script, shell_setting
 from rooftop.data.calibrate import scale_of_readable
@@ -23,30 +23,30 @@ from rooftop.files import write_json
 from rooftop.raster.reading import reading_of
 
 log = logging.getLogger(__name__)
-SHOWN = 3  # pictures that are named on the screen for each kind of error
+SHOWN = 3  # pictures named on the screen for each kind of error
 APART = ("copies", "places")
-WORTH = ("test", "val", "train")  # a picture that is in two splits belongs into the first of these
+PRIORITY = ("test", "val", "train")  # a picture in two splits belongs to the first of these
 
 
 @script
 def main(cfg: DictConfig) -> None:
-    """Audit the splits, write the reports, and if asked for the cleaned files."""
+    """Audit the splits; write the reports and, with `fix`, the cleaned files."""
     data = plain(cfg.data)
     if cfg.apart not in APART:
         raise ConfigError(f"apart={cfg.apart}: choose one of {', '.join(APART)}.")
     if data["mix"]:
         raise ConfigError(
-            f"data={data['name']} is a mix of {len(data['mix'])} sources; check them one by one: data.mix=null "
+            f"data={data['name']} is a mix of {len(data['mix'])} sources; check each one: data.mix=null "
             "'data.train={images: ..., annotations: ...}'"
         )
     data["scale"] = scale_of_readable(data)
     folder, splits = run_folder(), open_splits(data)
     if cfg.fix and not any(split.index for split in splits):
-        raise ConfigError(f"fix={cfg.fix}: cleans annotation files, and data={data['name']} has masks; leave fix out.")
+        raise ConfigError(f"fix={cfg.fix} cleans annotation files, but data={data['name']} has masks; leave fix out.")
     shared = partial(share_place, pattern=data["place"]) if cfg.apart == "places" else None
     if cfg.fix and shared:
         for split in splits:
-            shared([], split.names)  # refuses a pattern that does not fit before hours of work
+            shared([], split.names)  # an unsuitable pattern ends here, not after hours of work
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
 
@@ -54,10 +54,10 @@ def main(cfg: DictConfig) -> None:
             tasks.setdefault(what, bar.add_task(what, total=total) if what not in tasks else None)
             bar.update(tasks[what], completed=done)
 
-        pairs = audit(splits, folder / "facts", cells=cells_of, processes=cfg.processes, progress=show)
-    result = report(splits) | {"bands": data["bands"], "scale": data["scale"]}
+        pairs = audit_splits(splits, folder / "facts", cells=cells_of, processes=cfg.processes, progress=show)
+    result = summary(splits) | {"bands": data["bands"], "scale": data["scale"]}
     write_json(folder / "report.json", result)
-    write_page(folder / "report.html", data["name"], splits)
+    write_report(folder / "report.html", data["name"], splits)
     if cfg.fix:
         result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, borders=cfg.borders)
         for name, count in result["fixed"].items():
@@ -68,15 +68,15 @@ def main(cfg: DictConfig) -> None:
         )
         log.info("next: python train.py data=%s %s %s", data["name"], root, cleaned)
         write_json(folder / "report.json", result)
-    tell(splits)
+    log_findings(splits)
     if result["errors"]:
-        raise FaultError(f"{result['errors']} errors; pictures of the worst in {folder / 'report.html'}")
-    log.info("0 errors; more in %s", folder / "report.html")
+        raise FaultError(f"{result['errors']} errors; the worst are shown in {folder / 'report.html'}")
+    log.info("0 errors; report: %s", folder / "report.html")
 
 
 def open_splits(data: dict[str, Any]) -> list[Split]:
-    """The splits that the data configuration names, in order of worth."""
-    root, parts = Path(data["root"]), {name: complete(data[name]) for name in WORTH if data[name]}
+    """Open the splits of the data configuration, in order of priority."""
+    root, parts = Path(data["root"]), {name: complete(data[name]) for name in PRIORITY if data[name]}
     reading = reading_of(data["bands"], data["scale"])
     check_layout(root, parts)
 
@@ -84,7 +84,7 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
         if not part["annotations"]:
             return None
         opened = open_index(root / part["annotations"], cache=Path(data["cache"]))
-        opened.category_ids(data["categories"])  # refuses one that the file has not
+        opened.category_ids(data["categories"])  # an unknown category ends here
         return opened
 
     return [
@@ -99,17 +99,17 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
     ]
 
 
-def tell(splits: list[Split]) -> None:
-    """Log how many of each kind were found, and of errors in which pictures."""
+def log_findings(splits: list[Split]) -> None:
+    """Log the number of findings of each kind, and the names of pictures with errors."""
     for split in splits:
         for kind, meaning in KINDS.items():
             if count := split.findings.count(kind):
-                grave, names = ("error", _named(split, kind)) if meaning.is_error else ("note", "")
-                log.info("%s: %s %s (%s)%s", split.name, f"{count:,}", kind, grave, names)
+                severity, names = ("error", _named(split, kind)) if meaning.is_error else ("note", "")
+                log.info("%s: %s %s (%s)%s", split.name, f"{count:,}", kind, severity, names)
 
 
 def _named(split: Split, kind: str) -> str:
-    """The pictures of the gravest findings of a kind, where these are about pictures."""
+    """Names of the pictures with the most severe findings of a kind; empty if the findings are not about pictures."""
     pictures = [*dict.fromkeys(found.picture for found in split.findings.worst(kind, 1000) if found.picture)]
     return ": " * bool(pictures) + ", ".join(pictures[:SHOWN]) + " ..." * (len(pictures) > SHOWN)
 

@@ -3,7 +3,7 @@
 python evaluate.py run=outputs/train/...                                   the run's own kind of data, test split
 python evaluate.py run=outputs/train/... data=crowdai data.root=DIR split=val
 python evaluate.py run=RUN_A compare=RUN_B                                 which one is better, and is it chance?
-python evaluate.py predictions=FILE annotations=FILE [images=DIR]          whatever made the predictions
+python evaluate.py predictions=FILE annotations=FILE [images=DIR]          predictions of any system
 """
 
 from pathlib import Path
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 @script
 def main(cfg: DictConfig) -> None:
-    """Lay each prediction over the truth, score, write; compare if there are several."""
-    from rooftop import evaluation  # late: torch takes seconds, which a mistyped key need not wait for
+    """Score each system and write its files; compare if there are several."""
+    from rooftop import evaluation  # late: torch takes seconds to import, a mistyped key is answered before
 
     settings = evaluation.Settings(
         cfg.max_dets, cfg.bootstrap.rounds, cfg.bootstrap.seed, cfg.as_published, cfg.examples
     )
-    done = {}
+    scored = {}
     for subject in (subjects := _subjects(cfg)):
         folder = run_folder() / subject.name if len(subjects) > 1 else run_folder()
-        scored = done[subject.name] = evaluation.evaluate_split(subject.cases, folder, settings, subject.record)
-        evaluation.write_scores(folder / "scores.json", scored)
-        evaluation.write_per_image(folder / "per_image.csv", scored.tally)
-        evaluation.write_report(folder / "report.html", scored, subject.cases)
-        evaluation.print_scores(scored, folder)
-    if len(done) > 1:
-        evaluation.write_comparison(run_folder(), done)
+        result = scored[subject.name] = evaluation.evaluate_split(subject.cases, folder, settings, subject.record)
+        evaluation.write_scores(folder / "scores.json", result)
+        evaluation.write_per_image(folder / "per_image.csv", result.counts)
+        evaluation.write_report(folder / "report.html", result, subject.cases)
+        evaluation.print_scores(result, folder)
+    if len(scored) > 1:
+        evaluation.write_comparison(run_folder(), scored)
 
 
 def _subjects(cfg: DictConfig) -> "list[Subject]":

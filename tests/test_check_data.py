@@ -124,7 +124,7 @@ def test_a_split_may_be_named_as_the_data_set_says(run_script, tiny):
 def test_a_mix_and_a_fix_of_masks_are_refused(run_script, tiny, tmp_path):
     code, text = run_script("check_data", "data=open", f"data.root={tiny}")
     assert code == 2
-    assert "a mix of 17 sources; check them one by one" in text
+    assert "a mix of 17 sources; check each one" in text
     (tmp_path / "set").mkdir()
     shutil.copytree(tiny / "images" / "train", tmp_path / "set" / "images")
     shutil.copytree(tiny / "images" / "train", tmp_path / "set" / "masks")

@@ -35,7 +35,7 @@ def test_a_run_is_scored_and_its_predictions_score_alike(trained, tiny, run_scri
     )
     assert code == 0, text
     by_files = json.loads((again / "scores.json").read_text())
-    assert "run lengths alone" not in text
+    assert "run lengths without outlines" not in text
     assert by_files["object"] == pytest.approx(by_run["object"], nan_ok=True)
     known = {name: value for name, value in by_run["polygon"].items() if value is not None}
     assert by_files["polygon"] == pytest.approx({**by_files["polygon"], **known}, abs=0.02)

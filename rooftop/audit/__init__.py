@@ -1,9 +1,8 @@
-"""Look at a data set before spending time on it: broken, missing, duplicate, leaking."""
+"""Audit of a data set before training: broken, missing, duplicate and leaking pictures, wrong annotations."""
 
+from rooftop.audit.audit import Split, audit_splits
 from rooftop.audit.findings import KINDS, Finding, Findings
 from rooftop.audit.fix import write_fixed
-from rooftop.audit.page import write_page
-from rooftop.audit.report import report
-from rooftop.audit.splits import Split, audit
+from rooftop.audit.report import summary, write_report
 
-__all__ = ["KINDS", "Finding", "Findings", "Split", "audit", "report", "write_fixed", "write_page"]
+__all__ = ["KINDS", "Finding", "Findings", "Split", "audit_splits", "summary", "write_fixed", "write_report"]

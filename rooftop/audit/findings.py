@@ -1,16 +1,21 @@
-"""What an audit can find, how grave it is, and what to do about it."""
+"""Kinds of findings of an audit, their severity and remedy, and lists of findings."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-LISTED = 1000  # the gravest of each kind and split are listed by name; all are counted
+LISTED = 1000  # findings listed by name for each kind and split, the most severe ones; all are counted
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of finding. is_error: it makes `check_data.py` end with exit code 1. remedy: what a person can do."""
+    """A kind of finding.
+
+    Attributes:
+        is_error: `check_data.py` ends with exit code 1.
+        remedy: advice to the user; `code` stands between backticks.
+    """
 
     is_error: bool
     remedy: str
@@ -21,27 +26,27 @@ KINDS = {
     "unreadable picture": Kind(True, "Download or export the picture again."),
     "size differs": Kind(
         True,
-        "Correct width and height of the entry, or replace the picture; where they are swapped, as by an EXIF turn, "
-        "which is not looked at, turn its pixels.",
+        "Correct width and height of the entry, or replace the picture. If they are swapped, the file has an EXIF "
+        "rotation, ignored here: rotate its pixels.",
     ),
     "two entries of one file": Kind(True, "Join the entries, and their annotations, to one."),
-    "no annotation": Kind(True, "The file lists pictures and not one roof: export it again."),
-    "annotation left out": Kind(True, "Correct the annotation; until then it is not drawn at all."),
+    "no annotation": Kind(True, "The file lists pictures but no roof: export it again."),
+    "annotation left out": Kind(True, "Correct the annotation; until then it is not drawn."),
     "self-crossing outline": Kind(True, "Draw the outline again, or let `fix` repair it."),
-    "duplicated annotation": Kind(True, "Remove one of them, or let `fix` do so: it would be counted twice."),
+    "duplicated annotation": Kind(True, "Remove one of them, or let `fix` do it; otherwise it counts twice."),
     "mask of another size": Kind(True, "Make the mask again."),
-    "leak": Kind(True, "The same place in two splits flatters the score; let `fix` cut the splits anew."),
-    "file without entry": Kind(False, "Not used. Add an entry if it should be, with or without annotations."),
+    "leak": Kind(True, "The same place in two splits makes scores too good; let `fix` separate the splits."),
+    "file without entry": Kind(False, "Not used. If it should be, add an entry, with or without annotations."),
     "undrawn border": Kind(
         False,
-        "Hardly an outline crosses the border of the tiles, as where labels were cut to an area. Look: draw the roofs, "
-        "or let `fix` mark the border as not judged.",
+        "Hardly any outline crosses the border of the tiles, as if labels were cut to an area. Look at it: draw the "
+        "roofs, or let `fix` mark the border as not judged.",
     ),
     "duplicate picture": Kind(False, "The same pixels; it weighs more in training than it should."),
     "near duplicate picture": Kind(False, "The same picture, turned, mirrored, compressed or brightened."),
-    "tiny outline": Kind(False, "Hardly a roof; look whether it is a slip of the hand or a rest of a cut."),
-    "wrong area": Kind(False, "The area stated is not that of the outline; scores by size would be wrong."),
-    "wrong box": Kind(False, "The box stated is not that of the outline; it is not used here."),
+    "tiny outline": Kind(False, "Too small for a roof; check for a slip of the hand or a remnant of a cut."),
+    "wrong area": Kind(False, "The stated area differs from the outline; scores by size would be wrong."),
+    "wrong box": Kind(False, "The stated box differs from the outline; boxes are not used here."),
 }
 
 
@@ -49,8 +54,13 @@ KINDS = {
 class Finding:
     """One finding.
 
-    picture: file name of the entry. detail: numbers and reasons, in words. weight: the greatest are shown as pictures.
-    annotation: its id. partner: (split, file name) of the other picture of a pair.
+    Attributes:
+        kind: key of `KINDS`.
+        picture: file name of the entry.
+        detail: numbers and reasons as text.
+        weight: severity; the findings with the largest weights are shown as pictures.
+        annotation: id.
+        partner: (split, file name) of the other picture of a pair.
     """
 
     kind: str
@@ -63,41 +73,46 @@ class Finding:
 
 @dataclass
 class Findings:
-    """The findings of one split; memory does not grow beyond some thousand of each kind."""
+    """The findings of one split; at most some thousand of each kind are in memory.
+
+    Attributes:
+        found: listed findings by kind.
+        unlisted: number of findings counted but not listed, by kind.
+    """
 
     found: dict[str, list[Finding]] = field(default_factory=dict)
     unlisted: Counter[str] = field(default_factory=Counter)
 
     def add(self, finding: Finding) -> None:
-        """Take a finding in."""
+        """Add a finding."""
         kept = self.found.setdefault(finding.kind, [])
         kept.append(finding)
         if len(kept) >= 2 * LISTED:
-            kept.sort(key=_gravest_first)
+            kept.sort(key=_most_severe_first)
             del kept[LISTED:]
             self.unlisted[finding.kind] += LISTED
 
     def merge(self, other: "Findings") -> None:
-        """Take all findings of another one in."""
+        """Add all findings of another object."""
         self.unlisted.update(other.unlisted)
         for kept in other.found.values():
             for finding in kept:
                 self.add(finding)
 
     def count(self, kind: str) -> int:
-        """How many of a kind."""
+        """Return the number of findings of a kind."""
         return len(self.found.get(kind, ())) + self.unlisted[kind]
 
     def errors(self) -> int:
-        """How many that end with exit code 1."""
+        """Return the number of errors, the findings with exit code 1."""
         return sum(self.count(kind) for kind, meaning in KINDS.items() if meaning.is_error)
 
     def worst(self, kind: str, most: int) -> Sequence[Finding]:
-        """The gravest of a kind."""
-        return sorted(self.found.get(kind, ()), key=_gravest_first)[:most]
+        """Return up to `most` findings of a kind, the most severe ones first."""
+        return sorted(self.found.get(kind, ()), key=_most_severe_first)[:most]
 
     def plain(self) -> dict[str, Any]:
-        """Counts and lists as plain containers, only of kinds that were found."""
+        """Return counts and lists of the kinds found, as plain containers."""
         return {
             kind: {"count": self.count(kind), "is_error": KINDS[kind].is_error, "listed": list(self._listed(kind))}
             for kind in KINDS
@@ -115,5 +130,5 @@ class Findings:
             yield {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def _gravest_first(finding: Finding) -> float:
+def _most_severe_first(finding: Finding) -> float:
     return -finding.weight

@@ -1,4 +1,4 @@
-"""Cleaned annotation files, beside the originals, never over them."""
+"""Write cleaned annotation files; the originals are never touched."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,9 +10,9 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from rooftop.audit.audit import Split
 from rooftop.audit.border import doubtful_areas
-from rooftop.audit.duplicates import Pairs, groups
-from rooftop.audit.splits import Split
+from rooftop.audit.pictures import Pairs, groups
 from rooftop.coco import CocoObject, Picture, measured, write_annotations
 from rooftop.errors import DataError
 from rooftop.raster.rasterise import encode, rasterise
@@ -25,25 +25,25 @@ def write_fixed(
 ) -> dict[str, dict[str, int]]:
     """Write `<folder>/<split>.json` of every split with annotations.
 
-    Pictures without a readable file, or of another size, are left out, and all copies of a picture but the first: the
-    splits come in order of worth, so that what is in an earlier one is in no later one, turned or mirrored neither.
-    Crossing outlines are repaired by shapely's `make_valid`, second copies of an annotation are left out, and areas and
-    boxes are measured anew. Borders at which roofs are missing become `iscrowd` areas: what is found there is not held
-    against a network.
+    Pictures: unreadable ones and those of another size are left out. Of several copies, turned and mirrored ones
+    included, only the first is kept, so no picture is in two splits.
+
+    Annotations: shapely's `make_valid` repairs self-crossing outlines, second copies are left out, areas and boxes are
+    measured again. Borders with missing roofs become `iscrowd` areas, so a roof found there is not counted as wrong.
 
     Args:
-        folder: to write to.
-        splits: that were audited.
+        folder: for the files.
+        splits: after the audit, in order of priority.
         pairs: of equal or nearly equal pictures.
-        shared: tells of file names which lie in the same place as one of the names that come first; what a later split
-            shares with an earlier one is left out, too.
-        borders: whether borders at which roofs are missing become `iscrowd` areas.
+        shared: called with names of earlier pictures and names to test; returns bool (n,), True for a name in the same
+            place as an earlier picture. These are left out too. None: only copies are left out.
+        borders: whether borders with missing roofs become `iscrowd` areas.
 
     Returns:
-        by split how many pictures were kept and left out, and how many of the kept have a border that is not judged.
+        By split the number of pictures kept, left out, and kept with a border not judged.
 
     Raises:
-        DataError: the folder holds one of the files that were read, or nothing is left of a split.
+        DataError: the folder contains one of the original files, or nothing is left of a split.
     """
     keep = _first_of_group(splits, pairs)
     if shared:
@@ -51,7 +51,7 @@ def write_fixed(
     for split, kept in zip(splits, keep, strict=True):
         if not any(kept):
             raise DataError(
-                f"{split.name}: no picture can be read and is no copy of one in an earlier split; leave this split out "
+                f"{split.name}: every picture is unreadable or a copy of one in an earlier split; leave this split out "
                 f"(data.{split.name}=null), or give it other pictures."
             )
     report = {}
@@ -60,7 +60,7 @@ def write_fixed(
             continue
         target = folder / f"{split.name}.json"
         if target.exists() and target.samefile(split.index.source):
-            raise DataError(f"fix={folder} holds {target.name} itself; give another folder, originals are not touched.")
+            raise DataError(f"fix={folder} contains the original {target.name}; name another folder.")
         doubtful = doubtful_areas(split.index, split.borders) if borders else {}
         write_annotations(target, _pictures(split, kept, doubtful), split.index.categories)
         at_border = sum(kept[row] for row in doubtful)
@@ -69,7 +69,7 @@ def write_fixed(
 
 
 def _first_of_group(splits: Sequence[Split], pairs: Pairs) -> list[list[bool]]:
-    """Of every split, whether each picture can be used and is the first of its group."""
+    """For every split: whether each picture is usable and the first of its group."""
     usable = [_usable(split) for split in splits]
     label = groups(pairs, sum(map(len, usable)))
     taken: set[int] = set()
@@ -86,7 +86,7 @@ def _first_of_group(splits: Sequence[Split], pairs: Pairs) -> list[list[bool]]:
 
 
 def _leave_out(splits: Sequence[Split], keep: Sequence[list[bool]], shared: Shared) -> None:
-    """Of every split, drop what shares a place with a picture kept in an earlier one."""
+    """Drop the pictures of each split in the same place as a kept picture of an earlier split; changes `keep`."""
     earlier: list[str] = []
     for split, kept in zip(splits, keep, strict=True):
         rows = np.flatnonzero(kept).tolist()
@@ -95,13 +95,13 @@ def _leave_out(splits: Sequence[Split], keep: Sequence[list[bool]], shared: Shar
             kept[i] = False
         if len(rows) and not any(kept):
             raise DataError(
-                f"{split.name}: all pictures lie in places of earlier splits; give a finer data.place, or apart=copies."
+                f"{split.name}: all pictures lie in places of earlier splits; set a finer data.place, or apart=copies."
             )
         earlier += [split.names[i] for i in np.flatnonzero(kept).tolist()]
 
 
 def _usable(split: Split) -> list[bool]:
-    """Whether each picture has a readable file of the size stated."""
+    """Whether each picture has a readable file of the stated size."""
     assert split.facts is not None
     if split.index is None:
         return [not fault for fault in split.facts.fault]
@@ -116,9 +116,12 @@ def _usable(split: Split) -> list[bool]:
 
 
 def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequence[CocoObject]]) -> Iterator[Picture]:
-    """The pictures to keep, with cleaned annotations; those of several entries of one file come together.
+    """Yield the pictures to keep, with cleaned annotations; several entries of one file are joined.
 
-    doubtful: areas of a picture that are not to be judged, by its row.
+    Args:
+        split: after the audit.
+        kept: whether to keep each picture.
+        doubtful: areas not to be judged, by row of the picture.
     """
     assert split.index is not None
     entries = defaultdict[tuple[str, int, int], list[int]](list)
@@ -141,10 +144,9 @@ def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequenc
 
 
 def repaired(thing: CocoObject, height: int, width: int) -> CocoObject | None:
-    """The same object with rings that do not cross; None if nothing is left of it.
+    """Repair self-crossing rings with shapely's `make_valid`; None if nothing is left of the object.
 
-    Rings become the polygons that shapely's `make_valid` makes of them; if one has a hole, which COCO's rings cannot
-    say, the object becomes run lengths.
+    COCO rings cannot express holes: an object with a hole becomes run lengths.
     """
     if thing.rings is None or all(Polygon(ring).is_valid for ring in thing.rings):
         return thing

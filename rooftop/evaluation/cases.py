@@ -1,25 +1,32 @@
-"""What is laid over what: the pictures of a split with truth and prediction, from a run or from two COCO files."""
+"""Pictures with truth and prediction: a run on a split of a data set, or COCO results on COCO annotations."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco import Index, Results, picture_path
-from rooftop.data.sources import CocoSource, Source
-from rooftop.errors import DataError
-from rooftop.evaluation.roofs import Roofs, annotated, detected, patches, shaped
-from rooftop.inference.predictor import Predictor
+from rooftop.coco import Index, Results, open_index, picture_path, read_results
+from rooftop.data.calibrate import calibrated
+from rooftop.data.layout import open_split, read_places
+from rooftop.data.prepare import Preparation
+from rooftop.data.sources import CocoSource, MixedSource, Source
+from rooftop.errors import ConfigError, DataError
+from rooftop.evaluation.instances import Instances, annotated, detected, patches, shaped
+from rooftop.inference import Predictor
+from rooftop.inference.outputs import scaled_by
 from rooftop.inference.sliding_window import Forward
+from rooftop.inference.views import VIEWS, scale_factor, windowed, with_views
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import decode
 from rooftop.raster.reading import read_shown
+from rooftop.raster.targets import ROOF
+from rooftop.run import Run, load
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +35,17 @@ Array = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Case:
-    """One picture, its truth and its prediction.
+    """One picture with the truth and the prediction for K categories.
 
-    name: file name. picture_id: as in the annotations, else its place in the split. mask and prediction: uint8
-    (K, H, W). valid: bool (H, W). probability: float32 (K, H, W), or None where only objects are known. truth and
-    found: roofs of each of the K categories.
+    Attributes:
+        name: file name.
+        picture_id: of the annotations; without annotations the number in the data set, from 1.
+        mask: truth, uint8 (K, H, W), 1 = roof.
+        valid: bool (H, W), False where nobody judges.
+        prediction: uint8 (K, H, W), 1 = roof.
+        probability: float32 (K, H, W); None for a results file, because it contains objects only.
+        truth: true roofs of each category.
+        found: predicted roofs of each category.
     """
 
     name: str
@@ -41,37 +54,39 @@ class Case:
     valid: NDArray[np.bool_]
     prediction: Array
     probability: NDArray[np.float32] | None
-    truth: list[Roofs]
-    found: list[Roofs]
+    truth: list[Instances]
+    found: list[Instances]
 
 
 class Cases(Protocol):
-    """A split that can be scored: a sequence of cases, each made when it is asked for."""
+    """A split to score: a sequence of cases. Each case is made on access and not stored."""
 
     @property
     def categories(self) -> Sequence[tuple[int, str]]:
-        """Give id and name of the K categories."""
+        """Return id and name of the K categories."""
         ...
 
     def __len__(self) -> int:
-        """Count the pictures."""
+        """Return the number of pictures."""
         ...
 
     def __getitem__(self, i: int) -> Case:
-        """Lay truth and prediction of a picture over each other."""
+        """Read the truth of a picture and predict it."""
         ...
 
     def picture(self, i: int) -> Array | None:
-        """Read the picture itself, uint8 (H, W, 3), or None where there is none."""
+        """Read the picture itself, uint8 (H, W, C); None if there is no picture file."""
         ...
 
 
 @dataclass(frozen=True)
-class Cut:
+class Decision:
     """How probabilities become masks and roofs.
 
-    threshold: from which on a pixel is called roof. shaping: how roofs become polygons. gsd: metres per pixel of the
-    pictures, or None if unknown.
+    Attributes:
+        threshold: a pixel is roof if its probability is at least this.
+        shaping: how roofs become polygons.
+        gsd: metres per pixel of the pictures; None if unknown.
     """
 
     threshold: float
@@ -80,17 +95,17 @@ class Cut:
 
 
 class RunCases:
-    """A run over a split of a data set: every picture in its own size.
+    """A run on a split of a data set; every picture keeps its own size.
 
     Args:
         predictor: of the run.
         source: pictures with truth.
-        picks: int64, which of them make up the split.
-        cut: how probabilities become masks and roofs.
-        forward: the network asked otherwise than by one look at the picture as it is.
+        picks: int64 (N,), indices of the split's pictures in `source`.
+        decision: how probabilities become masks and roofs.
+        forward: the network with other views, scales or windows; default: one view of the picture as it is.
 
     Raises:
-        DataError: the truth has another number of categories than the run.
+        DataError: the run and the data set have different numbers of categories.
     """
 
     def __init__(
@@ -98,65 +113,71 @@ class RunCases:
         predictor: Predictor,
         source: Source,
         picks: NDArray[np.int64],
-        cut: Cut,
+        decision: Decision,
         *,
         forward: Forward | None = None,
     ) -> None:
         self.source, self.picks = source, picks
-        self.forward, self.cut = forward or predictor.forward, cut
+        self.forward, self.decision = forward or predictor.forward, decision
         self.targets = predictor.run.card.targets
-        known, asked = predictor.run.card.categories, source.categories
-        if len(known) != len(asked):
+        known, wanted = predictor.run.card.categories, source.categories
+        if len(known) != len(wanted):
             raise DataError(
-                f"the run tells {len(known)} categories ({', '.join(known)}), the data set {len(asked)} "
-                f"({', '.join(asked)}); choose by data.categories."
+                f"the run has {len(known)} categories ({', '.join(known)}), the data set {len(wanted)} "
+                f"({', '.join(wanted)}); choose with data.categories."
             )
-        places = [known.index(label) for label in asked] if {*known} == {*asked} else [*range(len(known))]
-        if len(known) > 1 and {*known} != {*asked}:
+        order = [known.index(name) for name in wanted] if {*known} == {*wanted} else [*range(len(known))]
+        if len(known) > 1 and {*known} != {*wanted}:
             log.warning(
-                "the run tells %s, the data set %s: taken for the same in this order; data.categories=[...] sets it",
-                *(", ".join(known), ", ".join(asked)),
+                "the run has the categories %s, the data set %s: matched in this order; data.categories=[...] sets it",
+                *(", ".join(known), ", ".join(wanted)),
             )
-        self._channels = [target * len(known) + place for target in range(len(self.targets)) for place in places]
-        self._ids = self.source.index.category_ids(list(asked)) if isinstance(self.source, CocoSource) else [1]
-        self.categories = list(zip(self._ids, asked, strict=True))
+        self._channels = [target * len(known) + k for target in range(len(self.targets)) for k in order]
+        self._ids = self.source.index.category_ids(list(wanted)) if isinstance(self.source, CocoSource) else [1]
+        self.categories = list(zip(self._ids, wanted, strict=True))
 
     def __len__(self) -> int:
         return len(self.picks)
 
     def __getitem__(self, i: int) -> Case:
-        at = int(self.picks[i])
-        mask, valid = self.source.truth(at)
-        said = self.forward(self.source.picture(at)[None])[0][self._channels]  # in the data set's order
-        found = shaped(said, self.targets, threshold=self.cut.threshold, shaping=self.cut.shaping, gsd=self.cut.gsd)
-        probability = said[: len(self.categories)]
-        prediction = (probability >= self.cut.threshold).astype(np.uint8)
-        name, number = self.source.names[at], self._picture_id(at)
-        return Case(name, number, mask, valid, prediction, probability, self._truth(at, mask), found)
+        row = int(self.picks[i])
+        mask, valid = self.source.truth(row)
+        channels = self.forward(self.source.picture(row)[None])[0][self._channels]  # categories as in the data set
+        found = shaped(
+            channels,
+            self.targets,
+            threshold=self.decision.threshold,
+            shaping=self.decision.shaping,
+            gsd=self.decision.gsd,
+        )
+        probability = channels[: len(self.categories)]
+        prediction = (probability >= self.decision.threshold).astype(np.uint8)
+        name, number = self.source.names[row], self._picture_id(row)
+        return Case(name, number, mask, valid, prediction, probability, self._truth(row, mask), found)
 
     def picture(self, i: int) -> Array:
         """Read the picture itself."""
         return self.source.picture(int(self.picks[i]))
 
-    def _picture_id(self, at: int) -> int:
-        return int(self.source.index.ids[at]) if isinstance(self.source, CocoSource) else at + 1
+    def _picture_id(self, row: int) -> int:
+        return int(self.source.index.ids[row]) if isinstance(self.source, CocoSource) else row + 1
 
-    def _truth(self, at: int, mask: Array) -> list[Roofs]:
-        """Annotated roofs, or the patches of a mask picture where there is nothing else."""
+    def _truth(self, row: int, mask: Array) -> list[Instances]:
+        """Annotated roofs; for a mask picture its connected components."""
         if not isinstance(self.source, CocoSource):
             return [patches(channel) for channel in mask]
-        objects, size = self.source.index.objects(at), mask.shape[1:]
+        objects, size = self.source.index.objects(row), mask.shape[1:]
         return [annotated([o for o in objects if o.category_id == number], *size) for number in self._ids]
 
 
 class FileCases:
-    """A results file over an annotation file, whatever made it.
+    """A results file on an annotation file, made by any system.
 
     Args:
-        results: what was found.
+        results: the predictions.
         index: the truth.
-        categories: ids or names to be scored; None takes all.
-        images: folder of the pictures, for the report; None draws on grey.
+        categories: ids or names to score; default: all.
+        images: folder of the pictures for the report; None draws on grey.
     """
 
     def __init__(
@@ -181,14 +202,155 @@ class FileCases:
         return Case(self.index.names[i], number, mask, valid, prediction, None, truth, found)
 
     def picture(self, i: int) -> Array | None:
-        """Read the picture itself, if its folder is known."""
+        """Read the picture itself; None if its folder is unknown.
+
+        Raises:
+            DataError: its size differs from the annotations.
+        """
         if self.images is None:
             return None
         path = picture_path(self.images, self.index.names[i])
         shown, (height, width) = read_shown(path), self.index.sizes[i].tolist()
         if shown.shape[:2] != (height, width):
             raise DataError(
-                f"{path}: {shown.shape[1]} x {shown.shape[0]} px, but the annotations say {width} x {height}; name the "
+                f"{path}: {shown.shape[1]} x {shown.shape[0]} px, but {width} x {height} in the annotations; name the "
                 "folder of their pictures, or images=null."
             )
         return shown
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A system to score.
+
+    Attributes:
+        name: unique in this evaluation.
+        cases: its pictures.
+        record: plain values for `scores.json`: the run or file, the data, the settings.
+    """
+
+    name: str
+    cases: Cases
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to use a run.
+
+    Attributes:
+        split: train, val or test.
+        threshold: a pixel is roof if its probability is at least this; None: the threshold of the run's card.
+        shaping: how probabilities become polygons.
+        device: auto, cpu, cuda, cuda:1, mps.
+        views: test-time augmentation, "flips", "d4", "scales" or None.
+        rescale: scale pictures to the metres per pixel of the training.
+    """
+
+    split: str
+    threshold: float | None
+    shaping: Shaping
+    device: str
+    views: str | None
+    rescale: bool
+
+
+def of_runs(folders: Sequence[str], data: dict[str, Any], choice: Choice) -> list[Subject]:
+    """Open run folders on one split of a data set.
+
+    Args:
+        folders: run folders.
+        data: configuration of the data set, in plain containers.
+        choice: how to use the runs.
+
+    Raises:
+        ConfigError: no folder is named, or the split cannot be scored.
+        RunError: a folder is not a run.
+        DataError: the data set cannot be read.
+    """
+    if choice.views not in (None, *VIEWS):
+        raise ConfigError(f"tta={choice.views}: choose {', '.join(VIEWS)} or null.")
+    if not folders:
+        raise ConfigError("name what to score: run=FOLDER, or predictions=FILE annotations=FILE.")
+    return [_of_run(name, Path(folder), data, choice) for name, folder in zip(_names(folders), folders, strict=True)]
+
+
+def of_files(predictions: Sequence[str], annotations: str | None, *, images: str | None, cache: Path) -> list[Subject]:
+    """Open results files on one annotation file.
+
+    Args:
+        predictions: results files.
+        annotations: the truth.
+        images: folder of the pictures for the report; None draws on grey.
+        cache: folder of the index, see `rooftop.coco`.
+
+    Raises:
+        ConfigError: `annotations` is missing.
+        DataError: a file cannot be read.
+    """
+    if annotations is None:
+        raise ConfigError("predictions= needs annotations=FILE, the truth to compare with.")
+    index = open_index(Path(annotations), cache=cache)
+    if len(index.rejected):
+        log.warning("%s: %s", annotations, index.rejected)
+    folder = None if images is None else Path(images)
+    found = [read_results(Path(path), index) for path in predictions]
+    for results in found:
+        if results.without_outline:
+            log.warning(
+                "%s: %s of %s results are run lengths without outlines: their outlines follow the pixel edges, so "
+                "scores of corners, angles and distances mean little",
+                *(results.path, f"{results.without_outline:,}", f"{len(results):,}"),
+            )
+    return [
+        Subject(
+            name,
+            FileCases(results, index, images=folder),
+            {"predictions": path, "annotations": annotations, "threshold": None},
+        )
+        for name, path, results in zip(_names(predictions), predictions, found, strict=True)
+    ]
+
+
+def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
+    run = load(folder)
+    categories = data["categories"] or (run.card.categories if len(run.card.categories) > 1 else None)
+    as_annotated = {"targets": [ROOF], "gaps": False, "categories": categories}  # not as training changes the masks
+    prepared = calibrated({**data, **_preparation(run, data["bands"]), **as_annotated})
+    source, picks = open_split(read_places(prepared, Preparation.of(prepared).reading), choice.split, data["name"])
+    if isinstance(source, MixedSource):
+        raise ConfigError(
+            f"split={choice.split} of the data set {data['name']} is a mix of sources with different roofs and metres "
+            "per pixel; score one: data.mix=null 'data.train={images: ..., annotations: ...}' data.gsd=M"
+        )
+    log.info("%s: %d pictures", choice.split, len(picks))
+    threshold = run.card.threshold if choice.threshold is None else choice.threshold
+    factor = scale_factor(data["gsd"], run.card) if choice.rescale else None
+    decision = Decision(threshold, choice.shaping, data["gsd"])
+    record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
+    record |= {"tta": choice.views, "scaled_by": scaled_by(factor), "polygons": asdict(choice.shaping)}
+    predictor = Predictor(run, device=choice.device)
+    forward = with_views(windowed(predictor.forward), factor=factor, views=choice.views)
+    return Subject(name, RunCases(predictor, source, picks, decision, forward=forward), record)
+
+
+def _preparation(run: Run, bands: list[int] | None) -> dict[str, Any]:
+    """Preparation on the card; `bands`, if given, are the numbers of the run's bands in the data set's files."""
+    preparation = run.card.preparation
+    known = len(preparation["mean"])
+    if bands and len(bands) != known:
+        raise ConfigError(f"data.bands={bands} names {len(bands)} bands, but the run {run.folder} reads {known}.")
+    return {**preparation, "bands": bands} if bands else preparation
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """Name each path by its last part, with as many parts before it as needed for unique names."""
+    parts = [Path(path.removesuffix(".json")).absolute().parts for path in paths]
+    for length in range(1, max(map(len, parts), default=0) + 1):
+        names = ["-".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise ConfigError(f"{paths[0]} is named twice; name another run or file to compare it with.")

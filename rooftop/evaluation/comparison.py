@@ -1,11 +1,10 @@
-"""Several systems on the same pictures: one table, one plot, and which differences are more than chance."""
+"""Several systems on the same pictures: a table, a chart, and the differences with their intervals."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from rooftop.errors import DataError
-from rooftop.evaluation.page import number, span, table, write_page
-from rooftop.evaluation.record import TOLD, plain
-from rooftop.evaluation.score import intervals
-from rooftop.evaluation.split import Evaluated
-from rooftop.evaluation.words import SECTIONS, WORDS
+from rooftop.evaluation.evaluate import MAIN_SCORES, Evaluation, nan_to_null
+from rooftop.evaluation.report import score_row
+from rooftop.evaluation.score import LABELS, SECTIONS, intervals
 from rooftop.files import atomic_write, write_json
+from rooftop.html import write_page
 from rooftop.metrics.bootstrap import Interval, compare
 from rooftop.plots.charts import interval_chart
 
@@ -27,7 +25,13 @@ PLOTTED = ("pixel.iou", "pixel.f1", "boundary.iou", "boundary.f1_2px", "object.f
 
 @dataclass(frozen=True)
 class Difference:
-    """How much a system scores above the first one, with interval, and in what share of the draws it does."""
+    """Difference of a score between a system and the first one.
+
+    Attributes:
+        value: score of the system minus score of the first one.
+        interval: 95 % interval of the difference, from the same bootstrap draws.
+        higher: share of the draws with a higher score than the first one; a tie counts half.
+    """
 
     value: float
     interval: Interval
@@ -35,22 +39,22 @@ class Difference:
 
     @property
     def certain(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Whether the interval excludes zero: the difference is more than chance."""
         return self.interval[0] > 0 or self.interval[1] < 0
 
 
 Differences = dict[str, dict[str, Difference]]  # section -> name
 
 
-def write_comparison(folder: Path, systems: Mapping[str, Evaluated]) -> None:
+def write_comparison(folder: Path, systems: Mapping[str, Evaluation]) -> None:
     """Write `comparison.json`, `.csv` and `.html`, and print the table.
 
     Args:
         folder: where to write.
-        systems: by name, at least two; the others are compared with the first one.
+        systems: by name, at least two; each is compared with the first one.
 
     Raises:
-        DataError: they were not scored on the same pictures.
+        DataError: the systems were scored on different pictures.
     """
     first, *others = systems
     for other in others:
@@ -66,8 +70,8 @@ def write_comparison(folder: Path, systems: Mapping[str, Evaluated]) -> None:
     print(f"written: {folder}\nlook at: {folder / 'comparison.html'}")
 
 
-def differ(system: Evaluated, first: Evaluated) -> Differences:
-    """Compare all scores that both have, draw by draw."""
+def differ(system: Evaluation, first: Evaluation) -> Differences:
+    """Compare the scores of two systems, draw by draw; scores of only one of them are left out."""
     found: Differences = {}
     for section, scores in system.scores.items():
         for name, value in scores.items():
@@ -78,13 +82,13 @@ def differ(system: Evaluated, first: Evaluated) -> Differences:
     return found
 
 
-def _check_alike(first: str, one: Evaluated, other: str, two: Evaluated) -> None:
-    names = [[each.name for each in system.tally.pictures] for system in (one, two)]
+def _check_alike(first: str, one: Evaluation, other: str, two: Evaluation) -> None:
+    names = [[each.name for each in system.counts.pictures] for system in (one, two)]
     if names[0] != names[1]:
-        raise DataError(f"{first} and {other} were scored on other pictures; compare them on one split.")
+        raise DataError(f"{first} and {other} were scored on different pictures; compare them on one split.")
 
 
-def _record(systems: Mapping[str, Evaluated], differences: Mapping[str, Differences]) -> dict[str, Any]:
+def _record(systems: Mapping[str, Evaluation], differences: Mapping[str, Differences]) -> dict[str, Any]:
     first = next(iter(systems))
     compared = {
         name: {
@@ -96,18 +100,18 @@ def _record(systems: Mapping[str, Evaluated], differences: Mapping[str, Differen
     scored = {
         name: {**each.scores, "intervals": intervals(each.draws), **each.subject} for name, each in systems.items()
     }
-    record: dict[str, Any] = plain({"systems": scored, "compared_with": first, "differences": compared})
+    record: dict[str, Any] = nan_to_null({"systems": scored, "compared_with": first, "differences": compared})
     return record
 
 
-def _rows(systems: Mapping[str, Evaluated], differences: Mapping[str, Differences]) -> list[dict[str, Any]]:
-    """One row a score: its value for each system, and the difference with its interval for all but the first."""
+def _rows(systems: Mapping[str, Evaluation], differences: Mapping[str, Differences]) -> list[dict[str, Any]]:
+    """One row for each score: its value for each system, and the difference with its interval for all but the first."""
     rows = []
     for section in SECTIONS:
         for name in next(iter(systems.values())).scores[section]:
             row: dict[str, Any] = {"score": f"{section}.{name}"}
-            for system, done in systems.items():
-                row[system] = done.scores[section].get(name)
+            for system, evaluation in systems.items():
+                row[system] = evaluation.scores[section].get(name)
                 if system in differences:
                     d = differences[system].get(section, {}).get(name)
                     low, high = d.interval if d else (None, None)
@@ -120,54 +124,52 @@ def _rows(systems: Mapping[str, Evaluated], differences: Mapping[str, Difference
     return rows
 
 
-def _write_report(path: Path, systems: Mapping[str, Evaluated], differences: Mapping[str, Differences]) -> None:
+def _write_report(path: Path, systems: Mapping[str, Evaluation], differences: Mapping[str, Differences]) -> None:
     first, *others = systems
     letters = [chr(ord("A") + i) for i in range(len(systems))]
-    named = {f"{letter}: {name}": done for letter, (name, done) in zip(letters, systems.items(), strict=True)}
-    plotted = {name: [_triple(done, *key.split(".")) for key in PLOTTED] for name, done in named.items()}
-    blocks = ""
-    for section, title in SECTIONS.items():
-        rows = []
-        for name in systems[first].scores[section]:
-            cells = [f"{WORDS[f'{section}.{name}'][0]}<small>{WORDS[f'{section}.{name}'][1]}</small>"]
-            cells += [number(done.scores[section].get(name)) for done in systems.values()]
-            cells += [_difference(differences[other].get(section, {}).get(name)) for other in others]
-            rows.append(cells)
-        head = ["score", *letters, *(f"{letter} − {letters[0]}" for letter in letters[1:])]
-        blocks += f"<h3>{title}</h3>{table(head, rows)}"
-    chart = interval_chart([WORDS[key][0] for key in PLOTTED], plotted)
+    named = {
+        f"{letter}: {name}": evaluation for letter, (name, evaluation) in zip(letters, systems.items(), strict=True)
+    }
+    plotted = {name: [_triple(evaluation, *key.split(".")) for key in PLOTTED] for name, evaluation in named.items()}
+    sections = [
+        {
+            "id": section,
+            "title": title,
+            "rows": [
+                score_row(
+                    f"{section}.{name}",
+                    scores=[evaluation.scores[section].get(name) for evaluation in systems.values()],
+                    differences=[differences[other].get(section, {}).get(name) for other in others],
+                )
+                for name in systems[first].scores[section]
+            ],
+        }
+        for section, title in SECTIONS.items()
+    ]
     write_page(
         path,
-        "Rooftops: comparison",
-        f'<h1>Which one finds roofs better?</h1><p class="soft">{len(systems[first].tally):,} pictures · '
-        f'{escape(" · ".join(named))}</p><figure class="plot">{chart}<figcaption>Scores and where they lie in 95 of '
-        "100 draws of the pictures.</figcaption></figure><p>Differences are taken on the same draws of pictures, so "
-        "that hard pictures count alike for all. A difference in bold is more than chance: its interval leaves out "
-        f"zero.</p>{blocks}",
+        "comparison.html",
+        subject={"pictures": f"{len(systems[first].counts):,}", **dict(zip(letters, systems, strict=True))},
+        letters=letters,
+        chart=interval_chart([LABELS[key][0] for key in PLOTTED], plotted),
+        sections=sections,
     )
 
 
-def _triple(done: Evaluated, section: str, name: str) -> tuple[float, float, float]:
-    return (done.scores[section][name], *intervals(done.draws)[section][name])
+def _triple(evaluation: Evaluation, section: str, name: str) -> tuple[float, float, float]:
+    return (evaluation.scores[section][name], *intervals(evaluation.draws)[section][name])
 
 
-def _difference(found: Difference | None) -> str:
-    if found is None:
-        return "–"
-    text = f"{found.value:+.3f}"
-    return f"{f'<b>{text}</b>' if found.certain else text}<small>{span(found.interval)}</small>"
-
-
-def _print(systems: Mapping[str, Evaluated], differences: Mapping[str, Differences]) -> None:
-    listed = Table(title="* more than chance: the interval of the difference leaves out zero")
+def _print(systems: Mapping[str, Evaluation], differences: Mapping[str, Differences]) -> None:
+    listed = Table(title="* more than chance: the interval of the difference excludes zero")
     listed.add_column("score")
     for name in systems:
         listed.add_column(name, justify="right")
-    for key in TOLD:
+    for key in MAIN_SCORES:
         section, name = key.split(".")
         cells = []
-        for system, done in systems.items():
+        for system, evaluation in systems.items():
             found = differences.get(system, {}).get(section, {}).get(name)
-            cells.append(f"{done.scores[section][name]:.4f}{'*' if found and found.certain else ' '}")
-        listed.add_row(WORDS[key][0], *cells)
+            cells.append(f"{evaluation.scores[section][name]:.4f}{'*' if found and found.certain else ' '}")
+        listed.add_row(LABELS[key][0], *cells)
     Console().print(listed)

@@ -1,4 +1,4 @@
-"""Pictures for the report: the best, median and worst of the split, and single roofs for each kind of error."""
+"""Pictures for the report: the best, median and worst of the split, and the largest errors of each kind."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rooftop.evaluation.cases import Case, Cases
-from rooftop.evaluation.measure import judged_pairs
-from rooftop.evaluation.roofs import Roofs
-from rooftop.evaluation.tally import Tally
+from rooftop.evaluation.counts import SplitCounts, judged_pairs
+from rooftop.evaluation.instances import Instances
 from rooftop.metrics.error_kinds import KINDS, sort_errors
 from rooftop.metrics.pixel import Counts, count, ratios
 from rooftop.plots.panels import ROOF, error_map, outlined, roof_by_roof, shrink
@@ -22,16 +21,24 @@ from rooftop.raster.rasterise import decode
 
 Array = NDArray[np.uint8]
 
-LONGEST = 512  # pixels, side of a picture in the report
-CROPS = 6  # of each kind of error
+LONGEST = 512  # pixels, longer side of a picture in the report
+CROPS = 6  # for each kind of error
 MARGIN = 12  # pixels around a roof in a crop
-GREY = 120  # where there is no picture to draw on
+GREY = 120  # background without a picture file
 TRUTH = (0, 158, 115)  # bluish green
 
 
 @dataclass(frozen=True)
 class Example:
-    """A picture of the split, as JPEGs in base64: itself with the true roofs, with the predicted ones, its errors."""
+    """A picture of the split as JPEGs in base64.
+
+    Attributes:
+        name: file name.
+        iou: of the pixels.
+        truth: the picture with the true roofs.
+        prediction: the picture with the predicted roofs.
+        errors: map of hits, misses and false roofs.
+    """
 
     name: str
     iou: float
@@ -42,16 +49,20 @@ class Example:
 
 @dataclass(frozen=True)
 class Crop:
-    """One roof, as JPEGs in base64: the picture around it, and the errors there."""
+    """One roof as JPEGs in base64: the picture around it, and the error map of this part."""
 
     name: str
     picture: str
     errors: str
 
 
-def rank(tally: Tally, number: int) -> dict[str, list[int]]:
-    """Choose the best, median and worst pictures by IoU among those with roofs: places in the tally."""
-    pixel = tally.table["pixel"].reshape(len(tally), -1, 4).sum(axis=1).astype(np.int64)
+def rank(counts: SplitCounts, number: int) -> dict[str, list[int]]:
+    """Choose the best, median and worst pictures by IoU among the pictures with roofs.
+
+    Returns:
+        Indices into `counts.pictures` of up to `number` pictures of each group.
+    """
+    pixel = counts.table["pixel"].reshape(len(counts), -1, 4).sum(axis=1).astype(np.int64)
     iou, roofs = ratios(Counts(*pixel.T))["iou"], pixel[:, :3].sum(axis=1) > 0
     ranked = [int(i) for i in np.argsort(-iou, kind="stable") if roofs[i]]
     best, rest = ranked[:number], ranked[number:]
@@ -60,13 +71,22 @@ def rank(tally: Tally, number: int) -> dict[str, list[int]]:
     return {"best": best, "median": rest[middle : middle + number], "worst": worst}
 
 
-def examples(cases: Cases, tally: Tally, number: int) -> tuple[dict[str, list[Example]], dict[str, list[Crop]]]:
-    """Draw the chosen pictures, and the largest roofs of each kind of error in them."""
+def examples(cases: Cases, counts: SplitCounts, number: int) -> tuple[dict[str, list[Example]], dict[str, list[Crop]]]:
+    """Draw the chosen pictures, and the largest errors of each kind in them.
+
+    Args:
+        cases: the pictures.
+        counts: of these pictures.
+        number: pictures of each group.
+
+    Returns:
+        Examples by group (best, median, worst), and crops by error kind.
+    """
     drawn: dict[str, list[Example]] = {}
     crops: dict[str, list[tuple[int, Crop]]] = {kind: [] for kind in (*KINDS[1:], "invented")}
-    for group, places in rank(tally, number).items():
-        for place in places:
-            case, picture = cases[tally.places[place]], _picture(cases, tally.places[place])
+    for group, chosen in rank(counts, number).items():
+        for i in chosen:
+            case, picture = cases[counts.positions[i]], _picture(cases, counts.positions[i])
             drawn.setdefault(group, []).append(_example(case, picture))
             for kind, found in _crops(case, picture):
                 crops[kind].append(found)
@@ -74,11 +94,11 @@ def examples(cases: Cases, tally: Tally, number: int) -> tuple[dict[str, list[Ex
     return drawn, {kind: [crop for _, crop in found] for kind, found in largest.items()}
 
 
-def _picture(cases: Cases, place: int) -> Array:
-    picture = cases.picture(place)
+def _picture(cases: Cases, i: int) -> Array:
+    picture = cases.picture(i)
     if picture is not None:
         return as_rgb(picture)
-    height, width = cases[place].valid.shape
+    height, width = cases[i].valid.shape
     return np.full((height, width, 3), GREY, dtype=np.uint8)
 
 
@@ -93,8 +113,8 @@ def _example(case: Case, picture: Array) -> Example:
     return Example(case.name, iou, *(jpeg(shrink(view, LONGEST)) for view in views))
 
 
-def _labels(categories: list[Roofs], shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """Number the roofs of all categories, crowds left out; int32 (H, W)."""
+def _labels(categories: list[Instances], shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Number the roofs of all categories from 1, without crowds; int32 (H, W)."""
     labels = np.zeros(shape, dtype=np.int32)
     for roofs in categories:
         for rle, crowd in zip(roofs.rles, roofs.crowd, strict=True):
@@ -122,7 +142,7 @@ def _crops(case: Case, picture: Array) -> list[tuple[str, tuple[int, Crop]]]:
 
 
 def _window(mask: Array) -> tuple[slice, slice]:
-    """Give a square around a roof, moved into the picture where it would leave it."""
+    """Return a square around a roof; at the edge of the picture it is moved inside."""
     spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
     side = max(int(span[-1] - span[0]) for span in spans) + 1 + 2 * MARGIN
     starts = [int(span[0] + span[-1] + 1 - side) // 2 for span in spans]

@@ -1,163 +1,177 @@
-"""`report.html`: what the scores are, where they come from, and what the errors look like."""
+"""`report.html`: scores, curves, example pictures and errors by kind, size and share of roofs."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rooftop.evaluation.cases import Cases
-from rooftop.evaluation.examples import Crop, Example, examples
-from rooftop.evaluation.page import bars, image, key, number, span, table, write_page
-from rooftop.evaluation.score import intervals, score_shares, score_sizes
-from rooftop.evaluation.split import Evaluated
-from rooftop.evaluation.words import KIND_COLOURS, KIND_WORDS, SECTIONS, WORDS
+from rooftop.evaluation.evaluate import Evaluation
+from rooftop.evaluation.examples import examples
+from rooftop.evaluation.score import LABELS, SECTIONS, intervals, score_shares, score_sizes
+from rooftop.html import write_page
+from rooftop.metrics.bootstrap import Interval
 from rooftop.metrics.curve import best_threshold, precision_recall, reliability, thresholds
 from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.objects import RECALLS, precision_curve
-from rooftop.plots.charts import precision_recall_chart, reliability_chart
+from rooftop.plots.charts import Curve, precision_recall_chart, reliability_chart
 from rooftop.plots.panels import FALSE, HIT, MISS
 from rooftop.run import versions
 
-COLUMNS = '<div class="triple"><b>truth</b><b>prediction</b><b>errors</b></div>'
-ERROR_COLOURS = {"roof found": f"rgb{HIT}", "roof missed": f"rgb{MISS}", "false roof": f"rgb{FALSE}"}
 HEADLINES = ("pixel.iou", "pixel.f1", "boundary.iou", "object.ap50")
+ERROR_COLOURS = {"roof found": f"rgb{HIT}", "roof missed": f"rgb{MISS}", "false roof": f"rgb{FALSE}"}
+KIND_COLOURS = {"found": "#56B4E9", "merged": "#CC79A7", "ragged": "#009E73", "split": "#E69F00", "missed": "#F0E442"}
+KIND_MEANINGS = {
+    "found": "matched, outline included",
+    "merged": "one prediction covers this roof and another one",
+    "ragged": "matched, but the outline is off",
+    "split": "several predictions share this roof",
+    "missed": "no prediction matches it (IoU 0.5)",
+    "invented": "a prediction mostly on no roof",
+    "fragments": "a small piece beside a matched roof",
+}
 
 
-def write_report(path: Path, done: Evaluated, cases: Cases) -> None:
-    """Write the report; the pictures in it are predicted once more."""
-    drawn, crops = examples(cases, done.tally, done.settings.examples)
-    parts = [_head(done), _curves(done), _pictures(drawn), _kinds(done, crops), _sizes(done), _shares(done)]
-    write_page(path, "Rooftops: evaluation", "\n".join([*parts, _scores(done), _settings(done)]))
-
-
-def _head(done: Evaluated) -> str:
-    plain = {name: value for name, value in done.subject.items() if value is not None and not isinstance(value, dict)}
-    subject = " · ".join(escape(f"{name.replace('_', ' ')}: {value}") for name, value in plain.items())
-    between = intervals(done.draws)
-    tiles = ""
-    for name in HEADLINES:
-        section, key_ = name.split(".")
-        value, low_high = done.scores[section].get(key_), between[section].get(key_)
-        tiles += f'<div class="tile">{WORDS[name][0]}<b>{number(value)}</b><small>{span(low_high)}</small></div>'
-    return (
-        f'<h1>How well are the roofs found?</h1>\n<p class="soft">{len(done.tally):,} pictures · {subject}</p>'
-        f'<div class="tiles">{tiles}</div><small>Below each score: where it lies in 95 of 100 draws of the '
-        "pictures (bootstrap).</small>"
+def write_report(path: Path, evaluation: Evaluation, cases: Cases) -> None:
+    """Write the report; the pictures in it are predicted a second time."""
+    shown, crops = examples(cases, evaluation.counts, evaluation.settings.examples)
+    settings = {**evaluation.subject, **asdict(evaluation.settings), "versions": versions()}
+    write_page(
+        path,
+        "evaluation.html",
+        subject={"pictures": f"{len(evaluation.counts):,}", **_described(evaluation.subject)},
+        headlines=_headlines(evaluation),
+        precision_recall=_precision_recall(evaluation),
+        reliability=_reliability(evaluation),
+        examples=shown,
+        crops={kind: found for kind, found in crops.items() if found},
+        error_colours=ERROR_COLOURS,
+        kinds=_kinds(evaluation),
+        kind_colours=KIND_COLOURS,
+        sizes=_sizes(evaluation),
+        shares=[row for row in score_shares(evaluation.counts) if row["pictures"]],
+        sections=_sections(evaluation),
+        settings=json.dumps(settings, indent=2, default=str),
     )
 
 
-def _curves(done: Evaluated) -> str:
-    found = done.tally.histogram
-    curves, points = {}, {}
+def _described(subject: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain values of a record for the head of a page, with readable names."""
+    return {
+        name.replace("_", " "): value
+        for name, value in subject.items()
+        if value is not None and not isinstance(value, dict)
+    }
+
+
+def score_row(key: str, **values: Any) -> dict[str, Any]:
+    """Return the label and the meaning of a score ("section.name") with `values`, as the templates expect them."""
+    label, meaning = LABELS[key]
+    return {"label": label, "meaning": meaning, **values}
+
+
+def _headlines(evaluation: Evaluation) -> list[dict[str, Any]]:
+    between = intervals(evaluation.draws)
+    rows = []
+    for key in HEADLINES:
+        section, name = key.split(".")
+        bounds = between[section].get(name)
+        value = evaluation.scores[section].get(name)
+        rows.append(score_row(key, value=value, interval=bounds, range=_range(bounds)))
+    return rows
+
+
+def _range(bounds: Interval | None) -> dict[str, str] | None:
+    """Position and width of an interval on a bar from 0 to 1, in percent."""
+    if bounds is None or math.isnan(bounds[0]):
+        return None
+    low, high = bounds
+    return {"left": f"{low:.1%}", "width": f"{high - low:.1%}"}
+
+
+def _precision_recall(evaluation: Evaluation) -> str:
+    """Chart of pixels, with the thresholds marked, and of roofs at two IoU."""
+    found = evaluation.counts.histogram
+    curves: dict[str, Curve] = {}
+    points: dict[str, tuple[float, float]] = {}
     if found.positive.any():
         precision, recall = precision_recall(found)
         curves["pixels"] = (recall, precision)
-        cut = best_threshold(found)
-        at = {f"best threshold here, {cut:.2f}": cut}
-        if done.subject.get("threshold") is not None:
-            at[f"threshold used, {done.subject['threshold']:.2f}"] = float(done.subject["threshold"])
-        for name, value in at.items():
-            place = int(np.searchsorted(thresholds(), value, side="right")) - 1
-            points[name] = (float(recall[place]), float(precision[place]))
-    for label, threshold in (("roofs at IoU 0.5", 0), ("roofs at IoU 0.75", 5)):
-        sought = [ranks for ranks in done.tally.masks if ranks.positives[:, 0].any()]  # as in AP
-        each = [precision_curve(ranks, threshold, max_dets=done.settings.max_dets) for ranks in sought]
-        curves[label] = (RECALLS, np.mean(each, axis=0) if each else np.zeros(len(RECALLS)))
-    left = f"<figure>{precision_recall_chart(curves, points)}<figcaption>Precision over recall.</figcaption></figure>"
+        best = best_threshold(found)
+        marked = {f"best threshold here, {best:.2f}": best}
+        if evaluation.subject.get("threshold") is not None:
+            marked[f"threshold used, {evaluation.subject['threshold']:.2f}"] = float(evaluation.subject["threshold"])
+        for name, threshold in marked.items():
+            i = int(np.searchsorted(thresholds(), threshold, side="right")) - 1
+            points[name] = (float(recall[i]), float(precision[i]))
+    for name, i in (("roofs at IoU 0.5", 0), ("roofs at IoU 0.75", 5)):
+        sought = [ranks for ranks in evaluation.counts.masks if ranks.positives[:, 0].any()]  # as in AP
+        each = [precision_curve(ranks, i, max_dets=evaluation.settings.max_dets) for ranks in sought]
+        curves[name] = (RECALLS, np.mean(each, axis=0) if each else np.zeros(len(RECALLS)))
+    return precision_recall_chart(curves, points)
+
+
+def _reliability(evaluation: Evaluation) -> str | None:
+    """Chart of the probabilities; None if the predictions have none."""
+    found = evaluation.counts.histogram
     if not (found.negative.any() or found.positive.any()):
-        return f"<h2>Curves</h2>{left}"
-    right = (
-        f"<figure>{reliability_chart(*reliability(found))}<figcaption>Reliability: below the dotted line the run is "
-        "too sure of roofs, above it not sure enough.</figcaption></figure>"
-    )
-    return f'<h2>Curves</h2><div class="two">{left}{right}</div>'
+        return None
+    return reliability_chart(*reliability(found))
 
 
-def _kinds(done: Evaluated, crops: dict[str, list[Crop]]) -> str:
-    totals = {kind: sum(int(row[kind]) for row in score_sizes(done.tally)) for kind in KINDS}
+def _kinds(evaluation: Evaluation) -> list[dict[str, Any]]:
+    totals = {kind: sum(int(row[kind]) for row in score_sizes(evaluation.counts)) for kind in KINDS}
     roofs = sum(totals.values())
-    rows = [
-        [f"{kind}<small>{KIND_WORDS[kind]}</small>", f"{n:,}", f"{n / roofs:.1%}" if roofs else "–"]
+    shares = {kind: n / roofs if roofs else None for kind, n in totals.items()}
+    counted = evaluation.counts.table["kinds"].sum(axis=0)[-2:].astype(int).tolist()
+    totals |= dict(zip(("invented", "fragments"), counted, strict=True))
+    return [
+        {
+            "name": kind,
+            "meaning": KIND_MEANINGS[kind],
+            "colour": KIND_COLOURS.get(kind),
+            "roofs": n,
+            "share": shares.get(kind),
+        }
         for kind, n in totals.items()
     ]
-    for kind, n in zip(("invented", "fragments"), done.tally.table["kinds"].sum(axis=0)[-2:], strict=True):
-        rows.append([f"{kind}<small>{KIND_WORDS[kind]}</small>", f"{int(n):,}", ""])
-    listed = table(["kind", "roofs", "of true roofs"], rows)
-    shown = "".join(_crop_row(kind, found) for kind, found in crops.items() if found)
-    largest = f"<p>The largest ones in the pictures above, outlined in black:</p>{key(ERROR_COLOURS)}" if shown else ""
-    return f"<h2>Errors, sorted by kind</h2>{listed}{largest}{shown}"
 
 
-def _crop_row(kind: str, crops: list[Crop]) -> str:
-    cells = "".join(
-        f'<div class="pair">{image(crop.picture, f"{kind} roof in {crop.name}")}'
-        f"{image(crop.errors, f'errors there: {kind}')}</div>"
-        for crop in crops
-    )
-    return f'<h3>{kind.capitalize()}</h3><div class="crops">{cells}</div>'
-
-
-def _sizes(done: Evaluated) -> str:
-    rows = [row for row in score_sizes(done.tally) if row["roofs"]]
-    if not rows:
-        return ""
-    shares = {
-        f"{_side(row['from'], row['to'])} ({int(row['roofs']):,})": {kind: row[kind] / row["roofs"] for kind in KINDS}
-        for row in rows
-    }
-    return (
-        "<h2>By size of roof</h2><p>What became of the true roofs, by the side of a square of their area (and how "
-        f"many there are).</p>{bars(shares, KIND_COLOURS)}"
-    )
+def _sizes(evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": _side(row["from"], row["to"]),
+            "roofs": int(row["roofs"]),
+            "shares": {kind: row[kind] / row["roofs"] for kind in KINDS},
+        }
+        for row in score_sizes(evaluation.counts)
+        if row["roofs"]
+    ]
 
 
 def _side(low: float, high: float) -> str:
+    """Bounds of an area in square pixels as the side of a square."""
     sides = [round(bound**0.5) if np.isfinite(bound) else None for bound in (low, high)]
     if sides[1] is None:
         return f"above {sides[0]} px"
     return f"{sides[0]} to {sides[1]} px" if sides[0] else f"below {sides[1]} px"
 
 
-def _shares(done: Evaluated) -> str:
-    rows = [
-        [escape(row["label"]), f"{row['pictures']:,}", *(number(row[name]) for name in ("iou", "f1", "object_f1"))]
-        for row in score_shares(done.tally)
-        if row["pictures"]
+def _sections(evaluation: Evaluation) -> list[dict[str, Any]]:
+    between = intervals(evaluation.draws)
+    return [
+        {
+            "title": title,
+            "rows": [
+                score_row(f"{section}.{name}", value=value, interval=between[section].get(name))
+                for name, value in evaluation.scores[section].items()
+            ],
+        }
+        for section, title in SECTIONS.items()
     ]
-    listed = table(["share of the picture that is roof", "pictures", "IoU", "F1", "roof F1"], rows)
-    return f"<h2>By share of roofs</h2>{listed}"
-
-
-def _pictures(drawn: dict[str, list[Example]]) -> str:
-    groups = ""
-    for group, found in drawn.items():
-        figures = "".join(
-            f'<figure><div class="triple">{image(e.truth, f"truth of {e.name}")}'
-            f"{image(e.prediction, f'prediction of {e.name}')}{image(e.errors, f'errors of {e.name}')}</div>"
-            f"<figcaption>IoU {number(e.iou)} · {escape(e.name)}</figcaption></figure>"
-            for e in found
-        )
-        groups += f"<h3>{group.capitalize()}</h3>{COLUMNS}{figures}"
-    return f"<h2>Pictures</h2><p>Best, median and worst by IoU.</p>{key(ERROR_COLOURS)}{groups}"
-
-
-def _scores(done: Evaluated) -> str:
-    between: dict[str, dict[str, Any]] = intervals(done.draws)
-    blocks = ""
-    for section, title in SECTIONS.items():
-        rows = []
-        for name, value in done.scores[section].items():
-            label, words = WORDS[f"{section}.{name}"]
-            rows.append([f"{label}<small>{words}</small>", number(value), span(between[section].get(name))])
-        blocks += f"<div><h3>{title}</h3>{table(['score', 'value', '95 %'], rows)}</div>"
-    return f'<h2>All scores</h2><div class="two">{blocks}</div>'
-
-
-def _settings(done: Evaluated) -> str:
-    record = {**done.subject, **asdict(done.settings), "versions": versions()}
-    return f"<h2>How it was made</h2><pre>{escape(json.dumps(record, indent=2, default=str))}</pre>"

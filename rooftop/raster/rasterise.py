@@ -156,3 +156,14 @@ def polygon_run(polygon: Polygon, height: int, width: int) -> Run:
 def rings(polygon: Polygon) -> list[NDArray[np.float64]]:
     """Corners of a polygon, float64 (n, 2), without the first one again: the outer ring, then the holes."""
     return [np.asarray(ring.coords)[:-1] for ring in (polygon.exterior, *polygon.interiors)]
+
+
+def run_area(run: Run) -> float:
+    """Return the area of a run-length encoded mask in pixels."""
+    return float(coco.area(run))
+
+
+def run_box(run: Run) -> NDArray[np.float64]:
+    """Return the bounding box of a run-length encoded mask: x, y, width, height in pixels, float64 (4,)."""
+    box: NDArray[np.float64] = coco.toBbox(run)
+    return box

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rooftop.audit import Split, audit
+from rooftop.audit import Split, audit_splits
 from rooftop.coco import open_index
 
 HEIGHT, WIDTH = 48, 80
@@ -67,7 +67,7 @@ class Planted:
 
     def audit(self, **options):
         splits = self.splits()
-        return splits, audit(splits, self.root / "store", **options)
+        return splits, audit_splits(splits, self.root / "store", **options)
 
     def counts(self, **options) -> dict[tuple[str, str], int]:
         """How many of each (split, kind) were found."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rooftop.audit import Split, audit, report, write_fixed, write_page
+from rooftop.audit import Split, audit_splits, summary, write_fixed, write_report
 from rooftop.coco import open_index
 from rooftop.errors import RooftopError
 from tests.coco.test_fuzz import mutated
@@ -27,9 +27,9 @@ def look(folder, seeds):
         if (index.sizes.astype(float).prod(axis=1) > 1e6).any():
             continue  # drawn, as the reader's own test does; here it would only take time
         splits = [Split("train", images, index=index)]
-        pairs = audit(splits, folder / "store")
-        json.dumps(report(splits), allow_nan=False)
-        write_page(folder / "report.html", "odd", splits)
+        pairs = audit_splits(splits, folder / "store")
+        json.dumps(summary(splits), allow_nan=False)
+        write_report(folder / "report.html", "odd", splits)
         write_fixed(folder / "fixed", splits, pairs)
         looked += 1
     return looked

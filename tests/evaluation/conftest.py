@@ -9,7 +9,7 @@ from PIL import Image
 
 from rooftop.coco import Result, open_index, read_results, write_results
 from rooftop.data.sources import CocoSource
-from rooftop.evaluation import Cut, FileCases
+from rooftop.evaluation import Decision, FileCases
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import encode
 
@@ -108,9 +108,9 @@ def painter():
 
 
 @pytest.fixture
-def cut():
+def decision():
     """Outlines step by step, nothing dropped."""
-    return Cut(0.5, Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=0.0, min_hole=0.0), None)
+    return Decision(0.5, Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=0.0, min_hole=0.0), None)
 
 
 @pytest.fixture

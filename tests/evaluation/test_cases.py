@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from rooftop.data.sources import CocoSource, MaskSource
-from rooftop.errors import DataError
-from rooftop.evaluation import FileCases, RunCases
+from rooftop.errors import ConfigError, DataError
+from rooftop.evaluation import Choice, FileCases, RunCases, of_files, of_runs
+from rooftop.polygons.roofs import Shaping
 from rooftop.raster.picture import write_mask, write_png
+
+CHOICE = Choice("test", None, Shaping(None, 0.0, None, 0.0, 0.0, 0.0), "cpu", views=None, rescale=True)
 
 
 def test_two_files_are_laid_over_each_other(perfect):
@@ -29,8 +32,8 @@ def test_categories_can_be_chosen(perfect, index):
     assert cases[1].mask.sum() == 64
 
 
-def test_a_run_is_laid_over_its_split(painter, half, cut):
-    cases = RunCases(painter(["roof"]), *half, cut)
+def test_a_run_is_laid_over_its_split(painter, half, decision):
+    cases = RunCases(painter(["roof"]), *half, decision)
     assert len(cases) == 2
     assert list(cases.categories) == [(1, "house")]
     case = cases[0]
@@ -40,12 +43,12 @@ def test_a_run_is_laid_over_its_split(painter, half, cut):
     assert max(case.found[0].scores) == pytest.approx(0.9)
 
 
-def test_a_run_of_other_categories_is_refused(painter, half, cut):
+def test_a_run_of_other_categories_is_refused(painter, half, decision):
     with pytest.raises(DataError, match=r"2 categories \(roof, shed\), the data set 1"):
-        RunCases(painter(["roof", "shed"]), *half, cut)
+        RunCases(painter(["roof", "shed"]), *half, decision)
 
 
-def test_categories_in_another_order_are_told_by_name(painter, split, index, cut, caplog):
+def test_categories_in_another_order_are_told_by_name(painter, split, index, decision, caplog):
     class OnlyHouses(painter):
         def forward(self, pictures):
             said = super().forward(pictures)
@@ -54,22 +57,68 @@ def test_categories_in_another_order_are_told_by_name(painter, split, index, cut
 
     source = CocoSource(split / "images", index, ["shed", "house"])
     for known in (["house", "shed"], ["shed", "house"]):
-        case = RunCases(OnlyHouses(known), source, np.array([1]), cut)[0]
+        case = RunCases(OnlyHouses(known), source, np.array([1]), decision)[0]
         assert not case.prediction[0].any()  # sheds, as the data set has it
         assert case.prediction[1].any()
         assert [len(roofs.rles) > 0 for roofs in case.found] == [False, True]
-    assert "taken for the same" not in caplog.text
-    RunCases(painter(["tin", "tile"]), source, np.array([1]), cut)
-    assert "the run tells tin, tile, the data set shed, house: taken for the same in this order" in caplog.text
+    assert "matched in this order" not in caplog.text
+    RunCases(painter(["tin", "tile"]), source, np.array([1]), decision)
+    assert "the run has the categories tin, tile, the data set shed, house: matched in this order" in caplog.text
 
 
-def test_mask_pictures_are_truth_too(painter, cut, tmp_path):
+def test_mask_pictures_are_truth_too(painter, decision, tmp_path):
     mask = np.zeros((20, 30), dtype=np.uint8)
     mask[2:8, 3:9] = mask[12:18, 3:9] = 1
     write_png(tmp_path / "pictures" / "a.png", np.repeat(mask[..., None] * 255, 3, axis=-1))
     write_mask(tmp_path / "masks" / "a.png", mask)
     source = MaskSource(tmp_path / "pictures", tmp_path / "masks")
-    case = RunCases(painter(["roof"]), source, np.array([0]), cut)[0]
+    case = RunCases(painter(["roof"]), source, np.array([0]), decision)[0]
     assert (case.picture_id, case.name) == (1, "a.png")
     assert np.array_equal(case.prediction, case.mask)
     assert [len(roofs.rles) for roofs in (*case.truth, *case.found)] == [2, 2]
+
+
+def test_results_files_are_named_by_as_little_as_tells_them_apart(poor, perfect, split):
+    paths = [str(split / "poor.json"), str(split / "perfect.json")]
+    subjects = of_files(paths, str(split / "truth.json"), images=None, cache=split / "cache")
+    assert [subject.name for subject in subjects] == ["poor", "perfect"]
+    assert subjects[0].record["predictions"] == paths[0]
+    assert len(subjects[0].cases) == 3
+
+
+def test_files_of_one_name_are_named_by_their_folders(poor, split):
+    (split / "b").mkdir()
+    (split / "b" / "poor.json").write_bytes((split / "poor.json").read_bytes())
+    paths = [str(split / "poor.json"), str(split / "b" / "poor.json")]
+    subjects = of_files(paths, str(split / "truth.json"), images=str(split / "images"), cache=split / "cache")
+    assert [subject.name for subject in subjects] == [f"{split.name}-poor", "b-poor"]
+
+
+def test_names_may_end_in_numbers_after_a_dot(poor, split):
+    for name in ("v1.0", "v1.1"):
+        (split / name).write_bytes((split / "poor.json").read_bytes())
+    paths = [str(split / name) for name in ("v1.0", "v1.1")]
+    assert [
+        subject.name for subject in of_files(paths, str(split / "truth.json"), images=None, cache=split / "cache")
+    ] == [
+        "v1.0",
+        "v1.1",
+    ]
+
+
+def test_run_lengths_alone_are_told_of(poor, split, caplog):
+    of_files([str(split / "poor.json")], str(split / "truth.json"), images=None, cache=split / "cache")
+    assert "4 of 4 results are run lengths without outlines" in caplog.text
+
+
+def test_the_same_twice_is_refused(poor, split):
+    path = str(split / "poor.json")
+    with pytest.raises(ConfigError, match="named twice"):
+        of_files([path, path], str(split / "truth.json"), images=None, cache=split / "cache")
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ConfigError, match="name what to score"):
+        of_runs([], {}, CHOICE)
+    with pytest.raises(ConfigError, match="needs annotations=FILE"):
+        of_files(["x.json"], None, images=None, cache=None)

@@ -46,6 +46,14 @@ def test_the_comparison_is_written_and_told(systems, tmp_path, capsys):
     assert "poor" in capsys.readouterr().out
 
 
+def test_names_are_text_on_the_page_and_in_the_chart(systems, tmp_path):
+    write_comparison(tmp_path, {"<b>one": systems["perfect"], "<script>": systems["poor"]})
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "<dd>&lt;b&gt;one</dd>" in page
+    assert "A: &lt;b&gt;one" in page  # the chart's legend, drawn by matplotlib
+    assert "<script" not in page
+
+
 def test_other_pictures_cannot_be_compared(systems, perfect, tmp_path):
     class Fewer(FileCases):
         def __len__(self):
@@ -53,5 +61,5 @@ def test_other_pictures_cannot_be_compared(systems, perfect, tmp_path):
 
     fewer = Fewer(perfect.results, perfect.index)
     done = evaluate_split(fewer, tmp_path / "fewer", SETTINGS, {})
-    with pytest.raises(DataError, match="perfect and fewer were scored on other pictures"):
+    with pytest.raises(DataError, match="perfect and fewer were scored on different pictures"):
         write_comparison(tmp_path, {"perfect": systems["perfect"], "fewer": done})

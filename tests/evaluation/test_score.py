@@ -8,7 +8,7 @@ from pycocotools.cocoeval import COCOeval
 from rooftop.coco import Result, read_results, write_results
 from rooftop.errors import ConfigError
 from rooftop.evaluation import FileCases, RunCases, Settings, evaluate_split
-from rooftop.evaluation.measure import measure
+from rooftop.evaluation.counts import SplitCounts, count_picture
 from rooftop.evaluation.score import (
     intervals,
     score,
@@ -17,7 +17,6 @@ from rooftop.evaluation.score import (
     score_shares,
     score_sizes,
 )
-from rooftop.evaluation.tally import Tally
 from rooftop.raster.rasterise import encode
 
 NAMES = ["house", "shed"]
@@ -25,7 +24,7 @@ NAMES = ["house", "shed"]
 
 def tally(cases, **options):
     names = [name for _, name in cases.categories]
-    return Tally((measure(cases[i], max_dets=1000, **options) for i in range(len(cases))), names)
+    return SplitCounts((count_picture(cases[i], max_dets=1000, **options) for i in range(len(cases))), names)
 
 
 def test_truth_against_itself_is_one(perfect):
@@ -77,8 +76,8 @@ def test_object_scores_are_those_of_cocoeval_on_the_files(poor, split, tmp_path)
 
 def test_the_order_of_the_pictures_does_not_matter(poor):
     names = [name for _, name in poor.categories]
-    one = score(Tally([measure(poor[i], max_dets=9) for i in (0, 1, 2)], names), max_dets=9)
-    two = score(Tally([measure(poor[i], max_dets=9) for i in (2, 0, 1)], names), max_dets=9)
+    one = score(SplitCounts([count_picture(poor[i], max_dets=9) for i in (0, 1, 2)], names), max_dets=9)
+    two = score(SplitCounts([count_picture(poor[i], max_dets=9) for i in (2, 0, 1)], names), max_dets=9)
     for section, scores in one.items():
         assert scores == pytest.approx(two[section], nan_ok=True)
 
@@ -108,8 +107,8 @@ def test_intervals_hold_the_scores(poor, tmp_path):
     assert low < high
 
 
-def test_probabilities_are_scored_too(painter, half, cut, tmp_path):
-    cases = RunCases(painter(["roof"]), *half, cut)
+def test_probabilities_are_scored_too(painter, half, decision, tmp_path):
+    cases = RunCases(painter(["roof"]), *half, decision)
     done = evaluate_split(cases, tmp_path, Settings(100, 20, 0, None, 1), {})
     assert 0 < done.scores["pixel"]["ap"] < 1
     assert 0 < done.scores["pixel"]["ece"] < 1

@@ -159,5 +159,5 @@ def test_missing_area_and_box_are_no_fault(planted):
 
 def test_a_second_audit_reads_no_picture_again(planted, monkeypatch):
     planted.audit()
-    monkeypatch.setattr("rooftop.audit.facts.look", None)
+    monkeypatch.setattr("rooftop.audit.pictures.look", None)
     assert planted.counts() == {}

@@ -37,8 +37,8 @@ def test_the_published_variant_stands_beside_the_scores(poor, tmp_path):
     assert read["as_published"]["hisup"]["polis"] != read["polygon"]["polis"]
 
 
-def test_the_best_threshold_is_told_where_there_are_probabilities(painter, half, cut, tmp_path):
-    cases = RunCases(painter(["roof"]), *half, cut)
+def test_the_best_threshold_is_told_where_there_are_probabilities(painter, half, decision, tmp_path):
+    cases = RunCases(painter(["roof"]), *half, decision)
     write_scores(tmp_path / "scores.json", evaluate_split(cases, tmp_path, SETTINGS, {}))
     read = json.loads((tmp_path / "scores.json").read_text())
     assert 0 < read["best_threshold"] < 1
@@ -47,7 +47,7 @@ def test_the_best_threshold_is_told_where_there_are_probabilities(painter, half,
 
 def test_one_row_a_picture_in_the_order_of_the_split(poor, tmp_path):
     done = evaluate_split(poor, tmp_path, SETTINGS, {})
-    write_per_image(tmp_path / "per_image.csv", done.tally)
+    write_per_image(tmp_path / "per_image.csv", done.counts)
     with (tmp_path / "per_image.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["picture"] for row in rows] == ["30.png", "10.png", "20.png"]
@@ -56,7 +56,7 @@ def test_one_row_a_picture_in_the_order_of_the_split(poor, tmp_path):
     assert [row["missed"] for row in rows] == ["0", "1", "0"]
     assert [row["invented"] for row in rows] == ["0", "0", "1"]
     assert float(rows[1]["recall"]) == pytest.approx(720 / 784, rel=1e-5)
-    assert sum(int(row["tp"]) for row in rows) == done.tally.table["pixel"].reshape(3, 2, 4).sum((0, 1))[0]
+    assert sum(int(row["tp"]) for row in rows) == done.counts.table["pixel"].reshape(3, 2, 4).sum((0, 1))[0]
 
 
 def test_the_scores_are_told(poor, tmp_path, capsys):

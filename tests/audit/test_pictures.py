@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rooftop.audit import duplicates
-from rooftop.audit.duplicates import find_pairs, groups
+from rooftop.audit import pictures
+from rooftop.audit.pictures import find_pairs, groups
 
 RNG = np.random.default_rng(0)
 
@@ -46,8 +46,8 @@ def test_the_search_misses_no_pair():
     mixed = base + RNG.normal(0, 1, (12, 9, 16, 16)) * np.linspace(0, 12, 9)[None, :, None, None]
     small = np.clip(mixed.reshape(-1, 16, 16) + 128, 0, 255).astype(np.uint8)
     found = {tuple(pair) for pair in find_pairs(digests(108) ^ small[:, 0, :], small, np.ones(108, bool)).pair.tolist()}
-    cells = duplicates._normalised(small)
-    best = np.max([np.einsum("aij,bij->ab", cells, turned) / 256 for turned in duplicates._orientations(cells)], axis=0)
-    expected = {(int(a), int(b)) for a, b in np.argwhere(best >= duplicates.NEAR) if a < b}
+    cells = pictures._normalised(small)
+    best = np.max([np.einsum("aij,bij->ab", cells, turned) / 256 for turned in pictures._orientations(cells)], axis=0)
+    expected = {(int(a), int(b)) for a, b in np.argwhere(best >= pictures.NEAR) if a < b}
     assert found == expected
     assert 12 < len(expected) < 12 * 36

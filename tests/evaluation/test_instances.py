@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rooftop.coco import CocoObject, ReadResult
-from rooftop.evaluation.roofs import annotated, detected, patches, shaped
+from rooftop.evaluation.instances import annotated, detected, patches, shaped
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import decode, encode
 

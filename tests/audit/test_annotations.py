@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from rooftop.audit import audit, outlines, report
+from rooftop.audit import annotations, audit_splits, summary
 from tests.audit.conftest import scene
 
 
 @pytest.fixture
 def faulty(planted, monkeypatch):
-    monkeypatch.setattr(outlines, "_BATCH", 2)
+    monkeypatch.setattr(annotations, "_BATCH", 2)
     planted.add_picture("train", "leak.png", scene(3))
     planted.add_annotation("val", 2, segmentation=[[10, 10, 30, 30, 30, 10, 10, 30]], area=9.0, bbox=[1, 2, 3, 4])
     planted.add_annotation("train", 6, segmentation=[[1, 1, 2, 1, 2, 2]], area=1e300)
@@ -18,42 +18,42 @@ def faulty(planted, monkeypatch):
 
 def test_a_killed_audit_goes_on_and_the_report_is_equal(faulty, tmp_path, monkeypatch):
     splits = faulty.splits()
-    audit(splits, tmp_path / "whole")
+    audit_splits(splits, tmp_path / "whole")
 
-    looked, really = [], outlines._check_pictures
-    monkeypatch.setattr(outlines, "_check_pictures", lambda *a: (looked.append(a[2]), really(*a))[1])
+    looked, really = [], annotations._check_pictures
+    monkeypatch.setattr(annotations, "_check_pictures", lambda *a: (looked.append(a[2]), really(*a))[1])
 
     def killed(what, done, total):
         if what == "val annotations" and done >= 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        audit(faulty.splits(), tmp_path / "store", progress=killed)
+        audit_splits(faulty.splits(), tmp_path / "store", progress=killed)
     before = list(looked)
     looked.clear()
     again = faulty.splits()
-    audit(again, tmp_path / "store")
+    audit_splits(again, tmp_path / "store")
     assert before == [range(2), range(2, 4), range(4, 6), range(2), range(2, 4)]
     assert looked == [range(4, 6), range(2), range(2, 4), range(4, 6), range(6, 7)]
-    assert report(again) == report(splits)
+    assert summary(again) == summary(splits)
     assert [split.statistics for split in again] == [split.statistics for split in splits]
 
 
 def test_changed_annotations_are_looked_at_anew(faulty, tmp_path):
     first = faulty.splits()
-    audit(first, tmp_path / "store")
+    audit_splits(first, tmp_path / "store")
     faulty.documents["test"]["annotations"][0]["area"] = 5000.0
     second = faulty.splits()
-    audit(second, tmp_path / "store")
+    audit_splits(second, tmp_path / "store")
     assert first[0].findings.count("wrong area") == 0
     assert second[0].findings.count("wrong area") == 1
 
 
 def test_a_damaged_file_is_made_again(faulty, tmp_path):
     first = faulty.splits()
-    audit(first, tmp_path / "store")
+    audit_splits(first, tmp_path / "store")
     for path in (tmp_path / "store").glob("*.outlines"):
         path.write_bytes(path.read_bytes()[: np.random.default_rng(0).integers(1, 20)])
     second = faulty.splits()
-    audit(second, tmp_path / "store")
-    assert report(second) == report(first)
+    audit_splits(second, tmp_path / "store")
+    assert summary(second) == summary(first)

@@ -1,4 +1,4 @@
-"""The roofs of one picture and category, as the object and polygon scores want them."""
+"""Roofs of one picture and category as instances: masks, scores and outlines for the object and polygon scores."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Roofs:
-    """Objects of one picture and category.
+class Instances:
+    """The n instances of one picture and category.
 
-    rles: masks; areas: in pixels; crowd: bool, True where the outline stands for a group that nobody counted;
-    scores: the higher the surer, 1 for true ones; each of length n. polygons: outlines of the objects that are
-    no crowd, valid, in the pixel frame; an object may have several. outlines: for each found object its polygon, None
-    where it is not one.
+    Attributes:
+        rles: masks.
+        areas: float64 (n,), in square pixels.
+        crowd: bool (n,), True for a group of objects that nobody counted (COCO `iscrowd`).
+        scores: float64 (n,), higher is surer; 1 for the truth.
+        polygons: valid outlines in the pixel frame, without crowds; an instance may have several.
+        outlines: of each predicted instance its polygon; None if it has several or none.
     """
 
     rles: list[Rle] = field(default_factory=list)
@@ -40,45 +43,45 @@ class Roofs:
     outlines: list[Polygon | None] = field(default_factory=list)
 
     def as_truth(self) -> Truth:
-        """Give them to the object scores as truth."""
+        """Return them as truth for the object scores."""
         return Truth(self.rles, self.areas, self.crowd)
 
     def as_found(self) -> Found:
-        """Give them to the object scores as found."""
+        """Return them as predictions for the object scores."""
         return Found(self.rles, self.scores)
 
 
-def annotated(objects: Sequence[CocoObject], height: int, width: int) -> Roofs:
-    """Take annotations as they are; one without area gets that of its mask."""
+def annotated(objects: Sequence[CocoObject], height: int, width: int) -> Instances:
+    """Make instances of annotations; the area of the mask replaces a missing area."""
     rles = [_run(thing, height, width) for thing in objects]
-    said = np.array([thing.area for thing in objects], dtype=np.float64)
-    areas = np.where(np.isnan(said), mask_areas(rles), said)
+    stated = np.array([thing.area for thing in objects], dtype=np.float64)
+    areas = np.where(np.isnan(stated), mask_areas(rles), stated)
     crowd = np.array([thing.is_crowd for thing in objects], dtype=bool)
     polygons = [part for thing in objects if not thing.is_crowd for part in _outlines(thing.rings, thing.rle)]
-    return Roofs(rles, areas, crowd, np.ones(len(rles)), polygons)
+    return Instances(rles, areas, crowd, np.ones(len(rles)), polygons)
 
 
-def patches(mask: NDArray[np.uint8]) -> Roofs:
-    """Take each 4-connected patch of a mask, uint8 (H, W), as one roof: the truth of mask pictures."""
+def patches(mask: NDArray[np.uint8]) -> Instances:
+    """Make one instance of each 4-connected component of a mask, uint8 (H, W): the truth of mask pictures."""
     labels, number = ndimage.label(mask, output=np.int32)
-    rles = [_cut_out(labels, name, place) for name, place in enumerate(ndimage.find_objects(labels), start=1)]
-    return Roofs(rles, mask_areas(rles), np.zeros(number, dtype=bool), np.ones(number), polygonise(mask))
+    rles = [_cut_out(labels, label, box) for label, box in enumerate(ndimage.find_objects(labels), start=1)]
+    return Instances(rles, mask_areas(rles), np.zeros(number, dtype=bool), np.ones(number), polygonise(mask))
 
 
 def shaped(
     probability: NDArray[np.float32], targets: Sequence[str], *, threshold: float, shaping: Shaping, gsd: float | None
-) -> list[Roofs]:
-    """Find roofs as `predict.py` delivers them: apart, simple, square; their mean probability is their score.
+) -> list[Instances]:
+    """Find roofs as `predict.py` does: separated, simplified, squared; the score is the mean probability.
 
     Args:
         probability: float32 (T K, H, W).
         targets: names of the T targets, as on the run's card.
-        threshold: from which on a pixel is called roof.
+        threshold: a pixel is roof if its probability is at least this.
         shaping: how probabilities become polygons.
-        gsd: metres per pixel, or None if unknown.
+        gsd: metres per pixel; None if unknown.
 
     Returns:
-        Roofs of each of the K categories.
+        Instances of each of the K categories.
     """
     values = stored(probability, np.ones(probability.shape[1:], dtype=bool))
     layers = Layers.of(values, targets)
@@ -90,25 +93,25 @@ def shaped(
     return [_drawn(*pair, *values.shape[1:]) for pair in zip(polygons, scores, strict=True)]
 
 
-def detected(results: Sequence[ReadResult]) -> Roofs:
-    """Take the objects of a results file, with outlines as they are drawn there."""
+def detected(results: Sequence[ReadResult]) -> Instances:
+    """Make instances of the results of a file, with the outlines of the file."""
     rles = [result.rle for result in results]
     shapes = [_drawn_or_traced(result) for result in results]
     polygons = [part for parts in shapes for part in parts]
     outlines = [parts[0] if len(parts) == 1 else None for parts in shapes]
     scores = np.array([result.score for result in results], dtype=np.float64)
-    return Roofs(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons, outlines)
+    return Instances(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons, outlines)
 
 
-def _drawn(polygons: list[Polygon], scores: list[float], height: int, width: int) -> Roofs:
+def _drawn(polygons: list[Polygon], scores: list[float], height: int, width: int) -> Instances:
     rles = [encode(rasterise([polygon], height, width)) for polygon in polygons]
     crowd = np.zeros(len(rles), dtype=bool)
-    return Roofs(rles, mask_areas(rles), crowd, np.array(scores, dtype=np.float64), polygons, [*polygons])
+    return Instances(rles, mask_areas(rles), crowd, np.array(scores, dtype=np.float64), polygons, [*polygons])
 
 
-def _cut_out(labels: NDArray[np.int32], name: int, place: tuple[slice, slice]) -> Rle:
+def _cut_out(labels: NDArray[np.int32], label: int, box: tuple[slice, slice]) -> Rle:
     mask = np.zeros(labels.shape, dtype=np.uint8, order="F")
-    mask[place] = labels[place] == name
+    mask[box] = labels[box] == label
     return encode(mask)
 
 
@@ -126,14 +129,14 @@ def _drawn_or_traced(result: ReadResult) -> list[Polygon]:
 
 
 def _outlines(rings: Sequence[Floats] | None, rle: Rle | None) -> list[Polygon]:
-    """Polygons of one object: of each ring as it is drawn by hand, or traced from its mask, which may have holes."""
+    """Polygons of one object: one for each ring; without rings traced from the mask, holes included."""
     if rings is not None:
         return [part for ring in rings for part in _valid(Polygon(ring))]
     return _traced(rle) if rle is not None else []
 
 
 def _traced(rle: Rle) -> list[Polygon]:
-    """Trace one mask within its bounding box, since most of a picture is not this roof."""
+    """Trace one mask inside its bounding box; tracing the whole picture would take longer."""
     mask = decode([rle], *rle["size"])
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
@@ -144,6 +147,6 @@ def _traced(rle: Rle) -> list[Polygon]:
 
 
 def _valid(polygon: Polygon) -> list[Polygon]:
-    """Mend a ring that crosses itself; parts without area are dropped."""
+    """Repair a self-crossing ring and drop parts without area."""
     parts = [polygon] if polygon.is_valid else shapely.get_parts(shapely.make_valid(polygon))
     return [part for part in parts if isinstance(part, Polygon) and part.area > 0]

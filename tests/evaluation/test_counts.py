@@ -5,9 +5,9 @@ import pytest
 
 from rooftop.coco import CocoObject
 from rooftop.evaluation.cases import Case
+from rooftop.evaluation.counts import count_picture
 from rooftop.evaluation.examples import _crops
-from rooftop.evaluation.measure import measure
-from rooftop.evaluation.roofs import annotated, patches
+from rooftop.evaluation.instances import annotated, patches
 
 HEIGHT, WIDTH = 40, 60
 
@@ -42,8 +42,8 @@ SEEN, UNSEEN = (4, 4, 20, 20), (44, 4, 58, 20)
     ("true", "found"), [([SEEN], [SEEN, UNSEEN]), ([SEEN, UNSEEN], [SEEN]), ([SEEN, UNSEEN], [SEEN, UNSEEN])]
 )
 def test_roofs_without_data_are_neither_sought_nor_wrong(valid, true, found):
-    alone = measure(case([SEEN], [SEEN], valid), max_dets=100)
-    measured = measure(case(true, found, valid), max_dets=100)
+    alone = count_picture(case([SEEN], [SEEN], valid), max_dets=100)
+    measured = count_picture(case(true, found, valid), max_dets=100)
     for rows in ("pixel", "object", "kinds", "polygon"):
         assert measured.rows[rows] == pytest.approx(alone.rows[rows], nan_ok=True), rows
     assert measured.masks[0].positives[0] == 1
@@ -51,7 +51,7 @@ def test_roofs_without_data_are_neither_sought_nor_wrong(valid, true, found):
 
 def test_roofs_that_reach_into_it_by_less_than_half_count(valid):
     across = (24, 4, 44, 20)
-    measured = measure(case([across], [across], valid), max_dets=100)
+    measured = count_picture(case([across], [across], valid), max_dets=100)
     assert measured.rows["object"].tolist()[:3] == [1, 0, 0]
 
 

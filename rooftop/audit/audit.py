@@ -1,4 +1,4 @@
-"""The audit of a data set: each split by itself, then the splits against one another."""
+"""The audit of a data set: each split alone, then the splits compared with one another."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rooftop.audit.border import Border, undrawn_borders
-from rooftop.audit.duplicates import Pairs, find_pairs
-from rooftop.audit.edges import Cell
-from rooftop.audit.facts import Facts, gather
+from rooftop.audit.annotations import Statistics, check_outlines
+from rooftop.audit.border import Border, Cell, undrawn_borders
 from rooftop.audit.findings import Finding, Findings
-from rooftop.audit.outlines import Statistics, check_outlines
+from rooftop.audit.pictures import Facts, Pairs, find_pairs, gather
 from rooftop.coco import Index, unpaired
 from rooftop.errors import DataError
 from rooftop.raster.picture import list_pictures, read_mask
@@ -25,10 +23,18 @@ Cells = Callable[[Sequence[str]], Sequence[Cell | None]]
 
 @dataclass
 class Split:
-    """One split.
+    """One split of the data set, and the results of its audit.
 
-    images: folder of the pictures. index: its annotations, or None with `masks`, a folder of masks. borders: at which
-    roofs are missing. reading: how picture files are read.
+    Attributes:
+        name: train, val or test.
+        images: folder of the pictures.
+        index: of the annotations; None for a split with mask pictures.
+        masks: folder of the mask pictures; None for a split with annotations.
+        findings: result of the audit.
+        statistics: result of the audit.
+        borders: result of the audit: borders with missing roofs.
+        facts: result of the audit.
+        reading: how picture files are read.
     """
 
     name: str
@@ -54,7 +60,7 @@ class Split:
         return {name: row for row, name in enumerate(self.names)}
 
 
-def audit(
+def audit_splits(
     splits: Sequence[Split],
     store: Path,
     *,
@@ -65,24 +71,24 @@ def audit(
     """Fill in the findings of every split.
 
     Args:
-        splits: to be looked at; in order of worth, so that of two copies the one in the earlier split is the original.
-        store: folder for what is known of pictures, so that a stopped audit goes on.
-        cells: tells of file names where their pictures lie in a grid of tiles.
-        processes: that work at the same time.
-        progress: is told (what is done, pictures done, pictures in all).
+        splits: in order of priority: of two copies, the one in the earlier split counts as the original.
+        store: folder of the cache; an interrupted audit resumes.
+        cells: maps file names to positions in a grid of tiles; None skips the check of borders.
+        processes: number of parallel processes.
+        progress: called with (name of the step, pictures done, number of pictures).
 
     Returns:
-        Pairs of equal or nearly equal pictures, as indices into all pictures of all splits, one split after the other.
+        Pairs of equal or nearly equal pictures, as indices into the pictures of all splits in order.
     """
     for split in splits:
-        tell = _part(progress, split, "pictures")
+        advance = _step_progress(progress, split, "pictures")
         split.facts = gather(
-            split.images, split.names, store, reading=split.reading, processes=processes, progress=tell
+            split.images, split.names, store, reading=split.reading, processes=processes, progress=advance
         )
         _check_files(split)
         if split.index is not None:
             found, split.statistics = check_outlines(
-                split.index, store, processes=processes, progress=_part(progress, split, "annotations")
+                split.index, store, processes=processes, progress=_step_progress(progress, split, "annotations")
             )
             split.findings.merge(found)
             if not split.index.annotation_count:
@@ -98,63 +104,63 @@ def audit(
     return _compare(splits)
 
 
-def _part(progress: Progress | None, split: Split, what: str) -> Callable[[int], None] | None:
-    """A progress function for one part of the work on one split."""
+def _step_progress(progress: Progress | None, split: Split, what: str) -> Callable[[int], None] | None:
+    """Make a progress function for one step of one split."""
     if progress is None:
         return None
     done = Counter[str]()
 
-    def tell(count: int) -> None:
+    def advance(count: int) -> None:
         done[what] += count
         progress(f"{split.name} {what}", done[what], len(split.names))
 
-    return tell
+    return advance
 
 
-def _take(split: Split, found: Sequence[Finding]) -> None:
+def _add_all(split: Split, found: Sequence[Finding]) -> None:
     for finding in found:
         split.findings.add(finding)
 
 
 def _check_files(split: Split) -> None:
-    """Compare entries with files."""
+    """Compare the entries of the annotations with the picture files."""
     assert split.facts is not None
     found = unpaired(split.images, split.names)
     missing = set(found.missing)
-    _take(split, [Finding("missing file", name) for name in found.missing])
-    _take(split, [Finding("file without entry", name) for name in found.extra])
+    _add_all(split, [Finding("missing file", name) for name in found.missing])
+    _add_all(split, [Finding("file without entry", name) for name in found.extra])
     for i, (name, fault) in enumerate(zip(split.names, split.facts.fault, strict=True)):
         if fault and name not in missing:
             split.findings.add(Finding("unreadable picture", name, fault))
         elif not fault and split.index is not None:
             stated, real = split.index.sizes[i].tolist(), split.facts.sizes[i].tolist()
             if stated != real:
-                detail = f"{stated[1]} x {stated[0]} stated, {real[1]} x {real[0]} in the file"
+                detail = f"{stated[1]} x {stated[0]} in the entry, {real[1]} x {real[0]} in the file"
                 split.findings.add(Finding("size differs", name, detail))
     twice = [name for name, count in Counter(split.names).items() if count > 1]
-    _take(split, [Finding("two entries of one file", name) for name in twice])
+    _add_all(split, [Finding("two entries of one file", name) for name in twice])
 
 
 def _check_borders(splits: Sequence[Split], cells: Cells) -> None:
-    """Look for roofs that are missing at the outer border of tiled ground."""
-    places = [cells(split.names) for split in splits]
+    """Search for missing roofs at the outer border of tiled ground."""
+    positions = [cells(split.names) for split in splits]
     for i, split in enumerate(splits):
         if split.index is None:
             continue
-        others = {cell for other in (*places[:i], *places[i + 1 :]) for cell in other if cell}
-        split.borders = undrawn_borders(split.index, places[i], others)
+        others = {cell for other in (*positions[:i], *positions[i + 1 :]) for cell in other if cell}
+        split.borders = undrawn_borders(split.index, positions[i], others)
         for border in split.borders:
             row, side = border.fullest
             detail = (
-                f"outlines that touch the outer border of {len(border.edges)} tiles (this one: {side}): "
-                f"{border.touching}, usual inside: {border.usual:g}; doubtful: {border.width} px"
+                f"outer border of {len(border.edges)} tiles (this one: {side}): {border.touching} outlines touch it, "
+                f"{border.usual:g} are usual inside; doubtful: {border.width} px"
             )
             weight = border.usual - border.touching
             split.findings.add(Finding("undrawn border", split.index.names[row], detail, weight))
 
 
 def _check_masks(split: Split, masks: Path) -> None:
-    """Compare pictures with the masks beside them."""
+    """Compare pictures with their masks."""
     assert split.facts is not None
     by_stem = {path.stem: path for path in list_pictures(masks)}
     for name, real in zip(split.names, split.facts.sizes.tolist(), strict=True):
@@ -165,7 +171,7 @@ def _check_masks(split: Split, masks: Path) -> None:
         try:
             size = list(read_mask(mask).shape)
         except DataError as error:
-            split.findings.add(Finding("unreadable picture", name, f"its mask {error}"))
+            split.findings.add(Finding("unreadable picture", name, f"mask: {error}"))
             continue
         if any(real) and size != real:
             detail = f"{size[1]} x {size[0]} mask, {real[1]} x {real[0]} picture"
@@ -184,7 +190,7 @@ def _compare(splits: Sequence[Split]) -> Pairs:
         pairs.pair.tolist(), pairs.correlation, pairs.is_exact, strict=True
     ):
         if names[first] == names[second] and owner[first] == owner[second]:
-            continue  # two entries of one file, which is a finding of its own
+            continue  # two entries of one file: reported as such
         kind = "duplicate picture" if is_exact else "near duplicate picture"
         detail = "the same pixels" if is_exact else f"correlation {correlation:.4f}"
         partner = (splits[owner[first]].name, names[first])
