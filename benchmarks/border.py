@@ -18,7 +18,7 @@ from rooftop.audit.border import doubtful_areas, undrawn_borders
 from rooftop.coco import open_index
 from rooftop.data.splits import cells_of
 from rooftop.inference import Predictor
-from rooftop.inference.answers import asked, scale_factor
+from rooftop.inference.views import scale_factor, with_views
 from rooftop.metrics.pixel import Counts, count, scores
 from rooftop.raster.picture import list_pictures, read_mask, read_picture
 from rooftop.raster.rasterise import decode
@@ -41,7 +41,7 @@ def main(shared, run=ROOT / "pretrained/rooftop-unet"):
     ):
         tiles = list(tiles)
         for views in (None, "flips", "scales"):
-            ask = asked(predictor.forward, factor=scale_factor(gsd, predictor.run.card), views=views)
+            ask = with_views(predictor.forward, factor=scale_factor(gsd, predictor.run.card), views=views)
             counts = [counted(ask(picture[None])[0, 0] >= threshold, mask, strip) for picture, mask, strip in tiles]
             cells = " | ".join(interval(ways) for ways in zip(*counts, strict=True))
             print(f"| {len(tiles)} at {title} | {views or 'one'} | {cells} |", flush=True)

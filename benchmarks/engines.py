@@ -19,7 +19,7 @@ import torch
 
 from rooftop.export import onnx_logits, write_onnx
 from rooftop.inference import Predictor
-from rooftop.inference.scene import Forward
+from rooftop.inference.sliding_window import Forward
 from rooftop.models import UNet
 from rooftop.run import Card, Run, load
 

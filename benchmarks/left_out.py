@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from rooftop.data import RoofDataModule
 from rooftop.inference import Predictor
-from rooftop.inference.answers import asked, scale_factor
+from rooftop.inference.views import scale_factor, with_views
 from rooftop.metrics.pixel import Counts, count, scores
 from rooftop.run import load
 
@@ -36,7 +36,7 @@ def main(run, names):
         picture = source.picture(i)[None]
         pictures[part] += 1
         for row, views in zip(counts[part], WAYS, strict=True):
-            ask = asked(predictor.forward, factor=scale_factor(gsd, predictor.run.card), views=views)
+            ask = with_views(predictor.forward, factor=scale_factor(gsd, predictor.run.card), views=views)
             roof = ask(picture)[0][:1]
             for k, threshold in enumerate(THRESHOLDS):
                 row[k] = row[k] + count(roof >= threshold, mask[:1], valid)

@@ -38,16 +38,13 @@ from rasterio.windows import Window as GdalWindow
 
 from rooftop.data.prepare import Preparation
 from rooftop.export import onnx_logits
-from rooftop.inference import Predictor, predictor
-from rooftop.inference import scene as scene_way
-from rooftop.inference.canvas import Canvas
-from rooftop.inference.scene import Forward, Tiling, predict_scene
+from rooftop.inference import Predictor, predictor, sliding_window
+from rooftop.inference.sliding_window import Forward, Tiling, predict_windows
+from rooftop.inference.unfinished import Canvas
 from rooftop.models import UNet
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.layers import Layers
-from rooftop.polygons.roofs import Shaping, find_roofs
-from rooftop.polygons.spool import Spool
+from rooftop.polygons.roofs import Layers, Shaping, Spool, find_roofs
 from rooftop.raster.probability import NODATA, STEP, at_least
 from rooftop.raster.scene import ALL_CORES, Scene, open_scene
 from rooftop.raster.windows import Window, spans
@@ -89,7 +86,7 @@ def memory(side: int, tiling: Tiling) -> None:
         start = time.monotonic()
         with open_scene(str(folder / "scene.tif")) as scene:
             canvas = Canvas(folder / "canvas", (1, side, side), tiling.ends(side))
-            predict_scene(scene, stand_in, canvas, tiling=tiling, progress=lambda pixels: None)
+            predict_windows(scene, stand_in, canvas, tiling=tiling, progress=lambda pixels: None)
             predicted = time.monotonic()
             count = outlines(scene, canvas, folder)
         seconds = time.monotonic() - start
@@ -144,7 +141,7 @@ def speed(side: int, tiling: Tiling, device: str, rounds: int, run: Run) -> None
 
             def ours(forward: Forward) -> Callable[[], np.ndarray]:
                 canvas = Canvas(Path(name) / f"c{time.monotonic_ns()}", (classes, height, width), tiling.ends(height))
-                predict_scene(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
+                predict_windows(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
                 return lambda: canvas.read(Window(0, 0, width, height))[0] * STEP + STEP / 2
 
             ways = {"forward": lambda: forward_only(forwards["torch"], picture, tiling)}
@@ -179,7 +176,10 @@ def rest(side: int, tiling: Tiling, rounds: int, cores: str) -> None:
 
         return run
 
-    scene_way._read, scene_way._Store.add = timed("read", scene_way._read), timed("store", scene_way._Store.add)
+    sliding_window._read, sliding_window._Store.add = (
+        timed("read", sliding_window._read),
+        timed("store", sliding_window._Store.add),
+    )
     predictor.keep_freed_memory()
     megapixels, table = side * side / 1e6, []
     with tempfile.TemporaryDirectory() as name:
@@ -189,7 +189,7 @@ def rest(side: int, tiling: Tiling, rounds: int, cores: str) -> None:
             start = time.thread_time()
             with open_scene(str(Path(name) / "scene.tif"), cores=cores) as scene:
                 canvas = Canvas(Path(name) / f"c{round_}", (1, side, side), tiling.ends(side))
-                predict_scene(scene, ready, canvas, tiling=tiling, progress=lambda pixels: None)
+                predict_windows(scene, ready, canvas, tiling=tiling, progress=lambda pixels: None)
             table.append([used["read"], used["store"], time.thread_time() - start])
     medians = [statistics.median(column) * 1e3 / megapixels for column in zip(*table[1:], strict=True)]
     print("| thread | processor ms a Mpx | Mpx/s it can do |\n|---|---|---|")

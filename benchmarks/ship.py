@@ -22,8 +22,8 @@ from omegaconf import OmegaConf
 
 from rooftop.data import RoofDataModule
 from rooftop.inference import Predictor
-from rooftop.inference.answers import asked, scale_factor
-from rooftop.inference.summary import scaled_by
+from rooftop.inference.outputs import scaled_by
+from rooftop.inference.views import scale_factor, with_views
 from rooftop.metrics.pixel import Counts, count, scores
 from rooftop.raster.probability import STEP
 from rooftop.run import load, save
@@ -87,7 +87,7 @@ def best_threshold(predictor, module):
 
 def roof(predictor, picture, gsd):
     """Probability of roof, float32 (1, H, W), of a picture of so many metres per pixel."""
-    return asked(predictor.forward, factor=scale_factor(gsd, predictor.run.card), views=None)(picture[None])[0][:1]
+    return with_views(predictor.forward, factor=scale_factor(gsd, predictor.run.card), views=None)(picture[None])[0][:1]
 
 
 if __name__ == "__main__":

@@ -142,9 +142,9 @@ def test_other_bands_of_another_file(train, run_script, banded, tmp_path):
     write(tmp_path / "dark.tif", values // 200, nodata=0)
     code, text = run_script("predict", f"run={tmp_path / 'four'}", f"source={tmp_path}/dark.tif")
     assert code == 0, text
-    assert "100 % of the values of channel 1 are as dark or bright as can be" in text
+    assert "100 % of the values of channel 1 are cut off at 0 or 255" in text
     for override, said in (
-        ("bands=[1,2]", "bands=[1, 2] names 2 bands, but the run looks at 3 (4, 2, 1 of its training pictures)"),
+        ("bands=[1,2]", "bands=[1, 2] names 2 bands, but the run needs 3 (4, 2, 1 of its training pictures)"),
         ("bands=[1,2,9]", "bands=[1, 2, 9] must be among its bands 1 to 4"),
     ):
         code, text = run_script("predict", f"run={tmp_path / 'four'}", f"source={path}", override)

@@ -162,8 +162,8 @@ def test_a_scene_that_one_process_cannot_read_ends_both_in_one_sentence(start, t
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("trainer.devices=0", "trainer.devices=0: give how many"),
-        ("trainer.devices=many", "trainer.devices=many: give how many"),
+        ("trainer.devices=0", "trainer.devices=0: give a number, a list"),
+        ("trainer.devices=many", "trainer.devices=many: give a number, a list"),
         ("trainer.num_nodes=0", "trainer.num_nodes=0 must be 1 or more"),
         ("trainer.strategy=fsdp", "trainer.strategy=fsdp: choose auto or ddp"),
         ("trainer.accelerator=tpu", "trainer.accelerator=tpu: choose cpu, gpu or auto"),

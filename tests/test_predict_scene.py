@@ -130,7 +130,7 @@ def test_a_stopped_prediction_goes_on_and_gives_the_same_files(predict, town, tm
     monkeypatch.setattr(Predictor, "forward", stopped)
     code, text = predict(town, out="again")
     assert code == 130
-    assert "goes on" in text
+    assert "run the same command again to continue" in text
     assert not [name for name in FILES if (tmp_path / "again" / name).exists()]
     monkeypatch.setattr(Predictor, "forward", forward)
     assert predict(town, out="again")[0] == 0
@@ -161,7 +161,7 @@ def test_another_ground_sampling_distance_is_scaled_or_told(predict, town, train
     assert "roofs look 2.0 times smaller" in text
     code, text = predict(town, out="scaled")
     assert code == 0, text
-    assert "scaled by 2.00; rescale=false leaves it as it is" in text
+    assert "scaled by 2.00; rescale=false turns it off" in text
     masks = [read_mask(tmp_path / out / "masks" / "town.png") for out in ("out", "scaled")]
     assert not np.array_equal(*masks)
     rows = [json.loads((tmp_path / out / "summary.json").read_text())["pictures"][0] for out in ("out", "scaled")]

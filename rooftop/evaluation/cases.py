@@ -19,9 +19,9 @@ from rooftop.data.sources import CocoSource, MixedSource, Source
 from rooftop.errors import ConfigError, DataError
 from rooftop.evaluation.instances import Instances, annotated, detected, patches, shaped
 from rooftop.inference import Predictor
-from rooftop.inference.answers import VIEWS, asked, scale_factor, windowed
-from rooftop.inference.scene import Forward
-from rooftop.inference.summary import scaled_by
+from rooftop.inference.outputs import scaled_by
+from rooftop.inference.sliding_window import Forward
+from rooftop.inference.views import VIEWS, scale_factor, windowed, with_views
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import decode
 from rooftop.raster.reading import read_shown
@@ -333,7 +333,7 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
     record |= {"tta": choice.views, "scaled_by": scaled_by(factor), "polygons": asdict(choice.shaping)}
     predictor = Predictor(run, device=choice.device)
-    forward = asked(windowed(predictor.forward), factor=factor, views=choice.views)
+    forward = with_views(windowed(predictor.forward), factor=factor, views=choice.views)
     return Subject(name, RunCases(predictor, source, picks, decision, forward=forward), record)
 
 

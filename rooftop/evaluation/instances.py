@@ -14,8 +14,7 @@ from shapely import Polygon
 from rooftop.coco import CocoObject, ReadResult
 from rooftop.metrics.objects import Found, Rle, Truth, mask_areas
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.layers import Layers
-from rooftop.polygons.roofs import Shaping, find_roofs
+from rooftop.polygons.roofs import Layers, Shaping, find_roofs
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.probability import stored
 from rooftop.raster.rasterise import decode, encode, rasterise, ring_runs

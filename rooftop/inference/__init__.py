@@ -1,10 +1,14 @@
-"""Prediction from a run folder."""
+"""Prediction from a run folder.
 
-from rooftop.inference.everything import predict
+The road of a prediction: `sources` -> `predict` -> `scenes` (open, `scene_plan`, canvas of `unfinished`, fill by
+`sliding_window` and `views`, write by `outputs`) or `pictures`.
+"""
+
+from rooftop.inference.distributed import Machines, Processes, launch
 from rooftop.inference.job import Job
-from rooftop.inference.machines import Machines, started
+from rooftop.inference.predict import predict
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.scene import Tiling
+from rooftop.inference.sliding_window import Tiling
 from rooftop.inference.sources import find_sources
 
-__all__ = ["Job", "Machines", "Predictor", "Tiling", "find_sources", "predict", "started"]
+__all__ = ["Job", "Machines", "Predictor", "Processes", "Tiling", "find_sources", "launch", "predict"]

@@ -1,57 +1,65 @@
-"""A picture from file to finished files: read as a whole, predicted in one pass."""
+"""A picture from file to finished files: read whole, predicted in one pass."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.errors import SourceError
-from rooftop.inference.job import Done, Job
+from rooftop.inference.job import Job
+from rooftop.inference.outputs import Finished, Outlines, Outputs, scaled_by, summary_row, write_outlines
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sources import Source
-from rooftop.inference.summary import scaled_by, summary_row
-from rooftop.inference.vectors import write_outlines
+from rooftop.inference.views import scale_factor, windowed, with_views
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.layers import Layers
-from rooftop.polygons.roofs import find_roofs
-from rooftop.polygons.spool import Spool
+from rooftop.polygons.roofs import Layers
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.picture import MAX_PIXELS, is_transparent, write_mask, write_png
 from rooftop.raster.probability import at_least, stored
 from rooftop.raster.scene import open_scene
 from rooftop.raster.windows import Window
+from rooftop.run import Card
+
+log = logging.getLogger(__name__)
 
 
-def predict_one_picture(predictor: Predictor, source: Source, job: Job) -> Done:
-    """Write every file of one picture; its outlines are in pixels, since it has no place on the map.
+def predict_picture(source: Source, predictor: Predictor, job: Job, outputs: Outputs) -> Finished:
+    """Predict a picture and write all its files; outlines are in pixels, since it has no place on the map.
 
     Raises:
         DataError: the picture cannot be read.
-        SourceError: it lacks one of the bands that are asked for, or would be scaled to more than memory holds.
+        SourceError: it lacks a band, or `gsd=` would scale it beyond the memory limit.
     """
-    picture, valid = _read(predictor, Path(source.path), job)
-    _require_bounded(picture.shape, source, predictor, job)
-    forward = job.asked(predictor, scene=False, gsd=job.gsd)
+    card = predictor.run.card
+    picture, valid = _read(Path(source.path), predictor, job)
+    factor = scale_factor(job.gsd, card) if job.rescale else None
+    _require_bounded(picture.shape, factor, source, card=card, gsd=job.gsd)
+    by_window = windowed(predictor.forward, window=job.tiling.window, overlap=job.tiling.overlap)
+    forward = with_views(by_window, factor=factor, views=job.views_of(scene=False))
     values = stored(forward(picture[None])[0], valid)
-    picture = as_rgb(picture)
-    layers = Layers.of(values, job.targets)
-    mask = at_least(values[: layers.categories], job.threshold).max(axis=0)
+    layers = Layers.of(values, outputs.targets)
+    picture, mask = as_rgb(picture), at_least(values[: layers.categories], outputs.threshold).max(axis=0)
     ground = Ground(None, job.gsd)
-    found = find_roofs(layers, threshold=job.threshold, shaping=job.shaping, ground=ground)
-    roofs = Spool(job.folder / ".roofs" / f"{source.stem}.jsonl", found)
-    write_mask(job.path("masks.png", source.stem), mask)
-    write_png(job.path("overlays.png", source.stem), overlay(picture, mask))
-    about = (*mask.shape, ground, picture)
-    write_outlines(job, source.stem, roofs, scene=about)
+    roofs = outputs.find_roofs(layers, source.stem, ground)
+    write_mask(outputs.path("masks.png", source.stem), mask)
+    write_png(outputs.path("overlays.png", source.stem), overlay(picture, mask))
+    size = picture.shape[0], picture.shape[1]
+    write_outlines(Outlines(source.stem, size, picture, ground, roofs), outputs)
     pixels = int(mask.sum()), int(valid.sum())
-    row = summary_row(source, mask.shape, ground=ground, pixels=pixels, roofs=roofs)
-    row |= {"scaled_by": scaled_by(job.factor(predictor, job.gsd))}
-    return Done(row, roofs, picture, mask)
+    row = summary_row(source, size, ground=ground, pixels=pixels, roofs=roofs)
+    return Finished(row | {"scaled_by": scaled_by(factor)}, roofs, picture, mask)
 
 
-def _read(predictor: Predictor, path: Path, job: Job) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """What the network sees, uint8 (H, W, C), and where there is a picture, bool (H, W)."""
+def log_assumed_gsd(card: Card, job: Job) -> None:
+    """Log the resolution assumed for pictures, if any: with the true one fewer roofs are missed."""
+    if job.gsd is None and job.rescale and card.gsd:
+        log.info("pictures: %.2f m a pixel assumed, as in training; gsd=METRES changes it", card.gsd)
+
+
+def _read(path: Path, predictor: Predictor, job: Job) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Picture uint8 (H, W, C) in the bands of the run, and its valid pixels, bool (H, W)."""
     preparation = predictor.preparation_of(job.bands)
     if preparation.bands is None and (job.bands or is_transparent(path, key="bands")):
         with open_scene(str(path), bands=job.bands) as scene:
@@ -61,11 +69,12 @@ def _read(predictor: Predictor, path: Path, job: Job) -> tuple[NDArray[np.uint8]
     return picture, np.ones(picture.shape[:2], bool) if valid is None else valid
 
 
-def _require_bounded(shape: tuple[int, ...], source: Source, predictor: Predictor, job: Job) -> None:
-    factor = job.factor(predictor, job.gsd) or 1
-    height, width = (round(side * factor) for side in shape[:2])
+def _require_bounded(
+    shape: tuple[int, ...], factor: float | None, source: Source, *, card: Card, gsd: float | None
+) -> None:
+    height, width = (round(side * (factor or 1)) for side in shape[:2])
     if height * width > MAX_PIXELS:
         raise SourceError(
-            f"{source.path}: gsd={job.gsd} would scale it to {width} x {height} px for a run that learned at "
-            f"{predictor.run.card.gsd} m; say the metres of one of its pixels, or rescale=false."
+            f"{source.path}: gsd={gsd} would scale it to {width} x {height} px for a run trained at {card.gsd} m; "
+            "set gsd to the metres of one of its pixels, or rescale=false."
         )

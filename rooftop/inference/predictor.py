@@ -1,7 +1,9 @@
-"""A run folder turned into a function from pictures to probabilities."""
+"""A run folder as a function from pictures to probabilities."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,16 +22,22 @@ Probability = NDArray[np.float32]
 
 
 class Predictor:
-    """Predicts pictures of one size at a time: float32 on a CPU, bfloat16 convolutions on a GPU.
+    """Predict batches of pictures of one size: float32 on a CPU, bfloat16 convolutions on a GPU.
 
     Args:
         run: a loaded run folder.
         device: auto, cpu, cuda, cuda:1, mps ...
-        logits: the run's network under another engine than torch, on the CPU: uint8 (B, H, W, C) to float32
-            (B, K, H, W); None = torch.
+        logits: the run's network in another engine, on the CPU: uint8 (B, H, W, C) to float32 (B, K, H, W);
+            None: torch.
+
+    Attributes:
+        run: as given.
+        preparation: from raw pictures to the network's input.
+        own: torch is the engine.
+        device: of the network.
 
     Raises:
-        ConfigError: there is no such device, or the engine has no use for it.
+        ConfigError: there is no such device, or the engine cannot use it.
     """
 
     def __init__(self, run: Run, *, device: str = "auto", logits: Callable[[Tensor], Tensor] | None = None) -> None:
@@ -50,19 +58,29 @@ class Predictor:
         if self.own:
             keep_freed_memory()
 
+    @property
+    def out_channels(self) -> int:
+        """Number of output channels: targets times categories."""
+        return len(self.run.card.targets) * len(self.run.card.categories)
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 of the run's weights file, for cache keys."""
+        return hashlib.sha256((self.run.folder / "model.safetensors").read_bytes()).hexdigest()
+
     def preparation_of(self, bands: Sequence[int] | None) -> Preparation:
-        """The run's preparation, with other bands of a file where a person names them.
+        """Preparation of the run, reading `bands` of a file if given.
 
         Raises:
-            ConfigError: not as many as the run looks at.
+            ConfigError: the number of bands differs from that of the run.
         """
         known = self.preparation.bands
         if bands is None or known is None:
             return self.preparation
         if len(bands) != len(known):
             raise ConfigError(
-                f"bands={list(bands)} names {len(bands)} bands, but the run looks at {len(known)} "
-                f"({', '.join(map(str, known))} of its training pictures); name as many."
+                f"bands={list(bands)} names {len(bands)} bands, but the run needs {len(known)} "
+                f"({', '.join(map(str, known))} of its training pictures); name {len(known)}."
             )
         return replace(self.preparation, bands=tuple(bands))
 
@@ -78,13 +96,13 @@ class Predictor:
         """
         size = pictures.shape[1:3]
         if self.preparation.size in (None, size):
-            pixels = np.require(pictures, requirements=["C", "W"])  # copied only if torch could not take it as it is
+            pixels = np.require(pictures, requirements=["C", "W"])  # copies only what torch cannot take as it is
         else:
             pixels = np.stack([self.preparation.resize(picture) for picture in pictures])
         logits = self.logits(torch.from_numpy(pixels))
         if logits.shape[-2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-        probability: Probability = self._here(logits.sigmoid()).numpy()
+        probability: Probability = self._on_cpu(logits.sigmoid()).numpy()
         return probability
 
     def _logits(self, pixels: Tensor) -> Tensor:
@@ -96,8 +114,8 @@ class Predictor:
             logits: Tensor = self.network(batch)
         return logits.float()
 
-    def _here(self, probability: Tensor) -> Tensor:
-        """The same on the CPU; from a GPU into pinned memory, which takes a quarter of the time or less."""
+    def _on_cpu(self, probability: Tensor) -> Tensor:
+        """Copy to the CPU; pinned memory cuts the time of a copy from a GPU to a quarter or less."""
         if self.device.type != "cuda":
             return probability.cpu()
         return torch.empty(probability.shape, dtype=probability.dtype, pin_memory=True).copy_(probability)

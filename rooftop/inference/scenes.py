@@ -1,188 +1,190 @@
-"""A scene from open raster to probabilities on disk, and on to finished files."""
+"""A scene from file to finished files: open, plan, canvas, fill, write.
 
-import hashlib
+A scene is predicted window by window at constant memory. Its probabilities go to a canvas on disk: an interrupted
+prediction resumes, and several processes share the work.
+"""
+
 import logging
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
-from rooftop.errors import SourceError
-from rooftop.inference.answers import magnified, scale_factor
-from rooftop.inference.canvas import Canvas
-from rooftop.inference.job import Done, Job
-from rooftop.inference.kept import Kept
+from rooftop.inference.job import Job
+from rooftop.inference.outputs import Finished, Outlines, Outputs, drawn, scaled_by, summary_row, write_outlines
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.progress import pixel_bar
-from rooftop.inference.ranks import Ranks
-from rooftop.inference.scene import Forward, Tiling, predict_scene
-from rooftop.inference.scene_files import Predicted, write_scene
+from rooftop.inference.scene_plan import ScenePlan, plan_scene
+from rooftop.inference.sliding_window import predict_windows
 from rooftop.inference.sources import Source
-from rooftop.inference.waiting import own_folder
-from rooftop.polygons.ground import Ground
-from rooftop.raster.bands import Stretch
-from rooftop.raster.scene import ALL_CORES, Scene, files_of, open_bands, open_scene
+from rooftop.inference.unfinished import Canvas, Unfinished
+from rooftop.inference.views import with_views
+from rooftop.plots.panels import overlay
+from rooftop.polygons.roofs import Layers
+from rooftop.raster.bands import Stretch, as_rgb
+from rooftop.raster.picture import write_png
+from rooftop.raster.probability import NODATA, STEP, at_least
+from rooftop.raster.scene import ALL_CORES, Scene, open_bands, open_scene
+from rooftop.raster.windows import Window
+from rooftop.raster.write import Sheet, write_raster
 
 log = logging.getLogger(__name__)
-Say = Callable[..., None]
+_CUT_OFF = 0.5  # share of a channel's values at 0 or 255: a warning above it
+_PREVIEW = 3000  # pixels, longest side of the picture in the overlay and on the map
 
 
-@contextmanager
-def predicted(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, kept: Kept) -> Iterator[Predicted]:
-    """Predict a scene, sharing its rows of windows out; in the first process the canvas is nobody else's in the block.
+@dataclass(frozen=True)
+class FilledScene:
+    """A scene with all its probabilities on disk.
 
-    A stopped prediction of the same task goes on where it stopped, whatever the number of processes then and now: the
-    canvas stays until somebody removes it.
-
-    Raises:
-        SourceError: the raster cannot be read by one of the processes, or lies nowhere on the earth.
+    Attributes:
+        source: name and path.
+        scene: open raster.
+        plan: decisions about it.
+        canvas: probabilities of all channels.
+        speed: millions of pixels a second, of all processes together.
     """
-    with ExitStack() as stack:
-        scene = ranks.agree(lambda: stack.enter_context(_opened(predictor, source, job)))
-        ground = Ground(scene.georeference, scene.gsd or job.gsd)
-        seen = job.gsd or scene.gsd
-        say = log.log if not ranks.rank else _silent
-        shape = _shape(scene, say, squared=job.rescale and predictor.preparation.size is None)
-        job = _fitting(predictor, (scene, seen), job, say=say)
-        if predictor.preparation.size is None:  # else each view is brought to that size
-            job = replace(job, tiling=job.tiling.narrowed(magnified(job.views)))
-        key = _key(source, scene, predictor, job) | {"shape": shape}
-        own = None if ranks.rank else stack.enter_context(own_folder(job.unfinished, key))
-        canvas = _canvas(scene, ranks.share(own), job)
-        if own:
-            kept.open(canvas)
-        canvas.todo = np.array_split(ranks.share(canvas.todo), ranks.count)[ranks.rank].tolist()
-        forward = job.asked(predictor, scene=True, gsd=seen, shape=shape)
-        speed = _fill(canvas, forward, (scene, source.stem), job=job, ranks=ranks)
-        yield Predicted(source, scene, canvas, ground, job, job.factor(predictor, seen), speed)
+
+    source: Source
+    scene: Scene
+    plan: ScenePlan
+    canvas: Canvas
+    speed: float
 
 
-def predict_one_scene(predictor: Predictor, source: Source, job: Job, ranks: Ranks, *, kept: Kept) -> Done:
-    """Write every file of one scene, all of it in this process; its probabilities are `kept`.
+def predict_scene(source: Source, predictor: Predictor, job: Job, outputs: Outputs, unfinished: Unfinished) -> Finished:
+    """Predict a scene and write all its files.
 
     Raises:
         SourceError: the raster cannot be read.
     """
-    with predicted(predictor, source, job, ranks.alone(), kept=kept) as scene:
-        done = write_scene(scene)
-        kept.add(scene.canvas)
-    return done
+    with filled_scene(source, predictor, job, unfinished) as filled:
+        finished = write_scene(filled, outputs)
+        unfinished.keep(filled.canvas)
+    return finished
 
 
-def _opened(predictor: Predictor, source: Source, job: Job) -> AbstractContextManager[Scene]:
-    """The bands that the run looks at, as its card says, or red, green and blue."""
+@contextmanager
+def filled_scene(source: Source, predictor: Predictor, job: Job, unfinished: Unfinished) -> Iterator[FilledScene]:
+    """Open a scene, plan it and fill its canvas; the processes of `unfinished` share the rows of windows.
+
+    An interrupted prediction resumes with any number of processes. The scene stays open, and its canvas locked, until
+    the block ends; the canvas stays on disk.
+
+    Raises:
+        SourceError: one of the processes cannot read the raster, or its place on the map is not on the earth.
+    """
+    processes = unfinished.processes
+    with ExitStack() as stack:
+        scene = processes.agree(lambda: stack.enter_context(_open(source, predictor, job)))
+        plan = plan_scene(scene, predictor, job)
+        if processes.first:
+            for message in plan.messages:
+                log.log(message.level, "%s", message.text)
+
+        shape = (predictor.out_channels, scene.height, scene.width)
+        canvas = stack.enter_context(unfinished.canvas(plan.key, shape, plan.tiling.ends(scene.height)))
+
+        forward = with_views(predictor.forward, factor=plan.scale, views=plan.views)
+        pixels, resumed, start = scene.height * scene.width, processes.broadcast(canvas.finished()), time.monotonic()
+        with _pixel_bar(source.stem, pixels, shown=processes.shows) as show:
+
+            def progress(done: int) -> None:
+                show(done)
+                processes.watch()
+
+            processes.agree(lambda: predict_windows(scene, forward, canvas, tiling=plan.tiling, progress=progress))
+            show(pixels)
+        seconds = max(time.monotonic() - start, 1e-9)
+        yield FilledScene(source, scene, plan, canvas, speed=round((pixels - resumed) / 1e6 / seconds, 3))
+
+
+def write_scene(filled: FilledScene, outputs: Outputs) -> Finished:
+    """Write all files of a filled scene, in one process."""
+    source, scene, plan = filled.source, filled.scene, filled.plan
+    size = scene.height, scene.width
+    layers = Layers(filled.canvas.read, filled.canvas.shape, outputs.targets)
+    roofs = outputs.find_roofs(layers, source.stem, plan.ground)
+    preview, valid = scene.preview(_PREVIEW)
+    _warn_of_cut_off(source, preview[valid])
+    picture = as_rgb(preview)
+    mask = drawn(roofs, size, picture.shape[:2])
+    write_png(outputs.path("overlays.png", source.stem), overlay(picture, mask))
+    write_outlines(Outlines(source.stem, size, picture, plan.ground, roofs), outputs)
+    pixels = _write_rasters(scene, layers, source.stem, outputs)
+    row = summary_row(source, size, ground=plan.ground, pixels=pixels, roofs=roofs)
+    georeference = scene.georeference
+    row |= {"reference_system": georeference.name if georeference else None, "scaled_by": scaled_by(plan.factor)}
+    row |= {"megapixels_per_second": filled.speed, "peak_memory_mb": _peak_memory()}
+    return Finished(row, roofs, picture, mask)
+
+
+def _open(source: Source, predictor: Predictor, job: Job) -> AbstractContextManager[Scene]:
+    """Open the bands on the run's card, or red, green and blue."""
     preparation = predictor.preparation_of(job.bands)
     if preparation.bands and preparation.scale:
         return open_bands(source.path, preparation.bands, Stretch.of(preparation.scale), cores=ALL_CORES)
     return open_scene(source.path, bands=job.bands, cores=ALL_CORES)
 
 
-def _canvas(scene: Scene, folder: Path | None, job: Job) -> Canvas:
-    assert folder is not None  # the first process has one to share
-    return Canvas(
-        folder, (len(job.targets) * len(job.categories), scene.height, scene.width), job.tiling.ends(scene.height)
-    )
-
-
-def _fill(canvas: Canvas, forward: Forward, about: tuple[Scene, str], *, job: Job, ranks: Ranks) -> float:
-    """Fill this process's part of a canvas, wait for the others; millions of pixels a second."""
-    scene, name = about
-    start, size, before = time.monotonic(), scene.height * scene.width, ranks.share(canvas.finished())
-    with pixel_bar(name, size, shown=ranks.shows) as show:
-
-        def progress(pixels: int) -> None:
-            show(pixels)
-            ranks.watch()
-
-        ranks.agree(lambda: predict_scene(scene, forward, canvas, tiling=job.tiling, progress=progress))
-        show(size)
-    return round((size - before) / 1e6 / max(time.monotonic() - start, 1e-9), 3)
-
-
-def _fitting(predictor: Predictor, about: tuple[Scene, float | None], job: Job, *, say: Say) -> Job:
-    """The job as the run and a scene of so many metres a pixel allow it; says what a person should know of it."""
-    (scene, gsd), card, size = about, predictor.run.card, predictor.preparation.size
-    factor = scale_factor(gsd, card)
-    if size is not None:
-        tiling = Tiling(min(size), min(job.tiling.overlap, min(size) // 2), job.tiling.batch)
-        learned = (
-            "the run learned from pictures resized to %d x %d px; windows of %d px of the scene are resized so, too: "
+def _warn_of_cut_off(source: Source, pixels: NDArray[np.uint8]) -> None:
+    """Warn of values beyond the scale of the training pictures; pixels: uint8 (N, C)."""
+    cut_off = np.isin(pixels, (0, 255)).mean(axis=0) if len(pixels) else np.zeros(1)
+    if cut_off.max() > _CUT_OFF:
+        log.warning(
+            "%s: %.0f %% of the values of channel %d are cut off at 0 or 255; check the units against the training "
+            "pictures, and the band numbers (bands=)",
+            *(source.path, 100 * cut_off.max(), cut_off.argmax() + 1),
         )
-        alike = "roofs look as they should if its pictures had that size"
-        say(logging.WARNING, learned + alike, *size, tiling.window)
-        return replace(job, tiling=tiling)
-    if gsd is None and card.gsd and job.rescale:
-        unknown = "%s: has no place on the map, and is taken to have the %.2f m a pixel at which the run learned; "
-        say(logging.INFO, unknown + "gsd=METRES says otherwise", scene.path, card.gsd)
-    if factor is None or gsd is None:
-        return job
-    if job.rescale and round(job.tiling.window / factor) < 1:
-        raise SourceError(
-            f"{scene.path}: {gsd:,.0f} m a pixel are too many for a run that learned at {card.gsd:.2f} m; "
-            "mend its place on the map, or say gsd=METRES."
-        )
-    known = "the scene has %.2f m a pixel, the run learned at %.2f m: "
-    if job.rescale:
-        say(logging.INFO, known + "scaled by %.2f; rescale=false leaves it as it is", gsd, card.gsd, factor)
-        return replace(job, tiling=job.tiling.scaled(1 / factor))
-    if card.gsd_range is None or not card.gsd_range[0] <= gsd <= card.gsd_range[1]:
-        say(logging.WARNING, known + "roofs look %.1f times %s", gsd, card.gsd, *_smaller(factor))
-    return job
 
 
-def _shape(scene: Scene, say: Say, *, squared: bool) -> float:
-    """Height over width of the pixels on the ground; 1 where no roof minds, or where the network is not shown squares.
+def _write_rasters(scene: Scene, layers: Layers, stem: str, outputs: Outputs) -> tuple[int, int]:
+    """Write mask and probability; returns the number of roof pixels and of pixels with data."""
+    count = [0, 0]
 
-    Tells of pixels that are not square, as in degrees; outlines are measured right in any case.
-    """
-    place, size = scene.georeference, (scene.height, scene.width)
-    if place is None or scene.gsd is None or not place.is_oblong(*size):
-        return 1.0
-    wide, high = place.pixel_sides(*size)
-    sides = "%s: its pixels are %.2f m wide and %.2f m high, "
-    if squared:
-        say(logging.INFO, sides + "and scaled to squares for the network", scene.path, wide, high)
-        return high / wide
-    squeezed = (
-        sides + "and so squeezed are roofs to the network; better first gdalwarp -t_srs %s -r cubic IN.tif OUT.tif"
-    )
-    say(logging.WARNING, squeezed, scene.path, wide, high, place.utm(*size))
-    return 1.0
+    def probability(window: Window) -> NDArray[np.uint8]:
+        return layers.read(window)[: layers.categories]
 
+    def mask(window: Window) -> NDArray[np.uint8]:
+        values = probability(window)
+        roof = at_least(values, outputs.threshold).max(axis=0, keepdims=True)
+        count[0] += int(np.count_nonzero(roof))
+        count[1] += int(np.count_nonzero(values[0] != NODATA))
+        white: NDArray[np.uint8] = roof * np.uint8(255)
+        return white
 
-def _silent(level: int, message: str, *values: object) -> None:
-    """What the other processes of a prediction say."""
-
-
-def _smaller(factor: float) -> tuple[float, str]:
-    return (factor, "smaller") if factor > 1 else (1 / factor, "larger")
+    size = scene.height, scene.width
+    write_raster(outputs.path("masks.png", stem), Sheet(*size, None, ("mask",)), mask)
+    if outputs.probability:
+        sheet = Sheet(*size, scene.georeference, outputs.categories, nodata=NODATA, scale=STEP)
+        write_raster(outputs.path("probability.tif", stem), sheet, probability)
+    return count[0], count[1]
 
 
-def _key(source: Source, scene: Scene, predictor: Predictor, job: Job) -> dict[str, Any]:
-    """Whatever determines the probabilities, so that nothing else is gone on with.
+def _peak_memory() -> int:
+    """Largest memory of this process so far, in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))  # bytes on macOS, kilobytes elsewhere
 
-    Of what lies behind an address, as far as it can be told without reading all of it.
-    """
-    path, weights = Path(source.path), predictor.run.folder / "model.safetensors"
-    files = [
-        file for file in files_of(source.path) if file.suffix != ".xml"
-    ]  # .aux.xml: QGIS leaves it where it only looks
-    states = [(str(file.absolute()), file.stat()) for file in files]
-    return {
-        "source": str(path.absolute()) if path.exists() else source.path,
-        "state": [[name, state.st_size, state.st_mtime_ns] for name, state in states],
-        "size": [scene.height, scene.width],
-        "place": scene.georeference and [*scene.georeference.affine[:6], scene.georeference.crs],
-        "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "engine": [predictor.own, predictor.device.type],
-        "tiling": asdict(job.tiling),
-        "views": job.views,
-        "gsd": job.gsd,
-        "rescale": job.rescale,
-        "bands": job.bands and list(job.bands),
-        "preparation": predictor.preparation.plain(),
-    }
+
+class _Rate(ProgressColumn):
+    """Millions of pixels a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed / 1e6:.2f} Mpx/s")
+
+
+@contextmanager
+def _pixel_bar(name: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar over `total` pixels; yields a function that takes the number of finished pixels."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, disable=not shown) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda pixels: progress.update(task, completed=pixels)

@@ -1,4 +1,4 @@
-"""What `source=` names: pictures, read as a whole, and scenes, read by window."""
+"""The sources of a prediction, named by `source=`: pictures, read whole, and scenes, read by window."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from rooftop.raster.scene import is_address, is_scene
 log = logging.getLogger(__name__)
 _OTHERS = (".webp", ".bmp", ".gif", ".heic", ".avif", ".img", ".ecw", ".sid")
 _ALL = (*SUFFIXES, ".vrt", ".jp2")
-_PART = re.compile(r"\w+:(?!//)(.*)")  # DRIVER:FILE:PART, as GDAL names the pictures in one file
+_PART = re.compile(r"\w+:(?!//)(.*)")  # DRIVER:FILE:PART, GDAL's name of one of several pictures in a file
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Source:
     """One picture or scene.
 
     Attributes:
-        path: as GDAL understands it.
-        stem: names its output files.
-        scene: to be read by window.
+        path: in GDAL's form.
+        stem: name of its output files.
+        scene: read by window.
     """
 
     path: str
@@ -32,12 +32,13 @@ class Source:
 
 
 def find_sources(source: str) -> list[Source]:
-    """Pictures and scenes that `source` names.
+    """Find pictures and scenes.
 
-    That is a file, a folder, a glob, an address of a cloud-optimised GeoTIFF, or a part of a file as GDAL names it.
+    Args:
+        source: a file, a folder, a glob, the address of a cloud-optimised GeoTIFF, or DRIVER:FILE:PART in GDAL's form.
 
     Raises:
-        SourceError: nothing there, or two that would write the same files.
+        SourceError: nothing there, or two sources with the same output files.
     """
     found = [Source(name, _stem(name), is_scene(name)) for name in map(str, _files(source))]
     by_stem: dict[str, Source] = {}
@@ -45,7 +46,7 @@ def find_sources(source: str) -> list[Source]:
         other = by_stem.setdefault(item.stem, item)
         if other != item:
             raise SourceError(
-                f"{other.path} and {item.path} would write the same files; rename one or predict them apart."
+                f"{other.path} and {item.path} would write the same files; rename one, or predict them separately."
             )
     return found
 
@@ -53,7 +54,7 @@ def find_sources(source: str) -> list[Source]:
 def _files(source: str) -> Sequence[Path | str]:
     path = Path(source)
     if path.is_dir():
-        _tell_of_others(path)
+        _log_others(path)
         return list_pictures(path, _ALL)
     if path.is_file():
         return [path]
@@ -65,14 +66,14 @@ def _files(source: str) -> Sequence[Path | str]:
     return found
 
 
-def _tell_of_others(folder: Path) -> None:
-    """Tell of pictures of other kinds and of folders in a folder, none of which is looked at."""
+def _log_others(folder: Path) -> None:
+    """Log how many folders and pictures of unsupported formats in a folder are skipped."""
     others = [path for path in folder.iterdir() if path.suffix.lower() in _OTHERS]
     folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
     if others or folders:
         log.info(
-            "%s: %d folders and %d pictures of other kinds in it are not looked at; a pattern finds folders within "
-            "folders: 'source=%s/**/*.tif'",
+            "%s: skips %d folders and %d pictures of other formats; a pattern finds files in folders: "
+            "'source=%s/**/*.tif'",
             *(folder, len(folders), len(others), folder),
         )
 

@@ -7,9 +7,9 @@ from rasterio import Affine
 from torch import nn
 
 from rooftop.inference import Job, Predictor, find_sources, predict
-from rooftop.inference.canvas import Canvas
-from rooftop.inference.ranks import Ranks
-from rooftop.inference.scene import Tiling, predict_scene
+from rooftop.inference.distributed import Processes
+from rooftop.inference.sliding_window import Tiling, predict_windows
+from rooftop.inference.unfinished import Canvas
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.probability import STEP
 from rooftop.raster.scene import open_scene
@@ -44,7 +44,7 @@ def predicted(tmp_path):
             canvas = Canvas(tmp_path / folder, (bands, scene.height, scene.width), tiling.ends(scene.height))
             canvas.require_room()
             canvas.todo = canvas.todo if rows is None else rows
-            predict_scene(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
+            predict_windows(scene, forward, canvas, tiling=tiling, progress=lambda pixels: None)
             return canvas.read(Window(0, 0, scene.width, scene.height))
 
     return run
@@ -81,14 +81,13 @@ def bright(tmp_path):
 def find(tmp_path, bright):
     """Predict a source with `bright`, as predict.py does; returns the summary."""
 
-    def run(source, out="out", predictor=bright, ranks=None, **settings):
+    def run(source, out="out", predictor=bright, processes=None, **settings):
         sources = find_sources(str(source))
         shaping = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=10.0, min_hole=0.0)
         plain = {"views": None, "gsd": None, "rescale": True, "bands": None, "probability": False, "threshold": 0.5}
         about = {"folder": tmp_path / out, "unfinished": tmp_path / "unfinished", "shaping": shaping}
-        names = {"single": len(sources) == 1, "categories": ("roof",), "targets": ("roof",)}
-        job = Job(**{**plain, **about, **names, "tiling": Tiling(64, 16, 2), **settings})
-        predict(predictor, sources, job, ranks or Ranks())
+        job = Job(**{**plain, **about, "tiling": Tiling(64, 16, 2), **settings})
+        predict(predictor, sources, job, processes or Processes())
         return json.loads((tmp_path / out / "summary.json").read_text())
 
     return run

@@ -4,6 +4,7 @@ import rasterio
 from PIL import Image
 
 from rooftop.errors import SourceError
+from rooftop.inference import Predictor, Tiling
 from rooftop.raster.picture import read_mask
 
 
@@ -70,9 +71,32 @@ def test_a_damaged_tiff_names_the_key_that_there_is(find, tmp_path):
 
 
 def test_a_picture_scaled_beyond_memory_is_one_sentence(find, photo):
-    with pytest.raises(SourceError, match=r"photo\.png: gsd=60 would scale it to 22000 x 16000 px for a run .* 0\.3 m"):
+    with pytest.raises(
+        SourceError, match=r"photo\.png: gsd=60 would scale it to 22000 x 16000 px for a run trained at 0\.3 m"
+    ):
         find(photo(), gsd=60)
     assert find(photo(), gsd=60, rescale=False)["roofs"] == 12
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Sizes of the pictures that the network sees."""
+    sizes, forward = [], Predictor.forward
+    monkeypatch.setattr(
+        Predictor, "forward", lambda self, batch: sizes.append(batch.shape[1:3]) or forward(self, batch)
+    )
+    return sizes
+
+
+def test_a_picture_scaled_beyond_one_pass_is_cut_into_the_windows_that_were_asked_for(find, photo, seen):
+    find(photo(), gsd=6.9, tiling=Tiling(1000, 16, 1))
+    assert {*seen} == {(1000, 1000)}
+
+
+@pytest.mark.parametrize(("views", "looks"), [("auto", 4), (None, 1), ("d4", 8)])
+def test_how_often_the_network_looks_at_a_picture(find, photo, seen, views, looks):
+    find(photo(), views=views)
+    assert len(seen) == looks
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -20,12 +20,12 @@ def test_a_scene_with_no_place_on_the_earth_is_listed_and_the_others_predicted(f
     site, beyond, coarse = (item["why"] for item in summary["skipped"])
     assert "b.tif: its place on the map has no longitude and latitude; give it the right one, e.g. gdal_edit" in site
     assert "c.tif: its place on the map" in beyond
-    assert "m a pixel are too many for a run that learned at 0.30 m" in coarse
+    assert "m are too large for a run trained at 0.30 m" in coarse
 
 
 def test_pixels_far_too_large_for_the_run_are_no_reason_where_nothing_is_scaled(find, raster, town):
     path = raster(town, **EARTH)
-    with pytest.raises(SourceError, match="too many for a run"):
+    with pytest.raises(SourceError, match="too large for a run"):
         find(path)
     assert find(path, rescale=False)["roofs"] == 12
 
@@ -63,7 +63,7 @@ def test_pixels_that_are_not_square_on_the_ground_are_told_with_what_to_do(find,
     find(raster(town), rescale=False)
     assert "squeezed" not in caplog.text
     find(raster(town, **degrees), rescale=False)
-    assert "its pixels are 0.20 m wide and 0.30 m high" in caplog.text
+    assert "pixels are 0.20 x 0.30 m, so roofs look squeezed" in caplog.text
     assert "gdalwarp -t_srs EPSG:32631" in caplog.text
 
 
@@ -75,7 +75,7 @@ def test_pixels_that_are_not_square_on_the_ground_are_shown_as_squares(find, ras
     monkeypatch.setattr(Predictor, "forward", lambda self, batch: seen.append(batch.shape[1:3]) or forward(self, batch))
     degrees = {"crs": "EPSG:4326", "transform": Affine(4.05e-6, 0, 2.35, 0, -4.05e-6, 48.85)}
     summary = find(raster(town, **degrees), tiling=Tiling(256, 16, 1), views=views)
-    assert "its pixels are 0.30 m wide and 0.45 m high, and scaled to squares" in caplog.text
+    assert "pixels are 0.30 x 0.45 m; scaled to squares" in caplog.text
     assert {*seen} == ({(120, 109), (109, 120)} if views else {(120, 109)})
     assert summary["roofs"] == 12
     assert summary["pictures"][0]["scaled_by"] == pytest.approx(1.22, abs=0.01)

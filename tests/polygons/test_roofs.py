@@ -9,8 +9,7 @@ from shapely.affinity import rotate, translate
 import rooftop.polygons.roofs as module
 from rooftop.polygons import tiled
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.layers import Layers
-from rooftop.polygons.roofs import Shaping, find_roofs
+from rooftop.polygons.roofs import Layers, Shaping, find_roofs
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.probability import NODATA
@@ -187,6 +186,6 @@ def test_no_roof_leaves_the_picture(monkeypatch):
             assert box(0, 0, 64, 64).covers(roof.polygon)
             assert roof.polygon.is_valid
         with monkeypatch.context() as before:
-            before.setattr("rooftop.polygons.roofs._inside", lambda polygon, frame: polygon)
+            before.setattr("rooftop.polygons.roofs._inside", lambda polygon, height, width: polygon)
             outside += sum(not box(0, 0, 64, 64).covers(roof.polygon) for roof in roofs_of(values, DEFAULT))
     assert outside

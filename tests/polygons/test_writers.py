@@ -13,8 +13,7 @@ from shapely import Polygon, box
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.geopackage import write_geopackage
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.roofs import Roof
-from rooftop.polygons.spool import Spool
+from rooftop.polygons.roofs import Roof, Spool
 from rooftop.polygons.webmap import write_map
 from rooftop.raster.georeference import Georeference
 

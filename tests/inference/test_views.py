@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.inference.answers import asked, averaged, rescaled, scale_factor, windowed
+from rooftop.inference.views import averaged, rescaled, scale_factor, windowed, with_views
 from rooftop.run import Card
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 24, 40, 3), dtype=np.uint8)
@@ -77,8 +77,8 @@ def test_rescaled_keeps_places(per_pixel):
 
 
 def test_asked_without_wishes_is_the_network_itself(per_pixel):
-    assert asked(per_pixel, factor=None, views=None) is per_pixel
-    both = asked(per_pixel, factor=0.5, views="flips")(PICTURES)
+    assert with_views(per_pixel, factor=None, views=None) is per_pixel
+    both = with_views(per_pixel, factor=0.5, views="flips")(PICTURES)
     assert np.allclose(both, averaged(rescaled(per_pixel, 0.5), "flips")(PICTURES))
 
 

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rooftop.errors import RooftopError
-from rooftop.inference.canvas import Canvas
-from rooftop.inference.waiting import own_folder
+from rooftop.errors import ConfigError, RooftopError
+from rooftop.inference.unfinished import Canvas, locked_folder
 from rooftop.raster.windows import Window
 
 SHAPE, ENDS = (2, 9, 7), [4, 7, 9]
@@ -88,11 +87,11 @@ def test_who_begins_while_a_folder_is_deleted_keeps_a_folder(tmp_path, monkeypat
 
     def late(path, *args, **kwargs):
         monkeypatch.undo()
-        folder = begun.enter_context(own_folder(tmp_path / "w", key))
+        folder = begun.enter_context(locked_folder(tmp_path / "w", key))
         (folder / "row-00000.u8").write_bytes(b"1")
         return rmdir(path, *args, **kwargs)
 
-    with begun, own_folder(tmp_path / "w", key) as folder:
+    with begun, locked_folder(tmp_path / "w", key) as folder:
         canvas = Canvas(folder, SHAPE, ENDS)
         monkeypatch.setattr(os, "rmdir", late)
         canvas.remove()
@@ -102,5 +101,42 @@ def test_who_begins_while_a_folder_is_deleted_keeps_a_folder(tmp_path, monkeypat
 
 def test_what_a_killed_deletion_left_is_deleted(tmp_path):
     (tmp_path / "w" / "a.gone").mkdir(parents=True)
-    with own_folder(tmp_path / "w", {"scene": 1}) as folder:
+    with locked_folder(tmp_path / "w", {"scene": 1}) as folder:
         assert [*(tmp_path / "w").iterdir()] == [folder]
+
+
+def test_what_a_stopped_prediction_left_is_found_again_without_its_half_rows(tmp_path):
+    with locked_folder(tmp_path / "w", {"a": 1}) as folder:
+        for name in ("row-00000.u8", "row-00001.abc.part"):
+            (folder / name).write_bytes(b"1")
+    with locked_folder(tmp_path / "w", {"a": 1}) as again:
+        assert again == folder
+        assert {path.name for path in again.iterdir()} == {"row-00000.u8", "key.json", "lock"}
+    with locked_folder(tmp_path / "w", {"a": 2}) as other:
+        assert other != folder
+
+
+def test_content_of_another_key_is_deleted(tmp_path):
+    with locked_folder(tmp_path / "w", {"a": 1}) as folder:
+        (folder / "row-00000.u8").write_bytes(b"1")
+        (folder / "key.json").write_text('{"a": 2}')
+    with locked_folder(tmp_path / "w", {"a": 1}) as again:
+        assert {path.name for path in again.iterdir()} == {"key.json", "lock"}
+
+
+def test_two_at_a_time_get_two_folders_and_the_first_is_free_afterwards(tmp_path):
+    with locked_folder(tmp_path / "w", {}) as one:
+        with locked_folder(tmp_path / "w", {}) as other:
+            assert one != other
+        with locked_folder(tmp_path / "w", {}) as third:
+            assert third == other
+    with locked_folder(tmp_path / "w", {}) as again:
+        assert again == one
+
+
+@pytest.mark.parametrize("folder", ["/proc/nope", "file", "file/below"])
+def test_an_unfinished_folder_that_cannot_be_written_to_is_named_before_any_work(find, raster, town, tmp_path, folder):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=rf"unfinished=.*{folder}: not a writable folder"):
+        find(raster(town), unfinished=tmp_path / folder)
+    assert not (tmp_path / "out").exists()

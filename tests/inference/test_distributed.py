@@ -4,8 +4,8 @@ import sys
 import pytest
 import torch
 
-from rooftop.errors import ConfigError
-from rooftop.inference import Machines
+from rooftop.errors import ConfigError, SourceError
+from rooftop.inference import Machines, Processes
 
 
 @pytest.fixture
@@ -54,6 +54,22 @@ def test_one_process_has_the_device_asked_for(gpus):
     assert Machines("auto", [1], 1, "auto").device == "cuda:1"
     assert Machines("gpu", 1, 1, "auto").device == "cuda:0"
     assert Machines("cpu", 1, 1, "auto").device == "cpu"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("share", ["mine", "part"])
+def test_each_item_is_the_share_of_one_process(count, share):
+    items = [*range(5)]
+    shares = [getattr(Processes(rank, count, exchange=lambda item: [item]), share)(items) for rank in range(count)]
+    assert sorted(item for one in shares for item in one) == items
+
+
+def test_what_fails_in_one_process_fails_in_all():
+    broken = SourceError("scene.tif: cannot be read.")
+    healthy = Processes(1, 2, exchange=lambda item: [broken, item])
+    with pytest.raises(SourceError, match=r"scene\.tif"):
+        healthy.agree(lambda: 3)
+    assert Processes().agree(lambda: 3) == 3
 
 
 def test_one_process_does_not_wait_for_lightning():

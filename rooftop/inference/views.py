@@ -1,4 +1,4 @@
-"""Other ways to ask the same network: several views averaged, a picture at another scale, or window by window."""
+"""Test-time augmentation, rescaling and windowed inference around one network."""
 
 from collections.abc import Iterator
 
@@ -7,30 +7,29 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from rooftop.inference.blend import Blender
-from rooftop.inference.scene import Forward
+from rooftop.inference.sliding_window import Blender, Forward
 from rooftop.raster.windows import WHOLE, Span, Window, spans
 from rooftop.run import Card
 
 Array = NDArray[np.generic]
-_ALIKE = 0.1  # share by which ground sampling distances may differ
-View = tuple[int, bool, float]  # quarter turns, then mirror or not, times the size
-Scale = float | tuple[float, float]  # of both sides, or of height and width
+_ALIKE = 0.1  # relative difference of two ground sampling distances that needs no scaling
+View = tuple[int, bool, float]  # quarter turns, mirrored after them, scale
+Scale = float | tuple[float, float]  # of both sides, or of (height, width)
 _FLIPS: tuple[View, ...] = tuple((turns, mirror, 1.0) for turns in (0, 2) for mirror in (False, True))
 VIEWS: dict[str, tuple[View, ...]] = {
     "flips": _FLIPS,
     "d4": (*_FLIPS, *((turns, mirror, 1.0) for turns in (1, 3) for mirror in (False, True))),
     "scales": tuple((turns, mirror, size) for size in (0.75, 1.0, 1.3) for turns, mirror, _ in _FLIPS),
 }
-"""`flips` keeps height and width, `d4` are all eight symmetries of a square, `scales` are the flips at three sizes."""
+"""`flips` keep height and width; `d4`: the eight symmetries of a square; `scales`: the flips at three sizes."""
 
 
 def scale_factor(gsd: float | None, card: Card) -> float | None:
-    """By how much pictures of `gsd` metres per pixel are scaled for the network of a run.
+    """Return the scale that brings pictures of `gsd` metres per pixel to the resolution of a run's training.
 
     Returns:
-        None where the distance of either is unknown, where they differ by a tenth or less, which no roof minds, and
-        for a run that brings every picture to a size of its own.
+        None: no scaling, since one of the two is unknown, they differ by a tenth or less, or the run resizes every
+        picture to a fixed size.
     """
     if card.preparation["size"] is not None or not gsd or not card.gsd or abs(gsd / card.gsd - 1) <= _ALIKE:
         return None
@@ -38,70 +37,70 @@ def scale_factor(gsd: float | None, card: Card) -> float | None:
 
 
 def magnified(views: str | None) -> float:
-    """By how much the largest of several views of a picture is larger than it."""
+    """Return the scale of the largest view, 1 or more."""
     return max((size for _, _, size in VIEWS.get(views or "", ())), default=1.0)
 
 
-def asked(forward: Forward, *, factor: Scale | None, views: str | None) -> Forward:
-    """The network asked as a prediction wants it: see `rescaled` for `factor`, `averaged` for `views`."""
+def with_views(forward: Forward, *, factor: Scale | None, views: str | None) -> Forward:
+    """Wrap a network in rescaling (`rescaled`) and test-time augmentation (`averaged`), as far as they are wanted."""
     if views:
         return averaged(forward, views, factor=factor or 1.0)
     return rescaled(forward, factor) if factor else forward
 
 
 def averaged(forward: Forward, views: str, *, factor: Scale = 1.0) -> Forward:
-    """Mean over several views of each picture, every answer turned back (test-time augmentation).
+    """Average the probability over several views of each picture, each turned back (test-time augmentation).
 
     Args:
         forward: the network.
         views: a key of `VIEWS`: flips (4), d4 (8) or scales (12).
-        factor: by which pictures are scaled besides; see `rescaled`. A view is scaled once, by the product.
+        factor: extra scale, see `rescaled`; a view is scaled once, by the product.
     """
 
-    def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        total = sum(_answers(forward, pictures, VIEWS[views], factor))
+    def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        total = sum(_view_by_view(forward, pictures, VIEWS[views], factor))
         return np.asarray(total / len(VIEWS[views]), dtype=np.float32)
 
-    return ask
+    return run
 
 
 def rescaled(forward: Forward, factor: Scale) -> Forward:
-    """Pictures are scaled by `factor` before the network sees them, its answers back to their size.
+    """Scale the pictures by `factor` for the network, and its probability back.
 
     Args:
-        forward: expects the ground sampling distance that it was trained on.
+        forward: the network, trained at one ground sampling distance.
         factor: metres per pixel of the pictures over metres per pixel of the training; below 1 shrinks.
     """
     down, across = _of_sides(factor)
 
-    def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = pictures.shape[1:3]
         smaller = (max(1, round(height * down)), max(1, round(width * across)))
         batch = _resized(torch.tensor(pictures).permute(0, 3, 1, 2).float(), smaller)
         answer = forward(batch.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
         return np.asarray(_resized(torch.from_numpy(answer), (height, width)).numpy(), dtype=np.float32)
 
-    return ask
+    return run
 
 
 def windowed(forward: Forward, *, window: int = 1024, overlap: int = 96, whole: int = WHOLE) -> Forward:
-    """Pictures of more than `whole` pixels are answered window by window, blended as a scene is.
+    """Predict pictures of more than `whole` pixels window by window, blended like a scene.
 
     Args:
-        forward: its memory grows with the picture.
+        forward: the network; its memory grows with the picture.
         window: side of a window in pixels.
         overlap: of neighbouring windows in pixels.
-        whole: pixels that may be looked at in one pass.
+        whole: largest number of pixels for one pass.
     """
 
-    def ask(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = pictures.shape[1:3]
         if height * width <= whole:
             return forward(pictures)
         rows, columns = spans(height, window, overlap), spans(width, window, overlap)
         return np.stack([_blended(forward, picture, rows, columns) for picture in pictures])
 
-    return ask
+    return run
 
 
 def _blended(
@@ -120,7 +119,7 @@ def _blended(
     return answer
 
 
-def _answers(
+def _view_by_view(
     forward: Forward,
     pictures: NDArray[np.uint8],
     views: tuple[View, ...],
@@ -130,11 +129,11 @@ def _answers(
         view = np.rot90(pictures, turns, (1, 2))
         down, across = _of_sides(factor)[:: -1 if turns % 2 else 1]
         scale = size * down, size * across
-        ask = forward if scale == (1, 1) else rescaled(forward, scale)
-        # copied, since numpy takes a side of one pixel for contiguous in whatever direction, and torch does not
-        answer = ask((view[:, :, ::-1] if mirror else view).copy())
+        run = forward if scale == (1, 1) else rescaled(forward, scale)
+        # a copy: at a side of one pixel numpy calls any stride contiguous, torch does not
+        answer = run((view[:, :, ::-1] if mirror else view).copy())
         back = answer[..., ::-1] if mirror else answer
-        yield np.rot90(back, -turns, (2, 3)).astype(np.float64)  # float64: equal answers average to themselves
+        yield np.rot90(back, -turns, (2, 3)).astype(np.float64)  # float64: the mean of equal values is that value
 
 
 def _of_sides(factor: Scale) -> tuple[float, float]:

@@ -1,18 +1,16 @@
 import errno
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from rooftop.errors import RooftopError
-from rooftop.inference import everything
-from rooftop.inference.canvas import Canvas
-from rooftop.inference.everything import _on_sheet
-from rooftop.inference.kept import Kept
+from rooftop.inference.distributed import Processes
+from rooftop.inference.predict import _on_sheet
 from rooftop.inference.predictor import Predictor
-from rooftop.inference.ranks import Ranks
-from rooftop.inference.waiting import unused
+from rooftop.inference.unfinished import Canvas, try_lock
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def test_the_contact_sheet_is_spread_over_all_and_filled_up():
 
 def test_a_scene_too_large_for_coco_is_listed(find, raster, town, tmp_path, monkeypatch):
     small, large = raster(town[:, :40], "a.tif"), raster(town, "b.tif")
-    monkeypatch.setattr("rooftop.inference.vectors.MOST", 40 * 110)
+    monkeypatch.setattr("rooftop.inference.outputs.MOST", 40 * 110)
     summary = find(f"{tmp_path}/?.tif")
     assert [row["picture"] for row in summary["pictures"]] == [small, large]
     assert summary["not_in_coco"] == [large]
@@ -60,7 +58,7 @@ def test_a_scene_that_could_not_be_written_to_the_end_is_not_predicted_again(fin
     path, asked, forward = raster(town), [], Predictor.forward
     monkeypatch.setattr(Predictor, "forward", lambda self, seen: asked.append(len(seen)) or forward(self, seen))
     with monkeypatch.context() as full, pytest.raises(OSError, match="No space"):
-        full.setattr(everything, "write_coco", _full)
+        full.setattr(import_module("rooftop.inference.predict"), "write_coco", _full)
         find(path)
     assert asked
     asked.clear()
@@ -103,7 +101,7 @@ def test_of_a_folder_of_scenes_those_that_are_done_are_not_predicted_twice(find,
     with pytest.raises(KeyboardInterrupt):
         stops(after=len(asked) - 1), find(sheets, out="two")
     (scene,) = {path.parent for path in (tmp_path / "unfinished").rglob("*.u8")}
-    assert len([*(tmp_path / "unfinished").rglob("*.gz")]) > 1, "scenes that wait are packed"
+    assert len([*(tmp_path / "unfinished").rglob("*.gz")]) > 1, "canvases of finished scenes are compressed"
     assert not [*scene.glob("*.gz")]
     again = stops()
     find(sheets, out="two")
@@ -118,13 +116,13 @@ def test_scenes_are_not_kept_where_the_disk_has_no_room_for_them(find, sheets, t
     def full(canvas, row):
         raise RooftopError("no space left")
 
-    seen, open_kept = [], Kept.open
+    seen, require_room = [], Canvas.require_room
     stops()
-    monkeypatch.setattr(Canvas, "_pack", full)
+    monkeypatch.setattr(Canvas, "_compress", full)
     monkeypatch.setattr(
-        Kept,
-        "open",
-        lambda kept, canvas: seen.append(len([*canvas.folder.parent.iterdir()])) or open_kept(kept, canvas),
+        Canvas,
+        "require_room",
+        lambda canvas: seen.append(len([*canvas.folder.parent.iterdir()])) or require_room(canvas),
     )
     assert len(find(sheets)["pictures"]) == 3
     assert seen == [1, 1, 1]
@@ -149,7 +147,7 @@ def test_a_scene_that_another_prediction_has_taken_up_is_left_to_it(find, sheets
     with pytest.raises(KeyboardInterrupt):
         find(sheets)
     waiting = [*(tmp_path / "unfinished").iterdir()]
-    with unused(waiting[0]) as free:
+    with try_lock(waiting[0]) as free:
         assert free
         stops()
         find(sheets)
@@ -174,6 +172,6 @@ def test_a_process_with_sources_of_its_own_hears_that_another_one_failed(
 
     raster(town, "a.tif"), raster(town, "b.tif")
     with pytest.raises(RooftopError, match="another process"):
-        find(photos() if kind == "pictures" else f"{tmp_path}/?.tif", ranks=Ranks(watch=watch))
+        find(photos() if kind == "pictures" else f"{tmp_path}/?.tif", processes=Processes(watch=watch))
     assert len([*(tmp_path / "out").glob("masks/*")]) == written
     assert not (tmp_path / "out" / "summary.json").exists()

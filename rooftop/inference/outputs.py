@@ -1,0 +1,249 @@
+"""Output files of a prediction, and the rows of `summary.json`.
+
+A new format for outlines is one line in `_FORMATS` and a function beside it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from rooftop.coco import Result, write_results
+from rooftop.errors import ConfigError
+from rooftop.inference.job import Job
+from rooftop.inference.sources import Source
+from rooftop.polygons.geojson import write_geojson
+from rooftop.polygons.geopackage import write_geopackage
+from rooftop.polygons.ground import Ground
+from rooftop.polygons.roofs import Layers, Roof, Shaping, Spool, find_roofs
+from rooftop.polygons.webmap import write_map
+from rooftop.raster.rasterise import MOST, polygon_run, rasterise, rings
+from rooftop.run import Card
+
+SPOOLS = ".roofs"  # folder of the roofs of each source, deleted at the end
+PictureRoofs = tuple[str, tuple[int, int], Iterable[Roof]]
+"""File name of a picture, its (height, width) in pixels, its roofs."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Names, categories and settings of the output files of one prediction.
+
+    Attributes:
+        folder: output folder.
+        single: one source, so its files need no name of their own.
+        categories: names of the K categories.
+        targets: names of the T targets of each category, roof first.
+        threshold: lowest probability of a roof pixel.
+        shaping: how probabilities become polygons.
+        probability: write the probability of a scene.
+    """
+
+    folder: Path
+    single: bool
+    categories: tuple[str, ...]
+    targets: tuple[str, ...]
+    threshold: float
+    shaping: Shaping
+    probability: bool
+
+    @classmethod
+    def of(cls, job: Job, card: Card, folder: Path, *, single: bool) -> "Outputs":
+        """Outputs of a job with the run of a card; `folder` is that of the first process.
+
+        Raises:
+            ConfigError: the threshold on the card is no probability.
+        """
+        threshold = card.threshold if job.threshold is None else job.threshold
+        if not 0 < threshold < 1:
+            raise ConfigError(f"threshold={threshold} on the run's card must be above 0 and below 1; set threshold=.")
+        return cls(
+            folder=folder,
+            single=single,
+            categories=tuple(card.categories),
+            targets=tuple(card.targets),
+            threshold=threshold,
+            shaping=job.shaping,
+            probability=job.probability,
+        )
+
+    def path(self, file: str, stem: str) -> Path:
+        """Path of an output file.
+
+        Args:
+            file: general name, e.g. `roofs.geojson`.
+            stem: of the source.
+
+        Returns:
+            `roofs.geojson` for a single source, else `roofs/<stem>.geojson`; masks and overlays always by stem.
+        """
+        name, _, suffix = file.partition(".")
+        if self.single and name not in ("masks", "overlays"):
+            return self.folder / file
+        return self.folder / name / f"{stem}.{suffix}"
+
+    def find_roofs(self, layers: Layers, stem: str, ground: Ground) -> Spool:
+        """Find the roofs of a source and store them on disk, at constant memory."""
+        found = find_roofs(layers, threshold=self.threshold, shaping=self.shaping, ground=ground)
+        return Spool(self.folder / SPOOLS / f"{stem}.jsonl", found)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A source with all its files written.
+
+    Attributes:
+        row: its row in the summary.
+        roofs: read as often as needed.
+        picture: uint8 (h, w, 3), of a large source at lower resolution.
+        mask: uint8 (h, w), 1 = roof, on `picture`.
+    """
+
+    row: dict[str, Any]
+    roofs: Spool
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+
+    def without_pictures(self) -> "Finished":
+        """Drop the pictures, to keep the memory of many sources small."""
+        nothing = np.zeros((0, 0), np.uint8)
+        return replace(self, picture=nothing, mask=nothing)
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """The roofs of one source, as vector formats need them.
+
+    Attributes:
+        stem: of the source.
+        size: (height, width) in pixels.
+        picture: uint8 (h, w, 3), of a large source at lower resolution.
+        ground: size of a pixel on the ground, and place on the map.
+        roofs: iterated once per format.
+    """
+
+    stem: str
+    size: tuple[int, int]
+    picture: NDArray[np.uint8]
+    ground: Ground
+    roofs: Iterable[Roof]
+
+
+def _geojson(path: Path, outlines: Outlines, categories: Sequence[str]) -> None:
+    write_geojson(path, outlines.roofs, ground=outlines.ground, categories=categories)
+
+
+def _geopackage(path: Path, outlines: Outlines, categories: Sequence[str]) -> None:
+    write_geopackage(path, outlines.roofs, ground=outlines.ground, categories=categories)
+
+
+def _web_map(path: Path, outlines: Outlines, categories: Sequence[str]) -> None:
+    scene = (outlines.stem, *outlines.size, outlines.ground)
+    write_map(path, outlines.roofs, outlines.picture, scene=scene, categories=categories)
+
+
+def _always(ground: Ground, single: bool) -> bool:
+    return True
+
+
+def _on_the_map(ground: Ground, single: bool) -> bool:
+    return ground.georeference is not None
+
+
+def _single_or_on_the_map(ground: Ground, single: bool) -> bool:
+    return single or ground.georeference is not None
+
+
+_Write = Callable[[Path, Outlines, Sequence[str]], None]
+_FORMATS: tuple[tuple[str, Callable[[Ground, bool], bool], _Write], ...] = (
+    ("roofs.geojson", _always, _geojson),
+    ("roofs.gpkg", _on_the_map, _geopackage),
+    ("map.html", _single_or_on_the_map, _web_map),
+)
+"""File name, condition, writer."""
+
+
+def write_outlines(outlines: Outlines, outputs: Outputs) -> None:
+    """Write the roofs of one source in every format with its condition met."""
+    for file, applies, write in _FORMATS:
+        if applies(outlines.ground, outputs.single):
+            write(outputs.path(file, outlines.stem), outlines, outputs.categories)
+
+
+def countable(height: int, width: int) -> bool:
+    """Report whether the run lengths of COCO can number the pixels of a scene: at most 2**32."""
+    return height * width <= MOST
+
+
+def write_coco(path: Path, found: Iterable[PictureRoofs], categories: Sequence[str]) -> None:
+    """Write the roofs of all sources as COCO results; picture ids count from 1, with the file names beside them.
+
+    Scenes beyond `countable` are left out; the summary lists them.
+    """
+    write_results(path, _results(found, categories))
+
+
+def _results(found: Iterable[PictureRoofs], categories: Sequence[str]) -> Iterator[Result]:
+    for number, (name, (height, width), roofs) in enumerate(found, 1):
+        if countable(height, width):
+            for roof in roofs:
+                run, outline = polygon_run(roof.polygon, height, width), rings(roof.polygon)
+                names = {"picture": name, "category": categories[roof.category]}
+                yield Result(number, roof.category + 1, round(roof.confidence, 4), run, outline, **names)
+
+
+def drawn(roofs: Iterable[Roof], scene: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Draw roofs on a smaller raster.
+
+    Args:
+        roofs: in the pixel frame of the scene.
+        scene: (height, width) of the scene in pixels.
+        size: (height, width) of the result in pixels.
+
+    Returns:
+        Mask uint8 (height, width), 1 = roof.
+    """
+    mask = np.zeros(size, np.uint8)
+    scale = size[1] / scene[1], size[0] / scene[0]  # each side is rounded by itself
+    for roof in roofs:
+        small = shapely.transform(roof.polygon, lambda corners: corners * scale)
+        left, top = np.maximum(np.floor(small.bounds[:2]), 0).astype(int).tolist()
+        right, bottom = np.minimum(np.ceil(small.bounds[2:]), (size[1], size[0])).astype(int).tolist()
+        if right > left and bottom > top:
+            moved = shapely.transform(small, lambda corners, corner=(left, top): np.subtract(corners, corner))
+            mask[top:bottom, left:right] |= rasterise([moved], bottom - top, right - left)
+    return mask
+
+
+def summary_row(
+    source: Source, size: Sequence[int], *, ground: Ground, pixels: tuple[int, int], roofs: Spool
+) -> dict[str, Any]:
+    """Row of `summary.json` for any source.
+
+    Args:
+        source: path.
+        size: height and width in pixels.
+        ground: size of a pixel on the ground.
+        pixels: number of roof pixels, and of pixels with data.
+        roofs: found in the source.
+    """
+    return {
+        "picture": source.path,
+        "height": size[0],
+        "width": size[1],
+        "metres_per_pixel": ground.gsd,
+        "roofs": len(roofs),
+        f"roof_{ground.unit}2": round(sum(roof.area for roof in roofs), 1),
+        "roof_pixels": pixels[0],
+        "valid_pixels": pixels[1],
+        "roof_share": pixels[0] / max(pixels[1], 1),
+    }
+
+
+def scaled_by(factor: float | None) -> float | None:
+    """Scale of the network's input, to three digits; None: not scaled."""
+    return factor and round(factor, 3)
