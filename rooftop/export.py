@@ -1,11 +1,11 @@
-"""ONNX out of a run folder: one file that programs without torch run; and the same in memory, to predict with.
+"""ONNX export of a run folder: one file for programs without torch; or in memory, as an engine for prediction.
 
-The file takes raw pictures, uint8 (B, H, W, C) as every picture library hands them out, and answers probabilities:
-normalisation and sigmoid lie inside, since those are what goes wrong unseen when a network is carried elsewhere.
-Batch, height and width are free; the filling up to the network's multiple is part of the graph.
+The file takes raw pictures, uint8 (B, H, W, C), and returns probabilities. Normalisation and sigmoid are inside:
+outside they are easily forgotten. Batch, height and width are free; padding to the network's multiple is part of the
+graph.
 
-The packages onnx and onnxruntime are optional and imported where they are used. torch's older exporter is taken: it
-needs no third package, and it keeps sizes free in networks whose filling up depends on them.
+The packages onnx and onnxruntime are optional and imported late. torch's older exporter needs no third package, and
+keeps sizes free in networks with size-dependent padding.
 """
 
 import copy
@@ -50,18 +50,18 @@ class Raw(nn.Module):
 
 
 def write_onnx(run: Run, path: Path) -> float:
-    """Write a run as ONNX file; its metadata hold what the card says that a user needs.
+    """Write a run as an ONNX file; its metadata contain the card, but for the network.
 
     Args:
         run: a loaded run folder.
-        path: of the file; it appears whole, and only if ONNX Runtime gives the network's own answers.
+        path: of the file; written atomically, and only if ONNX Runtime agrees with torch.
 
     Returns:
-        The largest difference of probabilities that was seen between ONNX Runtime and torch.
+        Largest difference in probability between ONNX Runtime and torch.
 
     Raises:
         ConfigError: the packages are not installed.
-        RunError: the network cannot be written as ONNX, or the file answers otherwise than the network.
+        RunError: the network cannot be written as ONNX, or ONNX Runtime disagrees with torch.
     """
     onnx, _ = _packages()
     model = onnx.load_from_string(_onnx(run, nn.Sequential(Raw(run), nn.Sigmoid())))
@@ -95,7 +95,7 @@ def onnx_logits(run: Run) -> Callable[[Tensor], Tensor]:
 
 
 def metadata(card: Card) -> dict[str, str]:
-    """What the file says of itself: the card but for the network, values as JSON; mean and std are applied inside."""
+    """Return the metadata: the card, but for the network, with values as JSON; mean and std are applied inside."""
     plain = dataclasses.asdict(card)
     del plain["network"]
     return {name: json.dumps(value) for name, value in {**plain.pop("preparation"), **plain}.items()}
@@ -113,7 +113,7 @@ def _packages() -> tuple[Any, Any]:
 
 
 def _onnx(run: Run, network: nn.Module) -> bytes:
-    """Trace at a size that needs filling up, so that the filling is in the graph (by nothing, where a size fits)."""
+    """Trace at a size with padding: the padding is then part of the graph, with width 0 for sizes without need."""
     file, free = io.BytesIO(), {0: "batch", 2: "height", 3: "width"}
     axes = {INPUT: {0: "batch", 1: "height", 2: "width"}, OUTPUT: free}
     with warnings.catch_warnings():
@@ -145,10 +145,11 @@ def _session(content: bytes) -> Session:
 
 
 def _difference(run: Run, session: Session) -> float:
-    """Largest difference of a session's probabilities from the network's, on odd sizes; an error above the tolerance.
+    """Return the largest difference in probability between session and network, on odd sizes.
 
-    The network answers in double precision: with group norm and many levels torch's own rounding in single precision
-    reaches 1e-3, ten times that of ONNX Runtime (measured with random weights).
+    Raises an error above the tolerance. The network runs in double precision: with group norm and many levels,
+    torch's rounding in single precision reaches 1e-3, ten times that of ONNX Runtime (measured with random
+    weights).
     """
     off, network, preparation = 0.0, copy.deepcopy(run.network).double(), Preparation.of(run.card.preparation)
     for size in SIZES:

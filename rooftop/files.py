@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: write beside, then rename."""
+"""Atomic writes (write beside, then rename) and JSON files."""
 
 import errno
 import json
@@ -13,14 +13,13 @@ from rooftop.errors import RooftopError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it onto `path` if the block ends well, else remove it.
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
 
-    The temporary name keeps the suffix, since writers choose the format by it, but nothing else of a name that may be
-    as long as names can be, and hold what some writers take for an address.
+    The temporary name keeps only the suffix: writers choose the format by it. The rest may be too long to extend, or
+    look like an address to some writers.
 
     Raises:
-        RooftopError: no space left on the disk, or a name that is too long for it; what stood at `path` before is
-            untouched.
+        RooftopError: the disk is full, or the name is too long; an old file at `path` stays untouched.
     """
     part = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
@@ -41,7 +40,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented UTF-8 JSON, whole or not at all; NaN is refused, since JSON has none."""
+    """Write `content` as indented UTF-8 JSON, atomically; NaN is refused, JSON has none."""
     with atomic_write(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -50,7 +49,7 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        RooftopError: the file is missing or no JSON; the sentence names it.
+        RooftopError: the file is missing or not valid JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

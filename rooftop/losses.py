@@ -1,7 +1,7 @@
 """Losses on logits: small functions, thin modules, and a weighted sum of them by name.
 
-All take logits (B, K, H, W), mask (B, K, H, W) of 0 and 1, and valid bool (B, H, W); pixels that are not valid have no
-part. All give a scalar; without a valid pixel it is 0.
+All take logits (B, K, H, W), mask (B, K, H, W) of 0 and 1, and valid bool (B, H, W); invalid pixels are ignored. All
+return a scalar, 0 without a valid pixel.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
-_LOG_EPS = 1e-7
+_LOG_EPS = 1e-7  # keeps logarithms finite
+_OVERLAP_EPS = 1e-6  # keeps fractions of empty pictures finite
 
 
 def mean_of_valid(values: Tensor, valid: Tensor) -> Tensor:
@@ -28,14 +29,14 @@ def bce(logits: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
 
 
 def focal(logits: Tensor, mask: Tensor, valid: Tensor, *, gamma: float, alpha: float) -> Tensor:
-    """Focal loss (Lin et al. 2017, arXiv 1708.02002): cross-entropy that fades on what is already right.
+    """Focal loss (Lin et al. 2017, arXiv 1708.02002): cross-entropy with less weight on easy pixels.
 
     Args:
         logits: (B, K, H, W).
         mask: (B, K, H, W).
         valid: (B, H, W).
-        gamma: how fast it fades; 0 is cross-entropy.
-        alpha: weight of roof; 1 - alpha that of the rest.
+        gamma: how fast the weight fades; 0 is cross-entropy.
+        alpha: weight of roof; ground has 1 - alpha.
     """
     truth = mask.to(logits.dtype)
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
@@ -65,9 +66,6 @@ class Focal(nn.Module):
         return focal(logits, mask, valid, gamma=self.gamma, alpha=self.alpha)
 
 
-_OVERLAP_EPS = 1e-6
-
-
 def dice(logits: Tensor, mask: Tensor, valid: Tensor, *, smooth: float) -> Tensor:
     """1 - soft Dice (Milletari et al. 2016, arXiv 1606.04797), counted over the batch, then averaged over categories.
 
@@ -92,8 +90,8 @@ def tversky(
         logits: (B, K, H, W).
         mask: (B, K, H, W).
         valid: (B, H, W).
-        false_roof: weight of ground that is called roof.
-        missed_roof: weight of roof that is called ground.
+        false_roof: weight of false roof pixels.
+        missed_roof: weight of missed roof pixels.
         smooth: pixels added to both sides of the fraction.
     """
     weight = valid.unsqueeze(1).to(logits.dtype)
@@ -107,8 +105,7 @@ def tversky(
 def lovasz(logits: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
     """Lovasz hinge (Berman et al. 2018, arXiv 1705.08790): the convex surface over 1 - IoU, counted over the batch.
 
-    Pixels that are not valid are sorted behind all others with an error below 0, so that they have no part and no shape
-    depends on their number.
+    Invalid pixels get an error below 0 and are sorted last: they add nothing, and no shape depends on their number.
     """
     values, truth, judged = (
         part.transpose(0, 1).flatten(1)
@@ -124,7 +121,7 @@ def lovasz(logits: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
 
 
 def _jaccard_steps(roof: Tensor, counts: Tensor) -> Tensor:
-    """How much 1 - IoU grows with each further pixel that is wrong, the worst first: (K, N) of 0 and 1 -> (K, N)."""
+    """Return the growth of 1 - IoU with each further wrong pixel, worst first: (K, N) of 0 and 1 -> (K, N)."""
     all_roof = roof.sum(dim=1, keepdim=True)
     left = all_roof - roof.cumsum(dim=1)
     union = (all_roof + ((1 - roof) * counts).cumsum(dim=1)).clamp_min(1)
@@ -169,17 +166,17 @@ REACH = 3.0  # times sigma: where the sum of both distances is longer, the weigh
 
 
 def gap_bce(logits: Tensor, mask: Tensor, valid: Tensor, *, reach: int, weight: float) -> Tensor:
-    """Binary cross-entropy in which narrow gaps between roofs weigh more, after Ronneberger et al. 2015, equation 2.
+    """Binary cross-entropy with more weight on narrow gaps between roofs, after Ronneberger et al. 2015, equation 2.
 
-    A gap is what a closing by a square of `reach` pixels fills. The original weighs by the distance to the two nearest
-    objects, which has to be prepared for each picture; this is made from the batch and costs two poolings.
+    Gaps are found by a morphological closing with a square of `reach` pixels: two poolings per batch. The original
+    weights by the distance to the two nearest objects need preparation for each picture.
 
     Args:
         logits: (B, K, H, W).
         mask: (B, K, H, W).
         valid: (B, H, W).
         reach: odd; gaps narrower than this count, in pixels.
-        weight: of a pixel in a gap on top of the 1 that every pixel has.
+        weight: of a pixel in a gap, added to the 1 of every pixel.
     """
     truth = (mask * valid.unsqueeze(1)).to(logits.dtype)  # what nobody judged is no roof
     rim = (reach // 2,) * 4  # what lies beyond the window counts as ground
@@ -190,19 +187,19 @@ def gap_bce(logits: Tensor, mask: Tensor, valid: Tensor, *, reach: int, weight: 
 
 
 def distance_bce(logits: Tensor, mask: Tensor, valid: Tensor, *, w0: float, sigma: float, size: float) -> Tensor:
-    """Binary cross-entropy weighted as Ronneberger et al. 2015 (equation 2) do, small roofs more besides.
+    """Binary cross-entropy with the weights of Ronneberger et al. 2015 (equation 2), and more weight on small roofs.
 
-    A batch carries no instances, so that a roof is a connected component of the mask. On 12 Banepa test tiles with 814
-    footprints the mask has 438 components, and the weights between them sum to 0.61 of what footprints give; with a
-    pixel between touching roofs (`data.gaps=true`) it has 816, and the sum is 0.993: use it with that. On a GPU
-    the mask travels to the CPU and the weights back in each step, which `gap_bce` spares.
+    A batch has no instances: a connected component of the mask counts as a roof. Use it with `data.gaps=true`. On 12
+    Banepa test tiles with 814 footprints the mask has 438 components, and the weights between them sum to 0.61 of
+    those from footprints; with a pixel between touching roofs (`data.gaps=true`) 816 components and 0.993. On a GPU
+    the mask goes to the CPU and the weights come back in each step; `gap_bce` avoids this.
 
     Args:
         logits: (B, K, H, W).
         mask: (B, K, H, W).
         valid: (B, H, W).
-        w0: of ground that touches two roofs, on top of the 1 that every pixel has.
-        sigma: how fast that fades with the distances to the two nearest roofs, in pixels.
+        w0: of ground between two touching roofs, added to the 1 of every pixel.
+        sigma: decay of that weight with the distances to the two nearest roofs, in pixels.
         size: side in pixels of a roof of weight 1; smaller ones weigh more, up to 5, by the ratio of the sides, in the
             spirit of the mapping challenge's winner (neptune-ai/open-solution-mapping-challenge); 0: all alike.
     """
@@ -235,7 +232,7 @@ class GapBCE(nn.Module):
     """`gap_bce` as a module.
 
     Raises:
-        ValueError: an even reach, which has no middle.
+        ValueError: reach is even: no middle pixel.
     """
 
     def __init__(self, *, reach: int, weight: float) -> None:

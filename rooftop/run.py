@@ -1,7 +1,7 @@
 """The run folder: card and weights. The folder is the model; prediction, evaluation and export read nothing else.
 
-Weights travel as safetensors, the card as JSON, and the network is built from an allow-listed `_target_`, so that
-nothing in a folder that somebody sent is executed.
+Weights are safetensors, the card is JSON, and the network is built from an allow-listed `_target_`: nothing in a
+stranger's run folder is executed.
 """
 
 import dataclasses
@@ -30,18 +30,18 @@ PACKAGES = ("rooftop", "torch", "pytorch-lightning", "albumentations", "pycocoto
 
 @dataclass(frozen=True)
 class Card:
-    """All that prediction needs to know beside the weights; `card.json`.
+    """Everything prediction needs beside the weights; `card.json`.
 
     Attributes:
         network: `_target_` with its arguments, plain containers.
         preparation: mean and std per channel (of [0, 1]), size (height, width) or None.
         categories: names of the K categories.
         targets: names of the T targets, roof first; channel t K + k of the network is target t of category k.
-        threshold: probability from which on a pixel is called roof.
+        threshold: probability from which a pixel counts as roof.
         gsd: ground sampling distance of the training pictures in metres per pixel, or None if unknown.
-        gsd_range: lowest and highest that training pictures were scaled to, or None if they were not.
+        gsd_range: lowest and highest metres per pixel of the training windows, or None if pictures were not rescaled.
         data: name of the data set and number of pictures in each split.
-        scores: those of the best weights on the test split, once measured.
+        scores: of the best weights on the test split; empty before the test.
         created: UTC, ISO 8601.
         versions: of the packages that made it.
         git: commit of the code, or None outside a checkout.
@@ -73,7 +73,7 @@ class Run:
 
 
 def save(folder: Path, network: nn.Module, card: Card) -> None:
-    """Write weights and card, each whole or not at all; the card comes last, so that a card means a complete run."""
+    """Write weights and card, each atomically. The card comes last: a card means a complete run."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic_write(folder / WEIGHTS) as part:  # save_file would make it readable for its owner alone
         part.write_bytes(to_bytes(state, metadata={"format": "pt"}))
@@ -107,7 +107,7 @@ def read_card(folder: Path) -> Card:
     """Read the card of a run folder.
 
     Raises:
-        RunError: no such folder, no card, or one that this version does not know.
+        RunError: no such folder, no card, or a card of an unknown format.
     """
     if not (folder / CARD).is_file():
         what = "has no card.json" if folder.is_dir() else "is no folder"
@@ -148,7 +148,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
+    """Return the versions of Python and of the packages behind a result."""
     return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
 
 

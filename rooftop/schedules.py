@@ -1,7 +1,7 @@
-"""Learning-rate schedules: optimizer and length of the training in, what Lightning wants to know out.
+"""Learning-rate schedules: from optimizer and length of the training to Lightning's scheduler description.
 
-The optimizer's own learning rate is the top. Schedules by step hold no state but the step, so that a run may go on with
-more epochs than it was begun with.
+The optimizer's learning rate is the peak. Schedules by step have the step as their only state: a run can resume with
+more epochs.
 """
 
 import math
@@ -18,7 +18,7 @@ def one_cycle(optimizer: Optimizer, steps: int, *, rise: float) -> Schedule:
     """One rise and one long fall, both half a cosine (Smith and Topin 2018, arXiv 1708.07120); momentum stays.
 
     Args:
-        optimizer: what it steers.
+        optimizer: its learning rate is changed.
         steps: optimizer steps of the whole training.
         rise: share of the steps until the top.
     """
@@ -36,7 +36,7 @@ def cosine(optimizer: Optimizer, steps: int, *, rise: float) -> Schedule:
     """Linear warm-up, then half a cosine down to 0 (Loshchilov and Hutter 2017, arXiv 1608.03983).
 
     Args:
-        optimizer: what it steers.
+        optimizer: its learning rate is changed.
         steps: optimizer steps of the whole training.
         rise: share of the steps of the warm-up.
     """
@@ -56,11 +56,11 @@ def plateau(
     """Shrink the learning rate when the monitored score has not improved.
 
     Args:
-        optimizer: what it steers.
-        steps: not needed here; every schedule is told.
+        optimizer: its learning rate is changed.
+        steps: not used; all schedules share this signature.
         monitor: name of the score.
         mode: min or max.
-        factor: what the learning rate is multiplied by.
+        factor: of the learning rate.
         patience: validated epochs without progress before that.
         floor: smallest learning rate.
     """

@@ -18,8 +18,8 @@ STAGES = ("train", "val", "test")
 class RooftopTask(LightningModule):
     """Trains a network on masks.
 
-    `measured` keeps the last scores of each stage, while training only those of this epoch, in full precision; what is
-    logged has gone through float32.
+    `measured` holds the last scores of each stage in full precision, during training only those of this epoch; logged
+    values are float32.
 
     Args:
         network: normalised image (B, C, H, W) -> logits (B, K, H, W).
@@ -27,8 +27,8 @@ class RooftopTask(LightningModule):
         scores: makes an empty metric, updated with (prediction, mask, valid, losses).
         optimizer: parameters -> optimizer.
         schedule: (optimizer, steps of the training) -> Lightning's description of a scheduler; None keeps the rate.
-        threshold: probability from which on a pixel is called roof.
-        seed: dropout is drawn anew from it in each step, so that a run that goes on equals one that never stopped.
+        threshold: probability from which a pixel counts as roof.
+        seed: seeds dropout in each step: a resumed run equals an uninterrupted one.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class RooftopTask(LightningModule):
         self._metric("train").reset()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed dropout by batch and rank: what else drew random numbers before does not matter."""
+        """Seed dropout by batch and rank, independent of all earlier random numbers."""
         batches = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
         torch.manual_seed(self._seed + 1_000_003 * batches + self.global_rank)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Log the training scores of an epoch that does not end with a validation."""
+        """Log the training scores of an epoch without validation at its end."""
         every, epochs = self.trainer.check_val_every_n_epoch, self.current_epoch
         batches = batch_idx + 1 + (0 if every else epochs * int(self.trainer.num_training_batches))
         validated = not (epochs + 1) % (every or 1) and not batches % int(self.trainer.val_check_batch or 1)
@@ -88,7 +88,7 @@ class RooftopTask(LightningModule):
             self._log("train")
 
     def on_validation_epoch_start(self) -> None:
-        """Log the training scores of the epoch so far, so that callbacks at its end see them."""
+        """Log the training scores of the epoch so far, for callbacks at its end."""
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._log("train")
 
@@ -112,7 +112,7 @@ class RooftopTask(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def logits(self, batch: Batch) -> Tensor:
-        """Logits in the size of the truth, which for evaluation is that of the picture on disk."""
+        """Return logits in the size of the truth; in evaluation, the size of the picture on disk."""
         layout = torch.channels_last if self.network_is_channels_last else torch.contiguous_format
         logits: Tensor = self(batch["image"].contiguous(memory_format=layout))
         size = batch["mask"].shape[-2:]
@@ -122,7 +122,7 @@ class RooftopTask(LightningModule):
 
     @property
     def network_is_channels_last(self) -> bool:
-        """Whether the weights lie channels last, so that pictures should too."""
+        """Report whether weights, and so pictures, are stored channels last."""
         weight = next((p for p in self.network.parameters() if p.ndim == 4 and p.shape[1] > 1), None)
         return weight is not None and weight.is_contiguous(memory_format=torch.channels_last)
 

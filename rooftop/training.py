@@ -1,7 +1,6 @@
-"""All of a training, built out of the configuration of `train.py`: data, task, trainer and card; then fit and test."""
+"""A training, built from the configuration of `train.py`: data, task, card and trainer; then fit and test."""
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
 
-from rooftop.callbacks import Board, ChooseThreshold, History, WholeCheckpoints, WriteRun
+from rooftop.callbacks import AtomicCheckpoints, Board, ChooseThreshold, History, RequireValidation, WriteRun
+from rooftop.callbacks.best_weights import find_keeper, require_validated
 from rooftop.config import build, flat, plain, save_config, shell_setting
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 
 def begin(seed: int) -> None:
-    """Seed everything, and set the process up for hours of training."""
-    warnings.filterwarnings("ignore", module="pytorch_lightning")  # its notes on its own parts are not ours to mend
+    """Seed all random numbers and prepare the process for a long training."""
+    warnings.filterwarnings("ignore", module="pytorch_lightning")  # about its own parts
     keep_freed_memory()
     pl.seed_everything(seed, workers=True, verbose=False)
 
 
 def make_data(cfg: "DictConfig") -> RoofDataModule:
-    """The data module, with all splits opened, so that faults show before anything is built."""
+    """Make the data module and open all splits: their faults show before anything else is built."""
     data = RoofDataModule(plain(cfg.data), operations=build(cfg.augmentation, "augmentation"), seed=cfg.seed)
     data.setup("fit")
     data.setup("test")
@@ -45,15 +45,15 @@ def make_data(cfg: "DictConfig") -> RoofDataModule:
 
 
 def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
-    """The network with all that trains it.
+    """Make the LightningModule: network, loss, scores, optimizer and schedule.
 
     Raises:
-        ConfigError: a value that network, loss or optimizer refuse.
+        ConfigError: network, loss or optimizer refuse a value.
     """
-    asked = cfg.model.get("in_channels")
-    if asked not in (None, data.channels):
+    channels = cfg.model.get("in_channels")
+    if channels not in (None, data.channels):
         raise ConfigError(
-            f"model.in_channels={asked}, but pictures have {data.channels} bands; set it to null, or name as many by "
+            f"model.in_channels={channels}, but pictures have {data.channels} bands; set it to null, or change "
             "data.bands."
         )
     network = build(cfg.model, "model", in_channels=data.channels, classes=data.classes)
@@ -78,72 +78,65 @@ def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
 
 
 def _numbers(node: "DictConfig") -> str:
-    """The settings of a node whose target has refused one of them."""
+    """List the settings of a node, for a message."""
     return ", ".join(f"{name}={value}" for name, value in plain(node).items() if not name.startswith("_"))
 
 
 def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: History) -> pl.Trainer:
-    """The trainer with callbacks and loggers by name; a name set to null drops out.
+    """Make the trainer with callbacks and loggers by name; a name set to null is left out.
 
     Raises:
-        ConfigError: an accelerator that cannot train, or no epoch that would be validated.
+        ConfigError: an accelerator unfit for training, or a schedule without a known length.
     """
-    _check_length(cfg)
+    _check_schedule(cfg)
     board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     choose = [ChooseThreshold()] if cfg.choose_threshold else []
-    # once it has trained an epoch with them; other ranks, which compose the same command, have started by then
+    # after the first epoch: by then the other ranks have read the old file to compose the same command
     record = LambdaCallback(on_train_epoch_end=rank_zero_only(lambda *_: save_config(cfg, folder)))
     finish = WriteRun(folder, card, history, pictures=cfg.pictures)
     loggers = [build(node, f"logger.{name}") for name, node in cfg.logger.items() if node]
     named = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
-    if not loggers:  # Lightning's monitor refuses to work when there is nobody to tell
+    if not loggers:  # LearningRateMonitor raises without a logger
         named = [each for each in named if not isinstance(each, LearningRateMonitor)]
     return build(  # type: ignore[no-any-return]
         cfg.trainer,
         "trainer",
         accelerator=_accelerator(cfg.trainer.get("accelerator", "auto")),
         default_root_dir=str(folder),
-        # pictures are drawn before the mean of the weights is swapped back
-        callbacks=[history, board, *choose, *([record] if cfg.resume else []), finish, *named],
+        # order matters: pictures are drawn before the average of the weights is swapped back
+        callbacks=[history, RequireValidation(), board, *choose, *([record] if cfg.resume else []), finish, *named],
         logger=loggers or False,
-        plugins=[WholeCheckpoints()],
-        enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning would add one of its own
+        plugins=[AtomicCheckpoints()],
+        enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning adds its own
     )
 
 
-def _check_length(cfg: "DictConfig") -> None:
+def _check_schedule(cfg: "DictConfig") -> None:
     every, epochs = cfg.trainer.get("check_val_every_n_epoch", 1), cfg.trainer.get("max_epochs")
-    if every and epochs and every > epochs:
-        raise ConfigError(
-            f"trainer.check_val_every_n_epoch={every} is more than trainer.max_epochs={epochs}, so that no epoch would "
-            "be validated and no weights kept; lower it."
-        )
     if not every and "plateau" in str((cfg.scheduler or {}).get("_target_")):
-        raise ConfigError(
-            "trainer.check_val_every_n_epoch=null leaves epochs without the score that plateau waits for."
-        )
+        raise ConfigError("trainer.check_val_every_n_epoch=null: plateau needs a score after each epoch; set it to 1.")
     if cfg.scheduler and not epochs and cfg.trainer.get("max_steps", -1) in (None, -1):
         raise ConfigError(
-            "trainer.max_epochs=null: a schedule has to know how long the training is; give trainer.max_epochs, "
+            "trainer.max_epochs=null: a schedule needs the length of the training; give trainer.max_epochs, "
             "+trainer.max_steps, or scheduler=none."
         )
 
 
-def _accelerator(asked: str) -> str:
-    """What to train on: `gpu` and `auto` would be Lightning's words for an Apple GPU too, which cannot."""
+def _accelerator(name: str) -> str:
+    """Choose the accelerator. Lightning takes an Apple GPU for `gpu` and `auto`, but it lacks float64."""
     apple = not torch.cuda.is_available() and torch.backends.mps.is_available()
-    if asked == "mps" or (asked == "gpu" and apple):
+    if name == "mps" or (name == "gpu" and apple):
         raise ConfigError(
-            f"trainer.accelerator={asked}: Apple's GPUs know no float64, in which scores are summed; take cpu or auto."
+            f"trainer.accelerator={name}: Apple's GPUs lack float64, needed to sum scores; take cpu or auto."
         )
-    if asked == "auto" and apple:
-        log.info("training on the CPU: Apple's GPUs know no float64, in which scores are summed")
+    if name == "auto" and apple:
+        log.info("training on the CPU: Apple's GPUs lack float64, needed to sum scores")
         return "cpu"
-    return asked
+    return name
 
 
 def make_card(cfg: "DictConfig", task: RooftopTask, data: RoofDataModule) -> Card:
-    """What prediction will need to know."""
+    """Make the card: everything prediction needs beside the weights. Scores follow after the test."""
     sizes = {split: len(data.dataset(split)) for split in ("train", "val", data.test_split)}
     return Card(
         network={**plain(cfg.model), "in_channels": data.channels, "classes": data.classes},
@@ -158,97 +151,65 @@ def make_card(cfg: "DictConfig", task: RooftopTask, data: RoofDataModule) -> Car
 
 
 def require_fresh(folder: Path, *, again: bool) -> None:
-    """Refuse to begin anew where a stopped training could be gone on with.
+    """Refuse to start over in the folder of an interrupted training.
 
     Args:
-        folder: of the run.
-        again: it may be begun anew, as in a sweep that is started again.
+        folder: the run folder.
+        again: starting over is allowed, as for the jobs of a repeated sweep.
 
     Raises:
-        ConfigError: the folder holds checkpoints, and no card, which a finished run has.
+        ConfigError: the folder contains checkpoints, but no card: the training did not finish.
     """
     if (folder / CARD).exists():
-        log.warning("%s holds a finished run, which is replaced; resume=RUN goes on with one", folder)
+        log.warning("%s contains a finished run; it is replaced (resume=RUN continues a run)", folder)
     elif (folder / "checkpoints" / "last.ckpt").exists() and not again and not _requeued(folder):
         raise ConfigError(
-            f"{folder} holds a training that was stopped: python train.py {shell_setting('resume', folder)} goes on "
-            "with it; to begin anew, delete its checkpoints or name another hydra.run.dir."
+            f"{folder} contains an interrupted training; resume it: python train.py {shell_setting('resume', folder)}; "
+            "to start over, delete its checkpoints or set another hydra.run.dir."
         )
 
 
 def _requeued(folder: Path) -> bool:
-    """Whether a cluster has stopped this training and started it again, so that Lightning goes on by itself."""
+    """Report whether a cluster has requeued this training; Lightning then resumes by itself."""
     return any(folder.glob("hpc_ckpt_*.ckpt"))
 
 
 def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *, resume: bool) -> None:
-    """Train, from the last checkpoint on if asked, then test the best weights.
+    """Train, or resume from the last checkpoint; then test the best weights.
 
     Raises:
-        ConfigError: the trainer would keep no weights, or time was over before any were validated.
-        RunError: a checkpoint is damaged, or holds code.
+        ConfigError: the trainer would keep no weights, or has kept none.
+        RunError: a checkpoint is damaged or contains code.
     """
     checkpoints = Path(trainer.default_root_dir) / "checkpoints"
     best, last = checkpoints / "best.ckpt", checkpoints / "last.ckpt"
-    keeper = keeper_of_best(trainer, best)
+    history = next(each for each in trainer.callbacks if isinstance(each, History))  # type: ignore[attr-defined]
+    keeper = find_keeper(trainer, best, history)
     if resume:
         _check_that_epochs_are_left(trainer, last)
     elif not _requeued(Path(trainer.default_root_dir)):
-        for stale in (best, last):  # of an earlier training in this folder, which must not pass for this one's
+        for stale in (best, last):  # of an earlier training in this folder
             stale.unlink(missing_ok=True)
     with own_process_group():
         trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
-        if not _history(trainer).validations:
-            raise ConfigError(
-                "the training ended before its first validation; python train.py "
-                f"{shell_setting('resume', last.parents[1])} trainer.max_time=null goes on with it, "
-                "or let it validate sooner by trainer.val_check_interval."
-            )
-        # ranks that something else than Lightning has started have folders of their own; that of the first one counts
+        require_validated(history, last.parents[1])
+        # ranks started by a cluster have folders of their own; the first rank's folder counts
         task.load_state_dict(read_checkpoint(Path(keeper.dirpath or "") / best.name)["state_dict"])
         trainer.test(task, data, verbose=False)
 
 
-def keeper_of_best(trainer: pl.Trainer, best: Path) -> ModelCheckpoint:
-    """The callback that writes the best weights down; without one a training is refused before any work."""
-    if trainer.fast_dev_run or trainer.limit_val_batches == 0:  # type: ignore[attr-defined]
-        raise ConfigError(
-            "trainer.fast_dev_run and trainer.limit_val_batches=0 keep no weights, since nothing is validated; try "
-            "trainer.max_epochs=1 +trainer.limit_train_batches=2."
-        )
-    history = _history(trainer)
-    wanted = (os.path.realpath(best.with_suffix("")), 1, history.monitor, history.mode)
-    for each in (each for each in trainer.callbacks if isinstance(each, ModelCheckpoint)):  # type: ignore[attr-defined]
-        written = os.path.realpath(Path(each.dirpath or "") / str(each.filename))
-        if (written, each.save_top_k, each.monitor, each.mode) == wanted and _at_each_validation(each):
-            return each
-    raise ConfigError(
-        "callbacks.best=null, under another name, with another monitor, save_top_k or rhythm would lose the best "
-        "weights; leave callbacks.best as it is, and keep more by a callback of another name."
-    )
-
-
-def _at_each_validation(keeper: ModelCheckpoint) -> bool:
-    rhythm = keeper._every_n_epochs, keeper._every_n_train_steps, keeper._train_time_interval
-    return rhythm == (1, 0, None) and not keeper._save_on_train_epoch_end
-
-
-def _history(trainer: pl.Trainer) -> History:
-    return next(each for each in trainer.callbacks if isinstance(each, History))  # type: ignore[attr-defined]
-
-
 def _check_that_epochs_are_left(trainer: pl.Trainer, last: Path) -> None:
-    done = int(read_checkpoint(last)["epoch"]) + 1  # refuses code in one sentence, before Lightning opens it
+    done = int(read_checkpoint(last)["epoch"]) + 1  # raises a plain error on damage, before Lightning opens it
     if 0 < (trainer.max_epochs or 0) < done:
         raise ConfigError(
             f"trainer.max_epochs={trainer.max_epochs}: the run has {done} epochs already; give {done} to finish it, or "
-            "more to go on."
+            "more to continue."
         )
 
 
 @contextmanager
 def own_process_group() -> Iterator[None]:
-    """Take the ranks apart at the end, so that the next job of a sweep joins its own and not the last one's."""
+    """Destroy the process group at the end: the next job of a sweep makes its own."""
     try:
         yield
     finally:

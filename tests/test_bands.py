@@ -206,7 +206,7 @@ def test_floats_with_gaps_and_a_band_of_one_value(train, banded, tmp_path):
         write(path, values)
     code, text = train()
     assert code == 2
-    assert "band 4 has the one value 0.25 throughout the training pictures; take it off data.bands" in text
+    assert "band 4 has the one value 0.25 throughout the training pictures; remove it from data.bands" in text
     code, text = train("data.scale=[[0,1]]", "trainer.max_epochs=1")
     assert code == 0, text
     code, text = train("data.bands=[1,2,3]", "trainer.max_epochs=1", out="three")

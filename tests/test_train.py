@@ -115,7 +115,7 @@ def test_a_stopped_training_is_not_begun_anew_without_a_word(run_script, trained
     again = ("train", *fast, f"data.root={tiny}", f"hydra.run.dir={trained}", "trainer.max_epochs=2")
     code, text = run_script(*again)
     assert code == 2
-    assert f"python train.py resume={trained} goes on with it; to begin anew, delete its checkpoints" in text
+    assert f"python train.py resume={trained}; to start over, delete its checkpoints" in text
     assert (trained / "checkpoints" / "best.ckpt").read_bytes() == before
     code, text = run_script("train", f"resume={trained}")
     assert code == 0, text
@@ -372,4 +372,4 @@ def test_beside_an_apple_gpu_auto_trains_on_the_cpu(run_script, tiny, tmp_path, 
 def test_a_finished_run_is_not_replaced_without_a_word(run_script, trained, tiny, fast):
     code, text = run_script("train", *fast, f"data.root={tiny}", f"hydra.run.dir={trained}", "trainer.max_epochs=1")
     assert code == 0, text
-    assert "holds a finished run, which is replaced; resume=RUN goes on with one" in text
+    assert "contains a finished run; it is replaced (resume=RUN continues a run)" in text

@@ -1,7 +1,4 @@
-"""A fixed handful of pictures with truth and what the network says, for panels.
-
-What TensorBoard shows beside the scalars: the graph, a handful of panels an epoch, settings with final score.
-"""
+"""TensorBoard beside the scalars: the graph, a few panels per epoch, and settings with the final score."""
 
 import warnings
 from collections.abc import Iterator
@@ -22,7 +19,14 @@ from rooftop.raster.bands import as_rgb
 
 
 class Shown(NamedTuple):
-    """One picture of the handful: uint8 (H, W, 3), uint8 (H, W), float32 (H, W); several categories become one."""
+    """One picture for a panel, with several categories merged into one.
+
+    Attributes:
+        name: file name without suffix.
+        picture: uint8 (H, W, 3).
+        truth: uint8 (H, W), 1 = roof.
+        probability: float32 (H, W) in [0, 1].
+    """
 
     name: str
     picture: NDArray[np.uint8]
@@ -32,7 +36,7 @@ class Shown(NamedTuple):
 
 @torch.no_grad()
 def show(task: LightningModule, dataset: RoofDataset, count: int) -> Iterator[Shown]:
-    """Yield `count` pictures spread evenly over the split, with the present prediction."""
+    """Yield `count` pictures spread evenly over the split, with the current prediction."""
     categories = len(dataset.source.categories)
     for i in np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int)):
         sample = dataset[int(i)]
@@ -45,13 +49,13 @@ def show(task: LightningModule, dataset: RoofDataset, count: int) -> Iterator[Sh
 
 
 class Board(Callback):
-    """Feeds the TensorBoard loggers of a run; without one it does nothing.
+    """Writes to the TensorBoard loggers of a run; without one it does nothing.
 
     Args:
         settings: flat settings of the run, for the table of hyperparameters.
-        threshold: probability from which on a pixel is called roof.
-        pictures: how many validation pictures are shown each epoch; always the same.
-        graph: whether to draw the network; a compiled one cannot be traced.
+        threshold: probability from which a pixel counts as roof.
+        pictures: number of validation pictures per epoch; always the same ones.
+        graph: draw the network; impossible for a compiled one.
     """
 
     def __init__(self, settings: dict[str, Any], *, threshold: float, pictures: int, graph: bool) -> None:
@@ -66,7 +70,7 @@ class Board(Callback):
                 _add_graph(writer, pl_module, image)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the handful of pictures."""
+        """Show the validation pictures."""
         writers = list(_writers(trainer))
         if not writers or trainer.sanity_checking:
             return
@@ -76,7 +80,7 @@ class Board(Callback):
                 writer.add_image(f"val/{number}_{shown.name}", pixels, trainer.current_epoch, dataformats="HWC")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the settings beside the final score."""
+        """Log the settings with the final score."""
         final = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
@@ -91,7 +95,7 @@ def _add_graph(writer: SummaryWriter, task: LightningModule, image: torch.Tensor
     was_training = task.training
     task.eval()
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer warns that the graph is that of one picture size: it is
+        warnings.simplefilter("ignore")  # the tracer warns of one fixed picture size, as wanted
         writer.add_graph(task, image)
     task.train(was_training)
 

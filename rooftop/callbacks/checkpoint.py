@@ -1,4 +1,4 @@
-"""Checkpoints that appear whole or not at all, and that may be gone on with in another folder."""
+"""Atomic checkpoints; a moved run folder can be resumed."""
 
 import io
 import os
@@ -11,11 +11,11 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from rooftop.files import atomic_write
 
 
-class WholeCheckpoints(TorchCheckpointIO):
-    """Writes beside and renames. Lightning's own writer truncates the old file before it has written the new one.
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and renames it; Lightning's writer truncates the old one first.
 
-    What it reads believes to have been written where it lies now: Lightning forgets the best score of a run whose
-    folder was moved or copied, and would let the next epoch take the place of a better one.
+    Reading adapts the stored paths to the folder of the checkpoint. Otherwise Lightning forgets the best score of a
+    moved or copied run, and the next epoch replaces better weights.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -24,7 +24,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         Raises:
             RooftopError: no space left on the disk.
         """
-        buffer = io.BytesIO()  # torch's own writer says of a full disk only that a position is unexpected
+        buffer = io.BytesIO()  # a full disk: torch reports an unexpected position, atomic_write reports it plainly
         torch.save(checkpoint, buffer)
         with atomic_write(Path(path)) as part:
             part.write_bytes(buffer.getbuffer())

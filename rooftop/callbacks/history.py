@@ -1,4 +1,4 @@
-"""One line an epoch: printed, kept in the checkpoint, written to `metrics.csv` and drawn as a curve."""
+"""One row per epoch: logged, stored in the checkpoint, written to `metrics.csv` and drawn as a curve."""
 
 import csv
 import logging
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class History(Callback):
-    """Keeps what each epoch measured; part of the checkpoint, so that a run that goes on has its past.
+    """Keeps the scores of each epoch, also in the checkpoint: a resumed run has its past.
 
     Args:
         folder: the run folder.
-        monitor: name of the score that chooses the best epoch.
+        monitor: name of the score for the best epoch.
         mode: min or max.
     """
 
@@ -36,44 +36,22 @@ class History(Callback):
         self._start = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """Return the rows for the checkpoint."""
         return {"rows": self.rows, "validations": self.validations}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint."""
+        """Restore the rows from the checkpoint."""
         self.rows = list(state_dict["rows"])
         self.validations = list(state_dict.get("validations", [row for row in self.rows if self.monitor in row]))
 
     @property
     def best(self) -> dict[str, float]:
-        """The best monitored score of all validations under its name, and the epoch in which it was measured."""
+        """Best value of the monitored score over all validations, under its name, and its `epoch`."""
         choose = max if self.mode == "max" else min
         return choose(self.validations, key=lambda row: row[self.monitor])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse to train where no step will be validated; a plateau hears of the epoch before a stop.
-
-        Raises:
-            ConfigError: `max_steps` comes before the first validation, or all epochs do.
-        """
-        self._tell_plateau(trainer)
-        epoch, batches = trainer.num_training_batches, float(trainer.val_check_batch or math.inf)
-        if batches >= epoch and trainer.check_val_every_n_epoch:
-            batches = epoch * trainer.check_val_every_n_epoch
-        steps = math.ceil(batches / trainer.accumulate_grad_batches)
-        if 0 < trainer.max_steps < steps:  # -1: as many as there are
-            raise ConfigError(
-                f"trainer.max_steps={trainer.max_steps} comes before the first validation, after {steps} steps, so "
-                "that no weights would be kept; raise it, or lower data.draws or trainer.val_check_interval."
-            )
-        if 0 < (together := (trainer.max_epochs or 0) * epoch) < batches:
-            raise ConfigError(
-                f"trainer.val_check_interval={trainer.val_check_interval} is more than the {together} batches of all "
-                "epochs, so that no weights would be kept; lower it."
-            )
-
-    def _tell_plateau(self, trainer: Trainer) -> None:
-        """Lightning writes `last.ckpt` before such a scheduler has seen the epoch's score."""
+        """Hand the last score to a resumed plateau schedule: Lightning writes `last.ckpt` before it sees the score."""
         for config in trainer.lr_scheduler_configs:
             plateau, monitor = config.scheduler, str(config.monitor)
             validated = [row for row in self.rows if monitor in row]
@@ -81,24 +59,24 @@ class History(Callback):
                 plateau.step(validated[-1][monitor])
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take down the monitored score: as often as the weights are kept by it."""
+        """Record the monitored score, as often as checkpoints are chosen by it."""
         if not trainer.sanity_checking and self.monitor in trainer.callback_metrics:
             score = float(trainer.callback_metrics[self.monitor])
             self.validations.append({"epoch": float(trainer.current_epoch), self.monitor: score})
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock of the epoch."""
         self._start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take down what this epoch measured; Lightning has validated by now, if it does in this epoch.
+        """Record the scores of this epoch; its validation, if any, is over by now.
 
         Raises:
-            ConfigError: a loss is no finite number any more, and will not become one.
+            ConfigError: a loss is not finite.
         """
         assert isinstance(pl_module, RooftopTask)
         row = {"epoch": float(trainer.current_epoch), "seconds": time.monotonic() - self._start}
-        for name, value in sorted(trainer.callback_metrics.items()):  # which hold scores of earlier epochs too
+        for name, value in sorted(trainer.callback_metrics.items()):  # contain scores of earlier epochs too
             if name.partition("/")[0] in pl_module.measured:
                 row[name] = float(value)
         row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
@@ -116,7 +94,7 @@ class History(Callback):
         _check_finite(row)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the learning curve; say why a training ended before its last epoch."""
+        """Draw the learning curve; log the reason for an early stop."""
         early = trainer.early_stopping_callback
         if trainer.is_global_zero and early and early.stopped_epoch:
             log.info(
@@ -127,10 +105,10 @@ class History(Callback):
             learning_curve(self.folder / "pictures" / "learning_curve.png", self.rows, best=int(self.best["epoch"]))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say how to go on after Ctrl-C."""
+        """Print the command to resume after Ctrl-C."""
         if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
             resume = shell_setting("resume", self.folder)
-            how = f"go on with: python train.py {resume}" if self.rows else "no epoch was finished."
+            how = f"resume with: python train.py {resume}" if self.rows else "no epoch was finished."
             print(f"\nstopped in epoch {trainer.current_epoch + 1}; {how}", file=sys.stderr)
 
     def _write(self) -> None:
@@ -145,6 +123,6 @@ def _check_finite(row: dict[str, float]) -> None:
     for name in ("train/loss", "val/loss"):
         if not math.isfinite(row.get(name, 0.0)):
             raise ConfigError(
-                f"epoch {int(row['epoch']) + 1}: {name} is {row[name]}, so that nothing more is learned; "
+                f"epoch {int(row['epoch']) + 1}: {name} is {row[name]}: nothing more is learned; "
                 "lower optimizer.lr or trainer.gradient_clip_val."
             )

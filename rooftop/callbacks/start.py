@@ -1,6 +1,6 @@
-"""Where a training starts from, if not from random weights; a training that goes on restores its own after that.
+"""Start weights of a training, from ImageNet or from a run, and frozen encoder levels.
 
-Levels of a pretrained encoder that stay as they are, so that a training needs less time and forgets less.
+A resumed training restores its own weights after the start weights.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from rooftop.run import load
 
 
 class ImageNetStart(Callback):
-    """Puts ImageNet weights into the encoder before the first step."""
+    """Loads ImageNet weights into the encoder before the first step."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load them.
@@ -35,14 +35,14 @@ class ImageNetStart(Callback):
 
 
 class RunStart(Callback):
-    """Puts the weights of a finished run into the network before the first step, to be trained on (fine-tuning).
+    """Fine-tuning: loads the weights of a finished run into the network before the first step.
 
     Args:
-        run: a run folder, whose network and preparation have to be those of this training. It may have learned more
-            targets, which are dropped, or fewer: the others start from random weights.
+        run: a run folder with the same network and preparation. Targets unknown here are dropped; targets unknown to
+            the run start from random weights.
 
     Raises:
-        RunError: no such run, or a damaged one.
+        RunError: the run is missing or damaged.
     """
 
     def __init__(self, *, run: str) -> None:
@@ -52,7 +52,7 @@ class RunStart(Callback):
         """Load them.
 
         Raises:
-            ConfigError: the run's network is another one, or it saw pictures otherwise normalised.
+            ConfigError: the run has another network, or another normalisation of pictures.
         """
         if stage != "fit":
             return
@@ -60,12 +60,12 @@ class RunStart(Callback):
         learned, here = Preparation.of(self.run.card.preparation), data.preparation
         if (learned.mean, learned.std) != (here.mean, here.std):
             raise ConfigError(
-                f"callbacks.start.run={self.run.folder} has learned with other values than data.mean and data.std; "
+                f"callbacks.start.run={self.run.folder} was trained with other values of data.mean and data.std; "
                 f"set data.mean={list(learned.mean)} data.std={list(learned.std)}."
             )
         if learned.scale and learned.scale != here.scale:
             raise ConfigError(
-                f"callbacks.start.run={self.run.folder} has learned with another scale than data.scale; "
+                f"callbacks.start.run={self.run.folder} was trained with another data.scale; "
                 f"set 'data.scale={[list(pair) for pair in learned.scale]}'."
             )
         self._check_categories(data.categories)
@@ -75,22 +75,22 @@ class RunStart(Callback):
         except RuntimeError as error:
             raise ConfigError(
                 f"callbacks.start.run={self.run.folder} has another network; choose model=, data.categories and "
-                f"data.targets so that they give that of its card: {self.run.card.network}."
+                f"data.targets to match its card: {self.run.card.network}."
             ) from error
 
     def _check_categories(self, here: Sequence[str]) -> None:
-        """One category may have another name here; of several each has to find its own weights."""
+        """Compare categories by name; a single category may have another name."""
         known = self.run.card.categories
         if len(known) != len(here) or (len(here) > 1 and list(known) != list(here)):
             raise ConfigError(
-                f"callbacks.start.run={self.run.folder} has learned the categories {known}, not {list(here)}; set "
+                f"callbacks.start.run={self.run.folder} was trained on the categories {known}, not {list(here)}; set "
                 f"data.categories={known}."
             )
 
     def _fitted(self, here: dict[str, Tensor], targets: Sequence[str]) -> dict[str, Tensor]:
-        """Weights of the run; what makes logits has the channels of the targets that are learned here.
+        """Return the run's weights, with the output layers cut or extended to the targets of this training.
 
-        Those that the run did not learn come from the network as it is.
+        Targets unknown to the run keep the weights of this network.
 
         Raises:
             ConfigError: neither list of targets begins with the other.
@@ -100,8 +100,8 @@ class RunStart(Callback):
         shared = min(len(known), len(targets))
         if known[:shared] != list(targets[:shared]):
             raise ConfigError(
-                f"callbacks.start.run={self.run.folder} has learned {known}, not {list(targets)}; set data.targets so "
-                "that one of the two begins with the other."
+                f"callbacks.start.run={self.run.folder} was trained on {known}, not {list(targets)}; set data.targets: "
+                "one of the two lists must begin with the other."
             )
         for name, weight in weights.items():
             mine, rest = here.get(name), weight.shape[1:]
@@ -112,16 +112,16 @@ class RunStart(Callback):
 
 
 class Freeze(Callback):
-    """Keeps the upper levels of an encoder: no gradient, and batch norm with the statistics that it has.
+    """Freezes the first levels of an encoder: no gradients, and batch norm keeps its statistics.
 
-    The first levels are the largest maps and know edges and colours, which need no town of their own. On a CPU a step
-    of the shipped network takes two thirds of the time with two levels frozen (benchmarks/results_train.md).
+    The first levels have the largest maps and detect edges and colours, the same in each town. On a CPU a step of the
+    shipped network takes two thirds of the time with two frozen levels (benchmarks/results_train.md).
 
     Args:
-        levels: how many of the encoder's five, from the top.
+        levels: number of frozen levels, 0 to 5, from the input on.
 
     Raises:
-        ConfigError: more levels than there are.
+        ConfigError: levels is not 0 to 5.
     """
 
     def __init__(self, *, levels: int) -> None:
@@ -131,7 +131,7 @@ class Freeze(Callback):
         self._frozen: list[nn.Module] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the levels out of the training.
+        """Freeze the levels.
 
         Raises:
             ConfigError: the network has no encoder.
@@ -146,6 +146,6 @@ class Freeze(Callback):
             module.requires_grad_(False)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hold the statistics of batch norm; the Trainer comes back to this after each validation."""
+        """Keep the statistics of batch norm; the Trainer returns to this mode after each validation."""
         for module in self._frozen:
             module.eval()

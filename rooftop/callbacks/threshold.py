@@ -1,4 +1,4 @@
-"""The threshold that is best on validation, found once the best weights are back, before they are tested."""
+"""The threshold of highest validation IoU, chosen for the best weights before the test."""
 
 import numpy as np
 import torch
@@ -11,18 +11,18 @@ from rooftop.metrics.curve import Histogram, best_threshold, counts_at, histogra
 from rooftop.raster.probability import STEP
 from rooftop.task import RooftopTask
 
-BOARD_POINTS = 8  # every eighth of the 1024 thresholds is shown by TensorBoard
+BOARD_POINTS = 8  # TensorBoard shows every eighth of the 1024 thresholds
 
 
 class ChooseThreshold(Callback):
-    """Hands the task the threshold of highest IoU on validation, and TensorBoard the precision-recall curve."""
+    """Sets the task's threshold to that of highest validation IoU; TensorBoard gets the precision-recall curve."""
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Predict the validation split once more; each rank its part, counts are summed over ranks."""
+        """Predict the validation split once more: each rank its part; counts are summed over ranks."""
         assert isinstance(pl_module, RooftopTask)
         found = _summed(trainer, _histogram(trainer, pl_module))
         if found.positive.any():
-            # to a step of stored probabilities, so that scenes are cut exactly where pictures are
+            # rounded to a step of stored probabilities: scenes and pictures get equal masks
             pl_module.threshold = min(max(round(best_threshold(found) / STEP), 1), round(1 / STEP) - 1) * STEP
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:

@@ -1,4 +1,4 @@
-"""What a finished training leaves in its run folder: weights, card, scores, pictures."""
+"""The run folder of a finished training: weights, card, scores, pictures."""
 
 import dataclasses
 from pathlib import Path
@@ -26,16 +26,16 @@ class WriteRun(Callback):
 
     Args:
         folder: the run folder.
-        card: all but the scores.
-        history: knows the epoch that the weights are from.
-        pictures: how many test pictures are drawn.
+        card: complete but for the scores.
+        history: knows the epoch of the best weights.
+        pictures: number of test pictures to draw.
     """
 
     def __init__(self, folder: Path, card: Card, history: History, *, pictures: int) -> None:
         self.folder, self.card, self.history, self.pictures = folder, card, history, pictures
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write everything; the weights in the module are those that were tested."""
+        """Write all files; the module holds the tested weights."""
         if not trainer.is_global_zero:
             return
         data: RoofDataModule = trainer.datamodule  # type: ignore[attr-defined]
@@ -69,7 +69,7 @@ class WriteRun(Callback):
 
 
 def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path, *, logged: bool) -> None:
-    """Print the scores and what to type next."""
+    """Print the scores and the next commands."""
     table = Table(title=f"{scores['split']}: {scores['pictures']} pictures, best weights")
     for name in measured:
         table.add_column(name, justify="right")

@@ -11,7 +11,7 @@ __all__ = ["Preparation", "RoofDataModule"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch, which takes seconds, only for those who ask for it; `layout` does without."""
+    """Import torch, a matter of seconds, only on demand; `layout` works without it."""
     module = {"RoofDataModule": "datamodule", "Preparation": "prepare"}.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,7 +24,7 @@ from rooftop.errors import ConfigError
 
 
 def sides_of_ridges(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """+1 above the long axis of each roof, -1 below, 0 where there is none: uint8 (H, W) -> float32 (H, W)."""
+    """Mark the sides of each roof's long axis, +1 above and -1 below: uint8 (H, W) -> float32 (H, W), 0 elsewhere."""
     labels, count = ndimage.label(mask)
     if count == 0:
         return np.zeros(mask.shape, np.float32)
@@ -52,19 +52,19 @@ _TURNED_BY_OPENCV = (1, 2, 3, 4, 6, 8, 12)  # numbers of bands
 
 
 def one_thread(worker: int) -> None:
-    """Start of a loader process: OpenCV, which albumentations calls, would use all cores in each of them."""
+    """Limit a loader process to one thread: OpenCV, inside albumentations, would use all cores in each process."""
     cv2.setNumThreads(0)
 
 
 def check_operations(operations: Mapping[str, Any], channels: int) -> None:
-    """Try each operation on a picture of so many bands before work starts.
+    """Try each operation on a picture of `channels` bands before any work.
 
     Args:
-        operations: by name; those that are None are left out.
+        operations: by name; None is left out.
         channels: of the pictures.
 
     Raises:
-        ConfigError: one that knows no such pictures: it means colours, of which there are three.
+        ConfigError: an operation for three colours only.
     """
     if channels == 3:
         return
@@ -92,7 +92,7 @@ def _works(operation: albumentations.BasicTransform, picture: Array) -> bool:
 
 
 def in_rows(mask: Array) -> Array:
-    """A mask (K, H, W) that was drawn column by column, row by row in memory; NumPy's copy takes ten times as long."""
+    """Copy a column-major mask (K, H, W) to row-major; NumPy's own copy takes ten times as long."""
     if mask.flags.c_contiguous:
         return mask
     return np.stack([cv2.transpose(np.ascontiguousarray(channel.T)) for channel in mask])
@@ -151,11 +151,11 @@ class Augment:
         Args:
             picture: uint8 (H, W, C).
             mask: uint8 (K, H, W).
-            valid: bool (H, W); what a shift or turn uncovers becomes False.
-            draw: (epoch, place in its order), which with the seed fixes the draw.
+            valid: bool (H, W); ground uncovered by a shift or rotation becomes False.
+            draw: (epoch, position in its order); fixes the draw, together with the seed.
 
         Returns:
-            The same three, perhaps of another height and width, perhaps views.
+            Picture, mask and valid, possibly of another size, possibly views.
         """
         drawn = random.Random(repr((self._seed, *draw)))
         for operation in self._turns:
@@ -173,13 +173,13 @@ class Augment:
 
 
 class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
-    """Lights one side of each roof and shades the other, as a low sun does with gables.
+    """Lights one side of each roof and shades the other, like a low sun on gable roofs.
 
-    The ridge is the long axis of a roof's outline; all roofs of a picture have their light from the same side. Networks
-    otherwise learn that the dark half of a gable roof is no roof.
+    The ridge is the long axis of a roof's outline; the light comes from the same side in the whole picture. Without
+    it, networks learn to leave out the dark half of a gable roof.
 
     Args:
-        strength: (lowest, highest) share of the brightness that one side gains and the other loses.
+        strength: (lowest, highest) share of the brightness gained by one side and lost by the other.
         p: probability.
     """
 
@@ -189,7 +189,7 @@ class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
 
     @property
     def targets_as_params(self) -> list[str]:
-        """What `get_params_dependent_on_data` wants to see."""
+        """Names of the targets for `get_params_dependent_on_data`."""
         return ["masks"]
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:

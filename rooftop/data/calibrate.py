@@ -1,4 +1,4 @@
-"""What a data configuration leaves open, measured on the training pictures: scale, mean and standard deviation."""
+"""Calibration: scale, mean and standard deviation of bands, measured on the training pictures."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,8 +15,8 @@ from rooftop.errors import ConfigError, DataError
 from rooftop.raster.bands import Stretch
 from rooftop.raster.reading import BandReading, PlainReading, read_sample
 
-PICTURES, SIDE = 512, 64  # so many pictures, spread evenly and thinned out to so many pixels a side, are looked at
-_LEAST = 1 / 255  # standard deviation of bands that hardly vary, so that nothing is divided by nothing
+PICTURES, SIDE = 512, 64  # at most this many pictures, spread evenly, thinned out to this many pixels a side
+_LEAST = 1 / 255  # least standard deviation: no division by 0 for constant bands
 _EIGHT_BITS = (0.0, 255.0)
 Scale = tuple[tuple[float, float], ...]
 Opened = tuple[Source, NDArray[np.int64]]  # a split: its source, and the indices of its pictures there
@@ -34,8 +34,8 @@ def calibrated(config: dict[str, Any], open_training: Callable[[], Opened] | Non
         open_training: opens the training split, called only if something is measured; None: by the layout in `config`.
 
     Raises:
-        ConfigError: the number of values is not that of the bands, or one of them makes no sense.
-        DataError: a picture that cannot be read or lacks a band, or a band of one value throughout.
+        ConfigError: the number of values differs from the number of bands, or a value is invalid.
+        DataError: a picture is unreadable or lacks a band, or a band has one value throughout.
     """
     bands = _bands(config.get("bands"))
     channels = len(bands) if bands else 3
@@ -51,11 +51,11 @@ def calibrated(config: dict[str, Any], open_training: Callable[[], Opened] | Non
 
 
 def scale_of_readable(config: dict[str, Any]) -> list[Any] | None:
-    """The scale alone, for those who look for broken pictures: those that cannot be read have no part in it.
+    """Return only the scale, and skip unreadable pictures: for the audit.
 
     Raises:
-        ConfigError: a scale that makes no sense.
-        DataError: a band of one value throughout.
+        ConfigError: the scale is invalid.
+        DataError: a band has one value throughout.
     """
     bands = _bands(config["bands"])
     if bands is None:
@@ -156,8 +156,8 @@ def _limits(values: NDArray[np.generic], band: int, percentiles: Sequence[float]
         low, high = float(values.min()), float(values.max())
     if not low < high:
         raise DataError(
-            f"band {band} has the one value {low:g} throughout the training pictures; take it off data.bands, "
-            "or say by data.scale which values become 0 and 255."
+            f"band {band} has the one value {low:g} throughout the training pictures; remove it from data.bands, "
+            "or set data.scale to the values for 0 and 255."
         )
     return float(f"{low:.7g}"), float(f"{high:.7g}")
 

@@ -30,14 +30,14 @@ class RoofDataModule(LightningDataModule):
     """Loaders of one data set; built lazily, a split at a time.
 
     Args:
-        config: the resolved `data` group as plain containers; see `conf/data/common/loading.yaml`. What it leaves open
-            of scale, mean and standard deviation is measured on the training pictures, at once.
-        operations: albumentations operations for training, by name; those that are None drop out.
+        config: the resolved `data` group as plain containers; see `conf/data/common/loading.yaml`. Missing scale,
+            mean and standard deviation are measured on the training pictures at once.
+        operations: albumentations operations for training, by name; None is left out.
         seed: fixes order and augmentation.
 
     Raises:
-        ConfigError: an operation that cannot work on so many bands, or values that do not fit them.
-        DataError: training pictures on which nothing can be measured.
+        ConfigError: an operation or a value does not fit the number of bands.
+        DataError: nothing can be measured on the training pictures.
     """
 
     def __init__(self, config: dict[str, Any], *, operations: Mapping[str, Any] | None = None, seed: int = 0) -> None:
@@ -62,7 +62,7 @@ class RoofDataModule(LightningDataModule):
 
         Raises:
             ConfigError: the data set has no such split.
-            DataError: folders, annotations, pictures or masks are not as they should be.
+            DataError: folders, annotations, pictures or masks are missing or invalid.
         """
         if split not in self._datasets:
             training = split == "train"
@@ -93,7 +93,7 @@ class RoofDataModule(LightningDataModule):
             source, picks = open_split(replace(self._layout, categories=[*known]), split, name)
         if len(source.categories) != len(known):
             raise DataError(
-                f"the {split} split of the data set {self.config['name']} tells {len(source.categories)} categories, "
+                f"the {split} split of the data set {self.config['name']} has {len(source.categories)} categories, "
                 f"the train split {len(known)} ({', '.join(known)}); choose by data.categories."
             )
         return source, picks
@@ -120,11 +120,11 @@ class RoofDataModule(LightningDataModule):
 
     @property
     def test_split(self) -> str:
-        """`test`, or `val` for a data set that has no test split."""
+        """`test`, or `val` for a data set without test split."""
         return "test" if self._layout.splits["test"] else "val"
 
     def setup(self, stage: str) -> None:
-        """Open what the stage needs before any epoch starts, so that faults show at once."""
+        """Open the splits of the stage before any epoch: faults show at once."""
         for split in {"fit": ("train", "val"), "validate": ("val",)}.get(stage, (self.test_split,)):
             self.dataset(split)
 
@@ -161,7 +161,7 @@ class RoofDataModule(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Normalise where the batch now is: pictures uint8 (B, H, W, C) become image float32 (B, C, H, W)."""
+        """Normalise on the device of the batch: pictures uint8 (B, H, W, C) become image float32 (B, C, H, W)."""
         return {"image": self.preparation.normalise_batch(batch["picture"]), **batch}
 
     def _gsds(self, source: Source) -> NDArray[np.float64] | None:

@@ -1,11 +1,8 @@
-"""The truth of a split, drawn once.
+"""Pictures of one split with their truth, and the way to batches.
 
-A picture's outlines are the same in every epoch, but drawing them, roof by roof where their middles are a target, too,
-takes longer than all augmentation. Packed to bits the truth of a small data set is small.
-
-Pictures of one split with their truth, and how they become batches.
-
-Pictures stay bytes until they are on the device, a quarter of what floats weigh: that is where they are normalised.
+Pictures stay bytes, a quarter of the size of floats, until they are normalised on the device. The truth is cached:
+rasterising the same outlines in every epoch, roof by roof for the `core` target, takes longer than all
+augmentation, and packed to bits the truth of a small data set is small.
 """
 
 from collections.abc import Sequence
@@ -28,12 +25,12 @@ MOST = 64 * 2**20  # bytes in each process; larger splits are drawn anew each ti
 _Packed = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
-class RememberedTruth:
-    """Truth of the pictures of a split, kept at a bit a pixel and channel after it was drawn, where all of it fits.
+class CachedTruth:
+    """Cache of a split's truth, one bit per pixel and channel, if all of it fits into memory.
 
     Args:
         source: pictures and truth.
-        picks: indices of the pictures of the source that may be asked for.
+        picks: indices of the split's pictures in the source.
     """
 
     def __init__(self, source: Source, picks: NDArray[np.int64]) -> None:
@@ -62,16 +59,16 @@ Batch = dict[str, Tensor]
 class RoofDataset(Dataset[Sample]):
     """One split of a source.
 
-    A training sample is resized with its mask and then augmented. For evaluation only the picture is resized: the
-    truth keeps its own size, so that scores are those of the picture that the person has.
+    A training sample is resized with its mask and then augmented. For evaluation only the picture is resized:
+    scores are measured at the size of the original picture.
 
     Args:
         source: pictures and truth.
-        picks: which pictures of the source belong to this split.
+        picks: indices of this split's pictures in the source.
         preparation: resize and normalisation.
         augment: for training; None evaluates.
-        window: cuts training samples out of pictures before they are augmented; None takes whole pictures.
-        gsds: ground sampling distance of each picture of the source in metres per pixel, which the window needs.
+        window: cuts training samples out of pictures before augmentation; None: whole pictures.
+        gsds: ground sampling distance of each picture of the source in metres per pixel, for the window.
     """
 
     def __init__(
@@ -85,7 +82,7 @@ class RoofDataset(Dataset[Sample]):
         gsds: NDArray[np.float64] | None = None,
     ) -> None:
         self.source, self.picks = source, picks
-        self._truth = RememberedTruth(source, picks)
+        self._truth = CachedTruth(source, picks)
         self.preparation, self.augment = preparation, augment
         self.window, self.gsds = window, gsds
 
@@ -122,7 +119,7 @@ class RoofDataset(Dataset[Sample]):
         return {"picture": picture, "mask": mask, "valid": valid, "index": key.picture}
 
     def _resized(self, mask: NDArray[np.uint8], valid: NDArray[np.bool_]) -> Truth:
-        """Truth in the size that pictures are resized to."""
+        """Resize the truth to the size of resized pictures."""
         if self.preparation.size in (None, valid.shape):
             return mask, valid
         resized = np.stack([self.preparation.resize(channel, nearest=True) for channel in mask])
@@ -138,7 +135,7 @@ def collate(samples: Sequence[Sample], *, fill: NDArray[np.uint8], slabs: Slabs 
 
     Args:
         samples: of `RoofDataset`.
-        fill: uint8 (C,), what smaller pictures are filled up with at right and bottom; that is not valid.
+        fill: uint8 (C,), padding of smaller pictures at right and bottom; invalid there.
         slabs: memory to write to in a loader process.
 
     Returns:

@@ -1,6 +1,7 @@
-"""The folder tree a data set is expected to have: drawn in messages, made empty on request.
+"""The folders and files of a data set, and its splits.
 
-Where a data set lies: from its configuration to opened sources, cut by place where no validation split is given.
+The expected tree is drawn in messages and made on request. `open_split` leads from the configuration to an opened
+source; without a validation split, one is cut off the training pictures by place.
 """
 
 import logging
@@ -14,7 +15,7 @@ import numpy as np
 
 from rooftop.coco import open_index
 from rooftop.data.sources import CocoSource, Drawing, MaskSource, MixedSource, Source, take
-from rooftop.data.splits import is_near, split_by_place, tell_place
+from rooftop.data.splits import has_location, is_near, split_by_place
 from rooftop.errors import ConfigError, DataError
 from rooftop.raster.reading import PlainReading, Reading
 from rooftop.raster.targets import ROOF, TARGETS
@@ -25,12 +26,12 @@ Parts = Mapping[str, Mapping[str, str | None] | None]
 
 
 def complete(part: Mapping[str, Any]) -> dict[str, Any]:
-    """A split or a part of a mix with every path that it may name, None where the command line left it out."""
+    """Complete a split or a part of a mix: paths left out on the command line become None."""
     return {**dict.fromkeys(PATHS), **part}
 
 
 def check_layout(root: Path, parts: Parts) -> None:
-    """Make sure that every folder and file which the splits name is there.
+    """Check every folder and file of the splits.
 
     Args:
         root: of the data set.
@@ -50,7 +51,7 @@ def check_layout(root: Path, parts: Parts) -> None:
 
 
 def make_layout(root: Path, parts: Parts) -> list[Path]:
-    """Make the empty folder tree into which a person copies pictures and annotations; returns the folders."""
+    """Make the empty folder tree, ready for pictures and annotations; returns the folders."""
     folders = []
     for path in _paths(parts):
         folder = root / path if not _is_file(path) else (root / path).parent
@@ -60,7 +61,7 @@ def make_layout(root: Path, parts: Parts) -> list[Path]:
 
 
 def draw(root: Path, parts: Parts) -> str:
-    """The expected tree as text, with what belongs where."""
+    """Draw the expected tree as text, with the contents of each folder."""
     lines = [f"{root}/"]
     for split, part in parts.items():
         for key, path in (part or {}).items():
@@ -88,7 +89,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class DataLayout:
-    """Where a data set lies and how it is cut; the part of the data configuration that is not about loading."""
+    """Location and splits of a data set: the data configuration without the settings for loading."""
 
     root: Path
     splits: dict[str, dict[str, str | None] | None]
@@ -119,7 +120,7 @@ def read_layout(config: dict[str, Any], reading: Reading | None = None) -> DataL
 
 
 def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, np.ndarray[Any, np.dtype[np.int64]]]:
-    """A split's source and which of its pictures belong to it; train and val may share a source."""
+    """Open a split: its source, and the indices of its pictures there. Train and val may share a source."""
     if split not in SPLITS:
         raise ConfigError(f"split={split}: there is no such split; choose one of {', '.join(SPLITS)}.")
     if split == "train" and layout.mix:
@@ -128,8 +129,8 @@ def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, np.nd
     cut = split in ("train", "val") and layout.splits["val"] is None
     if cut and layout.mix:
         raise ConfigError(
-            f"the data set {name} is a mix (data.mix), out of which no validation is cut; name pictures that are not "
-            "in it: 'data.val={images: ..., annotations: ...}'."
+            f"the data set {name} is a mix (data.mix), and no validation split is cut from a mix; name other "
+            "pictures: 'data.val={images: ..., annotations: ...}'."
         )
     where = "train" if cut else split
     if layout.splits[where] is None:
@@ -139,12 +140,10 @@ def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, np.nd
     drawing = layout.drawing if split == "train" else replace(layout.drawing, gaps=False)
     source = open_source(layout, where, drawing)
     if not len(source.names):
-        without = "" if where == "train" else f", or do without it by data.{where}=null"
+        without = "" if where == "train" else f", or leave it out: data.{where}=null"
         raise DataError(f"the {where} split of the data set {name} has no picture; add some{without}.")
     if split == "train" and isinstance(source, CocoSource) and not source.index.annotation_count:
-        raise DataError(
-            f"{source.index.source}: not one annotation, so that there is nothing to learn; export it again."
-        )
+        raise DataError(f"{source.index.source}: not one annotation, so there is nothing to learn; export it again.")
     if not cut:
         return source, np.arange(len(source.names))
     train, val = split_by_place(source.names, layout.val_share, layout.place)
@@ -152,15 +151,15 @@ def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, np.nd
         return source, train
     if not is_near(len(val) / len(source.names), layout.val_share):
         log.warning(
-            "%s: val gets %.1f %% of the pictures instead of %.0f %%, since places stay whole; set a finer "
+            "%s: val gets %.1f %% of the pictures instead of %.0f %%: places are not divided; set a finer "
             "data.place, or name data.val.",
             *(name, 100 * len(val) / len(source.names), 100 * layout.val_share),
         )
-    told = tell_place(source.names)
+    told = has_location(source.names)
     if not layout.place and not told.all():
         log.warning(
-            "%s: %s of %s file names tell no place (%s, ...), so that neighbours may lie on both sides of the cut into "
-            "train and val; set data.place, or name data.val.",
+            "%s: %s of %s file names carry no location (%s, ...); these pictures are split one by one, and "
+            "neighbours may land in both train and val; set data.place, or name data.val.",
             *(name, f"{np.count_nonzero(~told):,}", f"{len(told):,}", source.names[int(np.argmin(told))]),
         )
     return source, val
@@ -177,7 +176,7 @@ def open_mix(layout: DataLayout, mix: dict[str, dict[str, Any]]) -> MixedSource:
 
 
 def open_source(layout: DataLayout, split: str, drawing: Drawing) -> Source:
-    """Open the pictures and truth that the configuration names for a split.
+    """Open the pictures and truth of a split.
 
     Raises:
         DataError: folders or files are missing; the message draws the expected tree.
@@ -191,11 +190,11 @@ def open_source(layout: DataLayout, split: str, drawing: Drawing) -> Source:
 def _open_part(layout: DataLayout, part: dict[str, Any], drawing: Drawing, masks: Path | None = None) -> Source:
     images = layout.root / str(part["images"])
     if not part["masks"] and not part["annotations"]:
-        raise DataError(f"{images}: neither annotations nor masks are named for these pictures; give one of them.")
+        raise DataError(f"{images}: these pictures have neither annotations nor masks; name one of them.")
     if part["masks"]:
         if drawing.targets != (ROOF,):
             raise DataError(
-                f"{layout.root / part['masks']}: mask pictures do not tell one roof from the next, which "
+                f"{layout.root / part['masks']}: mask pictures do not separate one roof from the next, as "
                 f"data.targets={list(drawing.targets)} needs; give annotations, or data.targets=[{ROOF}]."
             )
         return MaskSource(images, layout.root / part["masks"], reading=layout.reading)
@@ -207,7 +206,7 @@ def _open_part(layout: DataLayout, part: dict[str, Any], drawing: Drawing, masks
 
 
 def _targets(names: Sequence[str]) -> tuple[str, ...]:
-    """Check what is to be learned: the roof first, then what is known, nothing twice."""
+    """Check the targets: known names, roof first, nothing twice."""
     for name in names:
         if name not in TARGETS:
             near = get_close_matches(name, TARGETS, 1, 0)[0]

@@ -1,7 +1,7 @@
-"""Batches out of loader processes, through memory that is shared once and written to again and again.
+"""Batches from loader processes through shared memory, allocated once and reused.
 
-PyTorch makes new shared memory for each tensor and sends its descriptor over a socket: 0.3 ms for a picture of 300 x
-300 px, as much as to decode it. Here each process has a few slabs, mapped before it is forked, and sends where to look.
+PyTorch allocates shared memory for each tensor and sends its descriptor over a socket: 0.3 ms for a picture of 300
+x 300 px, as long as decoding. Here each process has a few slabs, mapped before the fork, and sends only positions.
 """
 
 import mmap
@@ -27,17 +27,17 @@ _ALIGN = 64
 
 @dataclass(frozen=True)
 class Parcel:
-    """Where a batch lies: its first byte, and shape and dtype of the arrays that follow."""
+    """Position of a batch in shared memory: its first byte, and shape and dtype of its arrays."""
 
     start: int
     form: Form
 
 
 class Slabs:
-    """Shared memory for the batches of some processes, which have to be forked later.
+    """Shared memory for the batches of processes forked later.
 
-    A process writes its slabs in turn. It is asked for a batch `PREFETCH` ahead at most, so that with one slab more the
-    batch that was handed over last stays untouched until the next is asked for, and by then it was copied.
+    A process writes its slabs in turn, at most `PREFETCH` batches ahead. With one slab more, the last batch stays
+    untouched until the next request; by then it has been copied.
 
     Args:
         workers: processes.
@@ -50,7 +50,7 @@ class Slabs:
         self._turns = cycle(range(PREFETCH + 1))
 
     def parcel(self, form: Form) -> Parcel | None:
-        """Take the next slab of this loader process; None if that is not large enough, or this is the main process."""
+        """Take the next slab of this loader process; None if it is too small, or in the main process."""
         worker = get_worker_info()
         if worker is None or _bytes(form) > self._size:
             return None
@@ -66,7 +66,7 @@ class Slabs:
         return found
 
     def open(self, parcel: Parcel, *, pin: bool) -> dict[str, Tensor]:
-        """Copy a batch out of its slab; into pinned memory, from which it travels to a GPU while that works."""
+        """Copy a batch out of its slab, into pinned memory if wanted: the copy to a GPU is then asynchronous."""
         batch = {}
         for name, array in self.arrays(parcel).items():
             there = torch.from_numpy(array)
@@ -75,13 +75,13 @@ class Slabs:
 
 
 class SlabLoader(DataLoader[dict[str, Any]]):
-    """A loader whose processes hand batches over in slabs.
+    """DataLoader with batches in slabs.
 
-    What is wrong with a picture is raised as if no process lay between.
+    Errors about pictures are raised as in the main process.
 
     Args:
-        slabs: that `collate_fn` writes to; None: everything goes PyTorch's way.
-        pin: whether batches come in pinned memory.
+        slabs: memory for `collate_fn`; None: PyTorch's own way.
+        pin: return batches in pinned memory.
         named: as of `DataLoader`.
     """
 
@@ -101,14 +101,14 @@ class SlabLoader(DataLoader[dict[str, Any]]):
 
 
 def make_slabs(workers: int, size: int) -> Slabs | None:
-    """Slabs for batches of `size` bytes; None where processes are not forked, or batches are too large."""
+    """Make slabs for batches of `size` bytes; None without fork, or for too large batches."""
     if not workers or size > MOST or multiprocessing.get_start_method() != "fork":
         return None
     return Slabs(workers, size)
 
 
 def _as_raised(error: RooftopError) -> RooftopError:
-    """The error that a loader process raised; PyTorch hands it on with that process's traceback as its message."""
+    """Return the original error of a loader process; PyTorch wraps it, with the traceback as message."""
     kind = type(error)
     return kind(str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].rstrip())
 

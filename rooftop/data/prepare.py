@@ -1,4 +1,4 @@
-"""From a raw picture to what the network sees: resize, scale to [0, 1], normalise. One definition for all ways in."""
+"""From a raw picture to the network's input: resize, scale to [0, 1], normalise. One definition for all scripts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +17,14 @@ Array = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a raw picture becomes the network's input; travels in the run's card.
+    """Settings for the network's input, stored in the run's card.
 
     Attributes:
         mean: per channel, of pictures scaled to [0, 1].
         std: per channel, likewise.
-        size: (height, width) in pixels that every picture is resized to, or None: pictures keep their size.
-        bands: numbers (from 1) of the bands that are read, or None: red, green and blue of 8-bit pictures.
-        scale: of each of these bands the values (low, high) that become 0 and 255.
+        size: (height, width) in pixels of every picture after resizing, or None: pictures keep their size.
+        bands: 1-based band numbers to read, or None: red, green and blue of 8-bit pictures.
+        scale: for each band the values (low, high) mapped to 0 and 255.
     """
 
     mean: tuple[float, ...]
@@ -35,7 +35,7 @@ class Preparation:
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "Preparation":
-        """From plain lists, as a configuration or a card holds them."""
+        """Make it from the plain lists of a configuration or a card."""
         size, bands, scale = (content.get(key) for key in ("size", "bands", "scale"))
         return cls(
             tuple(content["mean"]),
@@ -46,7 +46,7 @@ class Preparation:
         )
 
     def plain(self) -> dict[str, Any]:
-        """As plain lists, for a card: `of(plain()) == self`; bands and scale only where there are any."""
+        """Return plain lists, for a card: `of(plain()) == self`; bands and scale only if set."""
         content: dict[str, Any] = {"mean": list(self.mean), "std": list(self.std)}
         content["size"] = list(self.size) if self.size else None
         if self.bands and self.scale:
@@ -55,7 +55,7 @@ class Preparation:
 
     @property
     def reading(self) -> Reading:
-        """How picture files are read."""
+        """The reading of picture files."""
         return reading_of(self.bands, self.scale)
 
     def resize(self, pixels: Array, *, nearest: bool = False) -> Array:
@@ -67,7 +67,7 @@ class Preparation:
 
     @property
     def middle(self) -> Array:
-        """The picture value uint8 (C,) that comes nearest to 0 once it is normalised."""
+        """The picture value uint8 (C,) nearest to 0 after normalisation; used as padding."""
         middle: Array = np.clip(np.round(np.multiply(self.mean, 255)), 0, 255).astype(np.uint8)
         return middle
 

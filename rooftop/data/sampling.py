@@ -1,7 +1,7 @@
-"""Which picture comes when: batches of keys that say all that a picture's preparation depends on.
+"""The order of pictures: batches of keys.
 
-A key carries epoch and picture, so that loading is a pure function of it: the result does not depend on the number of
-workers, and a run that was stopped and goes on sees the same pictures.
+Loading is a pure function of a key: the result does not depend on the number of workers, and a resumed run sees the
+same pictures as an uninterrupted one.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ class Key(NamedTuple):
     Attributes:
         picture: its index in the split.
         epoch: the draw of the augmentation; None: no augmentation.
-        counts: False for the copies that only fill up the last round of several ranks; they are invalid throughout.
-        draw: its place in the epoch's order, so that a picture drawn twice is augmented in two ways.
+        counts: False for copies in the last round of several ranks; they are invalid throughout.
+        draw: position in the epoch's order: a picture drawn twice is augmented in two ways.
     """
 
     picture: int
@@ -32,7 +32,8 @@ class Key(NamedTuple):
 class TrainingBatches:
     """Shuffled batches for one rank; each epoch has its own order.
 
-    Every rank gets the same number of batches, since gradients are exchanged; a rank without pictures repeats one.
+    Every rank gets the same number of batches, because ranks exchange gradients; a rank without pictures repeats
+    one.
 
     Args:
         length: pictures in the split.
@@ -41,8 +42,8 @@ class TrainingBatches:
         rank: of this process.
         ranks: processes in all.
         draws: pictures an epoch; None: each once.
-        shares: of each picture in the draws, float (length,) that sums to 1; None: all alike, none a second time before
-            each had its turn.
+        shares: of each picture in the draws, float (length,), sum 1; None: equal, and no picture twice before all
+            were drawn.
     """
 
     def __init__(
@@ -87,10 +88,10 @@ class TrainingBatches:
 
 
 class EvaluationBatches:
-    """All pictures once, in batches of one picture size, so that nothing is padded and no score depends on the batch.
+    """All pictures once, in batches of one picture size: no padding, and no score depends on the batch.
 
-    A batch of large pictures has fewer of them: together no more pixels than one that is looked at whole (`WHOLE`).
-    Ranks take turns. A rank that would run out first repeats a batch that does not count.
+    Batches of large pictures are smaller: at most `WHOLE` pixels together. Ranks take turns. A rank with too few
+    batches repeats one; the copy does not count.
     """
 
     def __init__(self, sizes: NDArray[np.int32], batch_size: int, *, rank: int = 0, ranks: int = 1) -> None:

@@ -1,10 +1,7 @@
-"""Where pictures and truth come from; paired by name, never by position.
+"""Sources of pictures and truth, paired by name, never by position.
 
-Pictures and truth by a COCO json.
-
-Pictures and truth by a folder of mask pictures.
-
-Several sources trained on as one: each with its own ground sampling distance and its own share of the draws.
+A COCO json, a folder of mask pictures, or a mix of sources, each with its own ground sampling distance and share of
+the draws.
 """
 
 import logging
@@ -61,11 +58,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Drawing:
-    """What becomes of outlines.
+    """Rasterisation of outlines into truth.
 
     Attributes:
-        targets: T names of `rooftop.raster.targets`, roof first; each has a channel for each category.
-        gaps: take a pixel away between touching roofs, so that a network learns to keep them apart.
+        targets: T names of `rooftop.raster.targets`, roof first; one channel per target and category.
+        gaps: remove a pixel between touching roofs: the network learns to keep them apart.
     """
 
     targets: tuple[str, ...] = (ROOF,)
@@ -76,31 +73,31 @@ ONLY_ROOFS = Drawing()
 
 
 def with_data(valid: NDArray[np.bool_], reading: Reading, path: Path) -> NDArray[np.bool_]:
-    """Where there is something to judge, and data to judge it by: bool (H, W)."""
+    """Restrict valid, bool (H, W), to pixels with data."""
     seen = reading.valid(path)
-    return valid if seen is None or seen.shape != valid.shape else valid & seen  # the picture tells of a wrong size
+    return valid if seen is None or seen.shape != valid.shape else valid & seen  # `picture` reports a wrong size
 
 
 def first_names(names: Sequence[str], most: int = 5) -> str:
-    """The first names of a list, and how many more there are."""
+    """Join the first names of a list, and the number of the others."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 class CocoSource:
-    """Pictures listed by a COCO json; masks rasterised on the fly, or taken from a folder that `make_masks.py` filled.
+    """Pictures of a COCO json; masks rasterised on the fly, or read from a folder made by `make_masks.py`.
 
     Args:
         images: folder of the pictures.
         index: the annotations.
-        categories: ids or names; None takes all of the json.
+        categories: ids or names; None: all of the json.
         masks: folder of `<stem>.png`, or None.
-        drawing: what becomes a channel of the truth.
-        reading: how picture files are read.
+        drawing: channels of the truth.
+        reading: reading of picture files.
 
     Raises:
-        DataError: unknown category, entries without file, several categories with masks on disk, or masks
-            of other annotations.
+        DataError: unknown category, entries without file, several categories with masks on disk, or masks of other
+            annotations.
     """
 
     def __init__(
@@ -135,13 +132,13 @@ class CocoSource:
         self._reading = reading
 
     def picture(self, i: int) -> NDArray[np.uint8]:
-        """The raw picture, uint8 (H, W, C); DataError if its size is not what the json says."""
+        """Read the raw picture, uint8 (H, W, C); raises DataError if its size differs from the json."""
         path = self.path(i)
         pixels = self._reading.picture(path)
         if pixels.shape[:2] != tuple(self.sizes[i]):
             height, width = self.sizes[i]
-            turned = pixels.shape[:2] == (width, height)  # as viewers and labelling tools show what a camera has turned
-            remedy = "turn its pixels if it has an EXIF turn, which is not looked at" if turned else "correct the entry"
+            turned = pixels.shape[:2] == (width, height)  # viewers and labelling tools apply the EXIF rotation
+            remedy = "rotate its pixels if it has an EXIF rotation (not applied)" if turned else "correct the entry"
             raise DataError(
                 f"{path}: {pixels.shape[1]} x {pixels.shape[0]} px, but the annotations say {width} x {height}; "
                 f"{remedy}, or replace the picture."
@@ -149,7 +146,7 @@ class CocoSource:
         return pixels
 
     def truth(self, i: int) -> Truth:
-        """Mask uint8 (T K, H, W), roof first, and valid bool (H, W): False on `iscrowd` areas and without data."""
+        """Return mask uint8 (T K, H, W), roof first, and valid bool (H, W): False on `iscrowd` and without data."""
         mask, valid = self._whole_truth(i)
         valid = with_data(valid, self._reading, self.path(i))
         if self.drawing == ONLY_ROOFS:
@@ -180,7 +177,7 @@ def _check_files(images: Path, names: Sequence[str]) -> None:
     if found.missing:
         spelt = {normalize("NFC", name) for name in found.extra}
         alike = any(normalize("NFC", name) in spelt for name in found.missing)
-        remedy = "rename the files, whose accents are characters of their own, as a Mac writes them (convmv --nfc)"
+        remedy = "rename the files: a Mac has written their accents as separate characters (convmv --nfc)"
         remedy = remedy if alike else "add the pictures or remove the entries"
         raise DataError(f"{images}: no file for {first_names(found.missing)}; {remedy}.")
     if found.extra:
@@ -229,7 +226,7 @@ class MaskSource:
         return self._reading.picture(self.paths[i])
 
     def truth(self, i: int) -> Truth:
-        """Mask uint8 (1, H, W) and valid bool (H, W), False where the picture has no data."""
+        """Return mask uint8 (1, H, W) and valid bool (H, W), False without data."""
         mask = read_mask(self.masks[i])
         if mask.shape != tuple(self.sizes[i]):
             height, width = self.sizes[i]
@@ -241,19 +238,19 @@ class MaskSource:
 
 
 def _stem(path: Path) -> str:
-    """The name without suffix, in one of the two ways in which accents can be written."""
+    """Return the name without suffix, with accents in one normal form (NFC)."""
     return normalize("NFC", path.stem)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a mix takes from one source.
+    """One source of a mix.
 
     Attributes:
         source: pictures and truth.
-        picks: indices of the pictures taken.
+        picks: indices of the chosen pictures.
         gsd: ground sampling distance, metres per pixel.
-        weight: how often the part is drawn, against the weights of the others.
+        weight: share of the draws, relative to the other sources.
     """
 
     source: Source
@@ -263,7 +260,7 @@ class Part:
 
 
 class MixedSource:
-    """A source made of parts; all categories of a part count as roof.
+    """Several sources as one; all categories of a part count as roof.
 
     Attributes:
         gsds: of each picture, metres per pixel, float (N,).
@@ -310,18 +307,18 @@ def take(source: Source, rule: Mapping[str, Any], name: str) -> Part:
 
     Args:
         source: pictures and truth.
-        rule: `match`, a regular expression that the start of a stem fits, or None; `skip`, stems to leave out; `gsd`;
+        rule: `match`, a regular expression on the start of stems, or None; `skip`, stems to leave out; `gsd`;
             `weight`.
         name: of the part, for messages.
 
     Raises:
-        DataError: nothing is left, or a picture to leave out is not there.
+        DataError: nothing is left, or a picture of `skip` does not exist.
     """
     stems = [PurePath(file).stem for file in source.names]
     skip: Sequence[str] = rule["skip"]
     unknown = sorted(set(skip) - set(stems))
     if unknown:
-        raise DataError(f"data.mix.{name}.skip: there is no picture {unknown[0]}; take it off the list.")
+        raise DataError(f"data.mix.{name}.skip: there is no picture {unknown[0]}; remove it from the list.")
     fits = [re.match(rule["match"] or "", stem) is not None and stem not in skip for stem in stems]
     if not any(fits):
         raise DataError(f"data.mix.{name}: no picture fits match={rule['match']}; correct the expression.")

@@ -1,8 +1,8 @@
-"""Cut a validation split out of the training pictures by place, so that neighbours do not sit on both sides.
+"""Cut a validation split off the training pictures by place, with neighbours on the same side.
 
-Tiles of one town look alike and share buildings at their edges; a random cut would let the validation score praise
-what was learned by heart. Names of slippy tiles (`z_x_y`) and of what make_tiles.py cut (`raster_row_column`) tell
-their place; other names by a pattern (`data.place`).
+Tiles of one town look alike and share buildings at their edges; with a random cut, the validation score would
+reward memorised pictures. Names of slippy tiles (`z_x_y`) and of tiles from make_tiles.py (`raster_row_column`)
+contain the place; other names are read by a pattern (`data.place`).
 """
 
 import hashlib
@@ -30,16 +30,16 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
     Args:
         names: file names.
         share: of the pictures, in (0, 1).
-        pattern: regular expression on the stem; its first group (or the whole match) is the place. None: slippy tiles
-            are grouped by neighbourhood, tiles of make_tiles.py by raster; of fewer than `MANY`, and where whole ones
-            come nowhere near `share`, a strip is cut off. A name that tells nothing is a place of its own, see
-            `tell_place`.
+        pattern: regular expression on the stem; its first group (or the whole match) is the place. None: slippy
+        tiles are grouped by neighbourhood, tiles of make_tiles.py by raster; with fewer than `MANY` places, or if
+        whole places miss `share` by far, a strip is cut off. A name without location is a place of its own, see
+        `has_location`.
 
     Returns:
         Indices of training and of validation pictures, ascending; both are non-empty and depend on names alone.
 
     Raises:
-        DataError: fewer than two places, or a name that the pattern does not fit.
+        DataError: fewer than two places, or a name does not match the pattern.
     """
     stems = [PurePath(name).stem for name in names]
     tiles = None if pattern else _tiles(stems)
@@ -59,12 +59,12 @@ def split_by_place(names: Sequence[str], share: float, pattern: str | None = Non
 
 
 def is_near(found: float, share: float) -> bool:
-    """Whether a cut has about the size that was asked for."""
+    """Report whether a cut has about the wanted size."""
     return share / 2 <= found <= 2 * share
 
 
-def tell_place(names: Sequence[str]) -> NDArray[np.bool_]:
-    """Tell which names say where their pictures lie, as `split_by_place` understands them: bool (len(names),)."""
+def has_location(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Report for each name whether `split_by_place` finds a location in it: bool (len(names),)."""
     stems = [PurePath(name).stem for name in names]
     if _tiles(stems):
         return np.ones(len(stems), dtype=bool)
@@ -72,11 +72,11 @@ def tell_place(names: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def cells_of(names: Sequence[str]) -> list[tuple[str, int, int] | None]:
-    """Where slippy tiles lie in their grid, as their names say, if all do.
+    """Read the grid cells of slippy tiles out of their names, if all names are slippy tiles.
 
     Returns:
-        (what stands before column and row, column, row) of each name, columns counted eastwards, rows southwards; None
-        for each where one name is no slippy tile.
+        (prefix, column, row) of each name, columns counted eastwards, rows southwards; None for each if one name is
+        no slippy tile.
     """
     stems = [PurePath(name).stem for name in names]
     found = [None if re.search(CUT, stem) else TILE.search(stem) for stem in stems]
@@ -86,13 +86,13 @@ def cells_of(names: Sequence[str]) -> list[tuple[str, int, int] | None]:
 
 
 def share_place(earlier: Sequence[str], later: Sequence[str], pattern: str | None = None) -> NDArray[np.bool_]:
-    """Tell which pictures lie in the same place as others.
+    """Report for each picture whether it shares a place with others.
 
     Args:
         earlier: file names.
-        later: file names, to be told of.
-        pattern: as of `split_by_place`. None: a slippy tile shares its place with those that it touches, corners too,
-            or overlaps at another zoom; any other picture with those of the same stem.
+        later: file names to report on.
+        pattern: as in `split_by_place`. None: a slippy tile shares its place with touching tiles, corners included,
+            and with overlapping tiles of other zooms; any other picture with pictures of the same stem.
 
     Returns:
         bool (len(later),).
@@ -108,12 +108,12 @@ def share_place(earlier: Sequence[str], later: Sequence[str], pattern: str | Non
 
 
 def _around(z: int, x: int, y: int) -> set[Tile]:
-    """A tile and the eight that touch it."""
+    """Yield a tile and its eight neighbours."""
     return {(z, x + dx, y + dy) for dx, dy in product((-1, 0, 1), repeat=2)}
 
 
 def _places(stems: Sequence[str], pattern: str | None, *, otherwise: str = "^$") -> list[str]:
-    """The place of each stem, which `pattern` has to fit; without one what fits `otherwise` is a place, or the stem."""
+    """Return the place of each stem: the match of `pattern`, or without one the match of `otherwise` or the stem."""
     found = [re.search(pattern or otherwise, stem) for stem in stems]
     places = [fit and (fit.group(1) if fit.groups() else fit.group(0)) for fit in found]
     unfit = [stem for stem, place in zip(stems, places, strict=True) if place is None]
@@ -126,9 +126,9 @@ def _places(stems: Sequence[str], pattern: str | None, *, otherwise: str = "^$")
 
 
 def _tiles(stems: Sequence[str]) -> list[Tile] | None:
-    """All tiles as (zoom, column, row) of the coarsest zoom among them, or None if one name is no tile.
+    """Return all tiles as (zoom, column, row) of the coarsest zoom among them, or None if one name is no tile.
 
-    A tile lies inside its parent, so that several zooms of one ground share a place.
+    A tile lies inside its parent: several zooms of the same ground share a place.
     """
     found = [None if re.search(CUT, stem) else TILE.search(stem) for stem in stems]
     tiles = [(int(m[1]), int(m[2]), int(m[3])) for m in found if m]
@@ -139,7 +139,7 @@ def _tiles(stems: Sequence[str]) -> list[Tile] | None:
 
 
 def _neighbourhoods(tiles: Sequence[Tile]) -> list[str]:
-    """Tiles that touch, corners too, belong to one place, named by its first tile."""
+    """Group touching tiles, corners included, into places, named by their first tile."""
     left, named = set(tiles), dict[Tile, str]()
     for seed in sorted(left):
         if seed not in left:
@@ -156,7 +156,7 @@ def _neighbourhoods(tiles: Sequence[Tile]) -> list[str]:
 
 
 def _strip(tiles: Sequence[Tile], share: float) -> NDArray[np.bool_]:
-    """Cut a strip off one of the four sides: the one whose size comes nearest to `share`, then the shortest cut."""
+    """Cut a strip off one of the four sides: the strip nearest to `share`, then the shortest cut."""
     xy = np.array([tile[1:] for tile in tiles])
     options = []
     for axis, side in product((0, 1), (1, -1)):
@@ -171,7 +171,7 @@ def _strip(tiles: Sequence[Tile], share: float) -> NDArray[np.bool_]:
 
 
 def _strip_of_each(stems: Sequence[str], tiles: Sequence[Tile] | None, share: float) -> NDArray[np.bool_] | None:
-    """A strip of slippy tiles, or of each raster that make_tiles.py cut; None if the names are of other kinds."""
+    """Cut a strip of slippy tiles, or of each raster of make_tiles.py; None for other names."""
     if tiles:
         return _strip(tiles, share)
     cuts = [re.search(CUT, stem) for stem in stems]
@@ -186,7 +186,7 @@ def _strip_of_each(stems: Sequence[str], tiles: Sequence[Tile] | None, share: fl
 
 
 def _whole_places(places: Sequence[str], share: float) -> NDArray[np.bool_]:
-    """Draw whole places in the order of a hash of their names; one that would lead away from `share` is passed over."""
+    """Draw whole places in the order of a hash of their names; skip places leading away from `share`."""
     names, place_of, sizes = np.unique(np.asarray(places), return_inverse=True, return_counts=True)
     order = np.array(sorted(range(len(names)), key=lambda i: hashlib.sha256(str(names[i]).encode()).digest()))
     drawn, lacking = list[int](), share * len(places)

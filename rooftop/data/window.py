@@ -1,7 +1,7 @@
-"""Windows of one size in pixels cut out of pictures, at a ground sampling distance drawn anew each time.
+"""Training windows: fixed size in pixels, cut out of pictures at a random ground sampling distance.
 
-Sensors differ in metres per pixel; a roof does not. Drawing the metres, not a factor, gives pictures of every source
-the same range, so that one network serves all of them.
+Sensors differ in metres per pixel; roofs do not. Drawing metres per pixel instead of a factor gives pictures of
+every source the same range: one network serves all.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ AS_THEY_ARE = 0.3
 
 
 class Window:
-    """Cuts windows: a share of them the picture's own pixels, the others resampled.
+    """Cuts windows: some at the picture's own pixels, the others resampled.
 
     Args:
         size: (height, width) of the window in pixels.
         gsd: lowest and highest ground sampling distance in metres per pixel; drawn evenly on a logarithmic scale.
         seed: of the run.
-        filters: box, bilinear, hamming, bicubic or lanczos, antialiased; one of them is drawn for each picture that is
-            resampled. Truth is cut by the bilinear one.
+        filters: box, bilinear, hamming, bicubic or lanczos, antialiased; each resampled window draws one. Truth is
+        resampled by the bilinear one.
     """
 
     def __init__(
@@ -43,17 +43,17 @@ class Window:
     def __call__(
         self, picture: Array, mask: Array, valid: NDArray[np.bool_], *, gsd: float, draw: tuple[int, int]
     ) -> tuple[Array, Array, NDArray[np.bool_]]:
-        """Cut one window; what lies beyond the picture's edge is its mirror image, truth included.
+        """Cut one window; beyond the picture's edge, picture and truth are mirrored.
 
         Args:
             picture: uint8 (H, W, C).
             mask: uint8 (K, H, W).
             valid: bool (H, W).
             gsd: of the picture, in metres per pixel.
-            draw: (epoch, place in its order), which with the seed fixes the draw.
+            draw: (epoch, position in its order); fixes the draw, together with the seed.
 
         Returns:
-            The same three in the size of the window.
+            Picture, mask and valid in the size of the window.
         """
         random = np.random.default_rng([self._seed, *draw, 2])
         drawn, places, kept = random.random(), random.random(2), random.random()

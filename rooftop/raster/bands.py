@@ -1,4 +1,4 @@
-"""Which bands of a raster a network sees, and how their values become the 0-255 that it learned on."""
+"""Choice of the bands of a raster, and conversion of their values to 0-255."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Stretch:
 
     @cached_property
     def _table(self) -> NDArray[np.uint8]:
-        """What becomes of each 16-bit value, uint8 (C, 65536): looked up several times as fast as computed."""
+        """Make a lookup table for 16-bit values, uint8 (C, 65536): several times faster than computing."""
         every = np.broadcast_to(np.arange(65536), (len(self.low), 1, 65536))
         return self._computed(every)[0][:, 0]
 
@@ -70,15 +70,15 @@ Conversion = Palette | Stretch
 
 @dataclass(frozen=True)
 class Form:
-    """What a raster is, apart from its values.
+    """Properties of a raster, apart from its values.
 
     Attributes:
-        is_rgb: 8-bit grey or colours, perhaps with transparency or a palette, so that a png can hold it.
+        is_rgb: 8-bit grey or colours, perhaps with transparency or a palette, as in a png.
         has_colours: the first three bands are red, green and blue.
         has_alpha: the last band is transparency.
         has_palette: its values are indices of colours.
-        has_mask: a mask of its own says where there is data.
-        nodata: the value that says that there is none.
+        has_mask: a mask of its own marks the pixels with data.
+        nodata: the value of pixels without data.
     """
 
     is_rgb: bool
@@ -90,7 +90,7 @@ class Form:
 
     @classmethod
     def of(cls, dataset: DatasetReader) -> "Form":
-        """That of an open raster."""
+        """Read the properties of an open raster."""
         colours, flags = list(dataset.colorinterp), dataset.mask_flag_enums[0]
         opaque = [colour for colour in colours if colour != ColorInterp.alpha]
         return cls(
@@ -104,15 +104,15 @@ class Form:
 
 
 def choose_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str) -> list[int]:
-    """Numbers (from 1) of the three bands for red, green and blue; a single band stands for all three.
+    """Return the 1-based numbers of the bands for red, green and blue; a single band stands for all three.
 
     Args:
         dataset: an open raster.
-        bands: what the user asks for; None = by the colours that the file names, else the first three of 3 or 4.
+        bands: as typed; None: by the colours named in the file, else the first three of 3 or 4.
         path: for messages.
 
     Raises:
-        SourceError: a band does not exist, or nothing tells which bands are red, green and blue.
+        SourceError: a band does not exist, or red, green and blue are unknown.
     """
     colours, count = list(dataset.colorinterp), dataset.count
     if bands:
@@ -150,12 +150,12 @@ def check_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str) 
 
 
 def as_rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What people are shown of uint8 (H, W, C): the first three bands, or the first as grey: uint8 (H, W, 3)."""
+    """Make a picture for people, uint8 (H, W, C) -> uint8 (H, W, 3): the first three bands, or the first as grey."""
     return picture[..., :3] if picture.shape[-1] >= 3 else np.repeat(picture[..., :1], 3, axis=-1)
 
 
 def choose_conversion(dataset: DatasetReader, bands: list[int], path: str) -> Conversion | None:
-    """How the values of these bands become 0-255; None where they are it already.
+    """Choose the conversion of the bands' values to 0-255; None if they are 0-255 already.
 
     Raises:
         SourceError: the values are complex numbers.

@@ -1,4 +1,4 @@
-"""Where a raster lies on the earth: pixels to map coordinates, to longitude and latitude, and back to metres.
+"""Georeference of a raster: pixels to map coordinates, to longitude and latitude, and to metres.
 
 The only door to pyproj. Lengths and areas are geodesic (C. F. F. Karney, Algorithms for geodesics, 2013) on the
 WGS 84 ellipsoid: map units lie, by a factor of 1 / cos(latitude) in web maps.
@@ -43,7 +43,7 @@ class Georeference:
 
     @property
     def name(self) -> str:
-        """What people call the reference system, e.g. "EPSG:32645" or its own name where no code fits."""
+        """Common name of the reference system, e.g. "EPSG:32645", or its own name without a code."""
         crs = CRS.from_wkt(self.crs)
         code = crs.to_epsg()
         return f"EPSG:{code}" if code else str(crs.name)
@@ -68,7 +68,7 @@ class Georeference:
         """Ground sampling distance in the middle of a raster of that size: mean over both directions.
 
         Raises:
-            ValueError: the raster does not lie on the earth: a site grid, another planet, a corner beyond the map.
+            ValueError: the raster is not on the earth: a site grid, another planet, a corner beyond the map.
         """
         try:
             corners = self.to_lonlat(np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float64))
@@ -80,17 +80,17 @@ class Georeference:
         return found
 
     def pixel_sides(self, height: int, width: int) -> tuple[float, float]:
-        """Width and height in metres of the pixel in the middle of a raster of that size, which lies on the earth."""
+        """Return width and height in metres of the pixel in the middle of a raster of that size."""
         wide, high = np.hypot(*self.metres(np.array([width / 2, height / 2]))).tolist()
         return wide, high
 
     def is_oblong(self, height: int, width: int) -> bool:
-        """Whether that pixel is so far from a square, as in degrees, that roofs look squeezed."""
+        """Report whether that pixel is far from a square, as in degrees: roofs look squeezed."""
         wide, high = self.pixel_sides(height, width)
         return max(wide, high) / min(wide, high) > _SQUARE
 
     def utm(self, height: int, width: int) -> str:
-        """The UTM zone in which the middle of a raster of that size lies, e.g. "EPSG:32645"."""
+        """Return the UTM zone of the middle of a raster of that size, e.g. "EPSG:32645"."""
         ((lon, lat),) = self.to_lonlat(np.array([(width / 2, height / 2)]))
         return f"EPSG:{(32600 if lat >= 0 else 32700) + int((lon + 180) % 360 // 6) + 1}"
 
@@ -102,7 +102,7 @@ class Georeference:
         return abs(float(area)), float(perimeter)
 
     def bearing(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
-        """Degrees clockwise from north in which `end` lies as seen from `start`; pixel frame in."""
+        """Return the bearing from `start` to `end` in degrees clockwise from north; points in the pixel frame."""
         (lon, lat), other = self.to_lonlat(np.array([start, end]))
         return float(_GEOD.inv(lon, lat, *other)[0])
 

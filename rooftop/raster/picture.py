@@ -1,12 +1,8 @@
-"""JPEG by libjpeg-turbo itself (simplejpeg): the pixels that Pillow gives, in two thirds of the time.
+"""Pictures and masks on disk: read with a limit on their size, written atomically, resized.
 
-Masks as PNG, three times faster than the usual encoders and smaller: long runs are all that zlib need look for.
-
-PNG specification, third edition: https://www.w3.org/TR/png-3/.
-
-Pictures and masks on disk: read with a bound on their size, written whole or not at all.
-
-Resizing pictures of any number of bands.
+JPEG is decoded by libjpeg-turbo (simplejpeg): Pillow's pixels in two thirds of the time. Masks are PNG with
+run-length zlib (PNG specification, third edition, https://www.w3.org/TR/png-3/): three times faster than the usual
+encoders, and smaller.
 """
 
 import glob
@@ -29,15 +25,15 @@ _START = b"\xff\xd8\xff"
 
 
 def decode_jpeg(content: bytes, *, most: int) -> NDArray[np.uint8] | None:
-    """Decode what is beyond doubt.
+    """Decode a faultless JPEG fast.
 
     Args:
         content: of the file.
         most: pixels.
 
     Returns:
-        uint8 (H, W, 3), RGB; None for anything but a whole, faultless grey or colour JPEG of at most so many pixels,
-        which is left to a decoder that knows more kinds and says what is wrong.
+        uint8 (H, W, 3), RGB; None for anything but a complete, faultless grey or colour JPEG of at most `most`
+        pixels: Pillow then decodes it or reports the fault.
     """
     if not content.startswith(_START):
         return None
@@ -96,7 +92,7 @@ def list_pictures(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Pa
 
 
 def matching(pattern: str, suffixes: tuple[str, ...]) -> list[Path]:
-    """Files of these kinds that a glob names, sorted; `**` stands for folders within folders."""
+    """Return the files of a glob with these suffixes, sorted; `**` matches nested folders."""
     named = (Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute patterns too)
     return sorted(path for path in named if path.suffix.lower() in suffixes)
 
@@ -112,7 +108,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def can_open(path: Path) -> bool:
-    """Whether the readers here know this kind of file; what is in it, they may still refuse."""
+    """Report whether the readers here know this kind of file; its contents may still be invalid."""
     try:
         with Image.open(path):
             return True
@@ -121,11 +117,11 @@ def can_open(path: Path) -> bool:
 
 
 def is_transparent(path: Path, *, key: str) -> bool:
-    """Whether pixels of a picture may be transparent, as its header says.
+    """Report whether a picture may have transparent pixels, by its header.
 
     Args:
         path: of the picture.
-        key: by which the caller's configuration names bands; for messages.
+        key: the caller's configuration key for bands; for messages.
 
     Raises:
         DataError: missing, no picture, or larger than `MAX_PIXELS`.
@@ -150,7 +146,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def _read_jpeg(path: Path) -> Picture | None:
-    """What the fast decoder can read; None leaves it to the one that tells what is wrong."""
+    """Read a picture by the fast decoder; None leaves it to Pillow."""
     if not path.name.lower().endswith((".jpg", ".jpeg")):
         return None
     try:
@@ -169,11 +165,11 @@ _DARK = 127  # the brightest value that is ground where 255 is roof
 def read_mask(path: Path) -> Mask:
     """Read a mask picture as uint8 (H, W) of 0 and 1.
 
-    Roof is what is brighter than 127, or 1 in a file that holds nothing but 0 and 1. Of a palette of greys the greys
-    count, of any other its indices.
+    Roof is above 127, or 1 in a file with only 0 and 1. A palette of greys counts by its greys, any other by its
+    indices.
 
     Raises:
-        DataError: missing, no picture, truncated, larger than `MAX_PIXELS`, or of values that say neither.
+        DataError: missing, no picture, truncated, larger than `MAX_PIXELS`, or with other values.
     """
     with _opened(path) as image:
         numbers = image.mode in ("L", "1") or (image.mode == "P" and not _is_grey(image))
@@ -187,7 +183,7 @@ def read_mask(path: Path) -> Mask:
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """Whether the colours that a palette picture uses are greys."""
+    """Report whether a palette picture uses only greys."""
     red, green, blue = image.convert("RGB").split()
     return red.tobytes() == green.tobytes() == blue.tobytes()
 
@@ -237,7 +233,7 @@ def _name_bands(key: str) -> str:
 
 
 def _remedy(path: Path, key: str) -> str:
-    """Pillow knows few kinds of TIFF; the one that rasters are read with knows them all."""
+    """Return the remedy for a TIFF unknown to Pillow: rasterio reads all kinds."""
     is_tiff = path.suffix.lower() in (".tif", ".tiff")
     return f"replace or remove it{f', or {_name_bands(key)}' if is_tiff else ''}"
 

@@ -37,9 +37,9 @@ def polygonise_labels(labels: NDArray[np.int32]) -> list[tuple[int, Polygon]]:
 
 
 def without_straight_corners(polygon: Polygon) -> Polygon:
-    """Drop the corners where a rectilinear ring goes straight on, and start each ring in one agreed place.
+    """Drop corners on straight edges of rectilinear rings, and start each ring at a canonical corner.
 
-    Equal regions have equal coordinates afterwards, however they were put together.
+    Equal regions then have equal coordinates, however they were assembled.
     """
     rings = [_turns(shapely.get_coordinates(ring)[:-1]) for ring in (polygon.exterior, *polygon.interiors)]
     return Polygon(rings[0], rings[1:]).normalize()
@@ -59,7 +59,7 @@ def first_pixel(polygon: Polygon) -> tuple[float, float]:
 
 
 def _turns(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corners (n, 2) of an open ring, without those that lie on a straight edge."""
+    """Return the corners (n, 2) of an open ring, without corners on straight edges."""
     before, after = np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0)
     straight = ((before == corners) & (corners == after)).any(axis=1)
     turns: NDArray[np.float64] = corners[~straight]

@@ -1,6 +1,6 @@
-"""Probabilities in one byte: steps of half a percent, rounded down, 255 where there is no data.
+"""Probabilities in one byte: steps of half a percent, rounded down; 255 is no data.
 
-A threshold that is a multiple of 0.005 cuts a stored value exactly where it would cut the float.
+For thresholds at multiples of 0.005, a stored value and its float give the same mask.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def stored(probability: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
 
 
 def at_least(values: NDArray[np.uint8], threshold: float) -> NDArray[np.uint8]:
-    """Mask uint8 of stored values: 1 where there is data and its probability reaches `threshold`."""
+    """Threshold stored values to a mask, uint8: 1 = data, and probability at least `threshold`."""
     least = np.ceil(round(threshold / STEP, 6))
     mask: NDArray[np.uint8] = ((values >= least) & (values != NODATA)).astype(np.uint8)
     return mask

@@ -1,10 +1,8 @@
-"""Outlines to mask pictures: the only place where a polygon becomes pixels.
+"""Outlines to masks and run lengths: the only rasteriser.
 
-Every published COCO score rests on the rasteriser of pycocotools (P. Dollár and T.-Y. Lin, 2015, maskApi.c),
-which samples the outline five times finer than the pixel grid; so this module calls it, and never draws on
-its own.
-
-A small object in a large picture as COCO says it, without ever drawing the picture.
+Every published COCO score depends on the rasteriser of pycocotools (P. Dollár and T.-Y. Lin, 2015, maskApi.c). It
+samples outlines five times finer than the pixel grid. This module always calls it; `polygon_run` does so for a
+small object in a large picture, without drawing the picture.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +19,7 @@ Run = dict[str, Any]
 
 
 class Outline(Protocol):
-    """Anything that stands for one object: outer rings, or run lengths.
+    """The outline of one object: outer rings, or run lengths.
 
     rings: float64 (n, 2) arrays, x right, y down, in pixels from the outer corner of the first pixel; None
     with `rle`. rle: compressed run lengths of the size of the picture; None with `rings`.
@@ -59,7 +57,7 @@ def rasterise(shapes: Iterable[Outline | Polygon], height: int, width: int) -> N
 
 
 def number(shapes: Iterable[Outline | Polygon], height: int, width: int) -> NDArray[np.int32]:
-    """Draw each shape with its number.
+    """Draw each outline with its number.
 
     Args:
         shapes: one for each object, as for `rasterise`.
@@ -67,7 +65,7 @@ def number(shapes: Iterable[Outline | Polygon], height: int, width: int) -> NDAr
         width: of the picture, in pixels.
 
     Returns:
-        int32 (H, W), C order, 0 = background, 1 ... N = which shape; a later one lies over an earlier one.
+        int32 (H, W), C order, 0 = background, 1 ... N = number of the outline; later ones cover earlier ones.
     """
     numbers = np.zeros((height, width), np.int32)
     for n, shape in enumerate(shapes, start=1):
@@ -92,7 +90,7 @@ def decode(runs: list[Run], height: int, width: int) -> NDArray[np.uint8]:
 
 
 def draw(runs: list[Run], height: int, width: int) -> NDArray[np.uint8]:
-    """As `decode`, in the order in which it is drawn, column by column, for those who copy it anyway."""
+    """Rasterise like `decode`, in the column-major order of pycocotools, for callers with a copy of their own."""
     if not runs:
         return np.zeros((height, width), np.uint8, order="F")
     drawn: NDArray[np.uint8] = coco.decode(coco.merge(runs) if len(runs) > 1 else runs[0])
@@ -106,7 +104,7 @@ def encode(mask: NDArray[np.uint8]) -> Run:
 
 
 def _runs(shape: Outline | Polygon, height: int, width: int) -> list[Run]:
-    """Run lengths whose union is the shape; none for an empty one."""
+    """Return run lengths; their union is the outline's area; none for an empty outline."""
     if isinstance(shape, Polygon):
         return _polygon_runs(shape, height, width)
     return [shape.rle] if shape.rle is not None else ring_runs(shape.rings or (), height, width)
@@ -132,10 +130,10 @@ MOST = 2**32 - 1  # pixels that pycocotools can count
 
 
 def polygon_run(polygon: Polygon, height: int, width: int) -> Run:
-    """Compressed run lengths, holes left out, as `encode(rasterise([polygon], height, width))` gives them.
+    """Return compressed run lengths without holes, equal to `encode(rasterise([polygon], height, width))`.
 
     Args:
-        polygon: pixel frame; what lies outside of the picture is cut off.
+        polygon: pixel frame; cut at the border of the picture.
         height: of the picture in pixels.
         width: of the picture in pixels; height x width at most `MOST`.
     """

@@ -20,7 +20,7 @@ _Read = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
 class Reading(Protocol):
-    """A way to read picture files; errors are DataErrors that name the file."""
+    """A way to read picture files; raises DataError with the name of the file."""
 
     @property
     def channels(self) -> int:
@@ -36,7 +36,7 @@ class Reading(Protocol):
         ...
 
     def valid(self, path: Path) -> NDArray[np.bool_] | None:
-        """Where the picture has data, bool (H, W); None: everywhere."""
+        """Return the pixels with data, bool (H, W); None: all."""
         ...
 
 
@@ -65,8 +65,8 @@ class BandReading:
     """Chosen bands of any number type, stretched to 8 bits.
 
     Attributes:
-        bands: numbers of the bands, from 1.
-        scale: of each band the values (low, high) that become 0 and 255; what lies beyond is cut off.
+        bands: 1-based band numbers.
+                scale: for each band the values (low, high) mapped to 0 and 255; values beyond are clipped.
     """
 
     bands: tuple[int, ...]
@@ -82,12 +82,12 @@ class BandReading:
         return _read(path, lambda scene: (scene.height, scene.width), self.bands)
 
     def picture(self, path: Path) -> NDArray[np.uint8]:
-        """The picture, uint8 (H, W, C), black where there is no data."""
+        """Read the picture, uint8 (H, W, C), black without data."""
         picture: NDArray[np.uint8] = self._latest(path)[0].copy()  # one's own, to be changed at will
         return picture
 
     def valid(self, path: Path) -> NDArray[np.bool_]:
-        """Where the picture has data: one of the bands at least, and no band a number that is not finite."""
+        """Return the pixels with data in at least one band, and a finite number in each."""
         valid: NDArray[np.bool_] = self._latest(path)[1]
         return valid
 
@@ -102,12 +102,12 @@ class BandReading:
         return lru_cache(1)(lambda path: _read(path, _whole, self.bands, self.stretch))
 
     def __getstate__(self) -> dict[str, object]:
-        """What goes to a loader process: the fields, not the file kept."""
+        """Pickle the fields for a loader process, without the open file."""
         return {"bands": self.bands, "scale": self.scale}
 
 
 def reading_of(bands: Sequence[int] | None, scale: Sequence[Sequence[float]] | None) -> Reading:
-    """Chosen bands with their scale, or 8-bit RGB where there are none."""
+    """Return a reading of chosen bands with their scale, or of 8-bit RGB without bands."""
     return BandReading(tuple(bands), tuple((low, high) for low, high in scale)) if bands and scale else PlainReading()
 
 
@@ -130,12 +130,12 @@ def read_shown(path: Path) -> NDArray[np.uint8]:
 
 
 def read_sample(path: Path, bands: Sequence[int], limit: int) -> tuple[NDArray[np.generic], bool]:
-    """Values (C, N) of the pixels with data of a thinned-out picture, as the file has them.
+    """Read a thinned-out picture: raw values (C, N) of the pixels with data.
 
     Args:
         path: of the picture.
         bands: numbers of the bands, from 1.
-        limit: longest side, in pixels, to which the picture is thinned out.
+        limit: longest side after thinning out, in pixels.
 
     Returns:
         The values, and whether all bands are 8-bit.

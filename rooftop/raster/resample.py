@@ -1,4 +1,4 @@
-"""A raster at another ground sampling distance, resampled while it is read, so that memory does not grow with it."""
+"""A raster at another ground sampling distance, resampled on reading at constant memory."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ _MOST = 30  # by which a raster is scaled at most; what is beyond was given in o
 
 @contextmanager
 def resampled(path: str, gsd: float | None) -> Iterator[str]:
-    """Yield a path that can be opened at `gsd` metres per pixel; the path itself where `gsd` is None.
+    """Yield a path to open at `gsd` metres per pixel; the path itself if `gsd` is None.
 
-    Pixels become squares on the ground. The reference system stays, and so does what has no data, be it a value,
-    transparency or a mask of the file's own. Finer rasters are averaged, coarser ones interpolated (cubic).
+    Pixels become squares on the ground. The reference system stays, and so do pixels without data, marked by a
+    value, transparency or a mask. Finer rasters are averaged, coarser ones interpolated (cubic).
 
     Raises:
-        SourceError: the raster cannot be read, has no place on the map from which its resolution were known, or holds
-            indices of colours, whose mean is the index of another one.
+        SourceError: the raster cannot be read, has no georeference, or contains colour indices: their mean would be
+            the index of another colour.
     """
     if gsd is None:
         yield path
@@ -61,7 +61,7 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
 
 
 def _with_mask(path: Path) -> Path:
-    """A VRT of a warped VRT whose last band, made out of a mask, is a mask again; the name is kept."""
+    """Turn the last band of a warped VRT back into a mask; returns the VRT under the same name."""
     warped = Xml.parse(path).getroot()
     outer = Xml.Element("VRTDataset", {key: warped.attrib[key] for key in ("rasterXSize", "rasterYSize")})
     outer.extend(part for name in ("SRS", "GeoTransform") if (part := warped.find(name)) is not None)

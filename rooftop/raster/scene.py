@@ -1,7 +1,4 @@
-"""An open raster: windows of it as pictures or as values, and where there is data.
-
-Rasters of any size, opened to be read by window, with their place on the map.
-"""
+"""Rasters of any size, read by window, with their georeference."""
 
 import re
 import warnings
@@ -37,8 +34,8 @@ class Scene:
         path: as the user named it: a file, a VRT, an https address.
         height: in pixels.
         width: in pixels.
-        georeference: None where the file lacks a coordinate reference system, or the place of its corners.
-        channels: C, of the pictures that are read.
+        georeference: None without a coordinate reference system or corner coordinates.
+        channels: C, bands of the pictures.
     """
 
     path: str
@@ -52,10 +49,10 @@ class Scene:
 
     @cached_property
     def gsd(self) -> float | None:
-        """Metres per pixel in the middle; None where the file has no coordinate reference system.
+        """Metres per pixel in the middle; None without a coordinate reference system.
 
         Raises:
-            SourceError: nothing tells where on the earth its reference system or its corners lie.
+            SourceError: its reference system or its corners are not on the earth.
         """
         try:
             return self.georeference.metres_per_pixel(self.height, self.width) if self.georeference else None
@@ -67,7 +64,7 @@ class Scene:
 
     @cached_property
     def kinds(self) -> set[np.dtype[np.generic]]:
-        """Number types of the bands that are read."""
+        """Number types of the read bands."""
         return {np.dtype(self._dataset.dtypes[band - 1]) for band in self._bands}
 
     @property
@@ -76,9 +73,9 @@ class Scene:
         return Form.of(self._dataset)
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Picture uint8 (h, w, C), of `open_scene` RGB, black where there is no data; valid bool (h, w).
+        """Read a window: picture uint8 (h, w, C), RGB after `open_scene`, black without data; valid bool (h, w).
 
-        Where a value marks what is missing, a pixel has data if one of the bands that are read has.
+        With a nodata value, a pixel has data if one of the read bands has.
 
         Raises:
             SourceError: the file is corrupt there, cut short, or gone.
@@ -86,7 +83,7 @@ class Scene:
         return self._converted(*self.values(window))
 
     def values(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        """Values as the file has them (C, h, w), and where there is data, bool (h, w); errors as `read`."""
+        """Read a window: raw values (C, h, w), and valid bool (h, w); raises as `read`."""
         if not self._striped:
             return self._read(window, (window.height, window.width))
         values, known = self._rows(window.row, window.height)
@@ -105,19 +102,19 @@ class Scene:
 
     @cached_property
     def _complete(self) -> bool:
-        """Whether nothing in the file can say that data are missing, which GDAL would find out pixel by pixel."""
+        """Report whether the file has no mark for missing data: saves GDAL a check of each pixel."""
         return all(MaskFlags.all_valid in flags for flags in self._dataset.mask_flag_enums)
 
     @cached_property
     def _marks_values(self) -> bool:
-        """Whether a value says where a band has no data, which then the bands that are not read must not deny."""
+        """Report whether a nodata value marks missing data; unread bands must then not count."""
         flags = [self._dataset.mask_flag_enums[band - 1] for band in self._bands]
         own = any(MaskFlags.nodata in some and MaskFlags.per_dataset not in some for some in flags)
         return own and ColorInterp.alpha not in self._dataset.colorinterp
 
     @cached_property
     def _striped(self) -> bool:
-        """Whether the file holds whole rows, so that each window of a row would decode all of them again."""
+        """Report whether the file stores whole rows: each window of a row would decode all of them again."""
         return all(width == self.width for _, width in self._dataset.block_shapes)
 
     @cached_property
@@ -163,12 +160,12 @@ class Scene:
 
 
 def is_address(path: str) -> bool:
-    """Whether a name is none of a file here, but one that GDAL understands: an address, or a part of a file."""
+    """Report whether a name is an address for GDAL instead of a local file: a URL, or a part of a file."""
     return _ADDRESS.match(path) is not None and not Path(path).exists()
 
 
 def unreadable(path: str, error: Exception) -> str:
-    """Say in one sentence why a raster cannot be read, and what to do."""
+    """Return one sentence: the reason for an unreadable raster, and the remedy."""
     if not is_address(path) and not Path(path).exists():
         return f"{path}: no such file."
     reason = str(error.__cause__ or error).splitlines()[0].removeprefix(f"{path}: ").rstrip(".")
@@ -189,16 +186,16 @@ def unplaced() -> Iterator[None]:
 
 @contextmanager
 def open_scene(path: str, *, bands: Sequence[int] | None = None, cores: str = ONE_CORE) -> Iterator[Scene]:
-    """Open a raster to look at it as a picture in RGB, by window; memory does not grow with its size.
+    """Open a raster as an RGB picture, by window; memory does not grow with its size.
 
     Args:
-        path: anything that GDAL reads: GeoTIFF, VRT, png, jpg, `https://...` (a cloud-optimised GeoTIFF).
-        bands: numbers (from 1) of one or three bands; None = red, green and blue as the file marks them.
-        cores: ONE_CORE, or ALL_CORES to unpack blocks side by side: only where no process that is forked off later
-            reads rasters so, too, since it would wait for threads that it has not inherited.
+        path: any raster for GDAL: GeoTIFF, VRT, png, jpg, `https://...` (a cloud-optimised GeoTIFF).
+        bands: one or three 1-based band numbers; None: red, green and blue as marked in the file.
+        cores: ONE_CORE, or ALL_CORES to decompress blocks in parallel. ALL_CORES is unsafe before a fork: a forked
+            reader would wait for threads it has not inherited.
 
     Raises:
-        SourceError: missing, corrupt, or of a kind that is no picture; the sentence says what to do.
+        SourceError: missing, corrupt, or not a picture; the message has the remedy.
     """
     with _opened(path, cores) as dataset:
         chosen = choose_bands(dataset, bands, path)
@@ -264,7 +261,7 @@ def check_written(path: Path) -> None:
 
 
 def files_of(path: str) -> list[Path]:
-    """The files here from which a raster is read, in order, those beneath a VRT too; none for an address."""
+    """Return the local files behind a raster, sorted, files of a VRT included; none for an address."""
     found, left = set[str](), [] if "://" in path else [path]
     while left:
         try:
@@ -278,12 +275,10 @@ def files_of(path: str) -> list[Path]:
 
 
 def is_scene(path: str) -> bool:
-    """Whether a file is to be read by window: it is large, georeferenced, a collection, or no 8-bit grey or colours.
+    """Report whether to read a file by window: large, georeferenced, a collection, or not 8-bit grey or colours.
 
-    So is a TIFF that says where it has no data, or is of a kind that only GDAL knows.
-
-    A file that cannot be opened is none; whoever reads it as a picture says what is wrong with it. What is no file here
-    but an address is one, and not opened yet.
+    A TIFF with nodata or of a kind unknown to Pillow is a scene, too. An unreadable file is not: reading it as a
+    picture reports the fault. An address is a scene; it is not opened yet.
     """
     if is_address(path):
         return True

@@ -1,12 +1,12 @@
-"""Where windows lie along a raster, and weights that blend them into an exact partition of unity.
+"""Sliding windows over a raster, and weights to blend them: an exact partition of unity.
 
-Along each axis neighbouring windows overlap by at least `overlap` pixels. A ramp half as wide leads from one
-to the next in the middle of their overlap, so that the pixels nearest to a window's own border, where a
-network sees least around it, count for nothing. Weights are differences of neighbouring ramps: their sum
+Along each axis neighbouring windows overlap by at least `overlap` pixels. A ramp half as wide leads from one to the
+next in the middle of their overlap. Pixels near a window's own border get weight 0: a network has the least context
+there. Weights are differences of neighbouring ramps: their sum
 telescopes to one.
 
 Exactly one, not nearly: ramps are multiples of 1/2048, the product of two weights has at most 22 bits, and a
-float32 probability times that is exact in float64. What windows agree on comes back unchanged, bit for bit.
+float32 probability times that is exact in float64. Equal predictions come back unchanged, bit for bit.
 
     length 110, window 64, overlap 16  ->  starts 0, 46; ramp of 8 pixels from 51 to 59
 """
@@ -51,8 +51,8 @@ class Span:
     Attributes:
         start: first pixel of the window.
         weights: float64 (window length,), the window's share of each of its pixels.
-        first: first pixel that is final once this window is added (those before are final already).
-        last: one past the last pixel that no later window adds to.
+        first: first pixel completed by this window (pixels before are complete already).
+        last: one past the last pixel completed by this window.
         end: one past the last pixel with weight; [last, end) is the ramp to the next window.
     """
 
@@ -64,7 +64,7 @@ class Span:
 
 
 def spans(length: int, window: int, overlap: int) -> list[Span]:
-    """Cover an axis of `length` pixels with windows that are spread evenly and overlap by `overlap` or more.
+    """Cover an axis of `length` pixels with evenly spread windows, overlapping by `overlap` or more.
 
     A raster shorter than the window gets one window of its own length.
 

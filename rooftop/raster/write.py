@@ -1,6 +1,6 @@
-"""Rasters of any size, written block by block: cloud-optimised GeoTIFF, or png; whole or not at all.
+"""Atomic writing of rasters of any size, block by block: cloud-optimised GeoTIFF or png; and of tiles.
 
-A window of a raster as a GeoTIFF of its own, which keeps bands, number type, place and what has no data.
+A tile is a window of a raster as its own GeoTIFF, with the same bands, number type, georeference and nodata.
 """
 
 from collections.abc import Callable
@@ -31,15 +31,15 @@ _FORMATS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Sheet:
-    """What is written, apart from its pixels.
+    """Properties of the file, apart from its pixels.
 
     Attributes:
         height: in pixels.
         width: in pixels.
-        georeference: None = no place on the map.
+        georeference: None: not georeferenced.
         bands: a name for each band.
-        nodata: the value that means "nobody knows"; None = each pixel is known.
-        scale: what a stored value is multiplied by to get the true one.
+        nodata: value of pixels without data; None: all pixels have data.
+        scale: true value = stored value x scale.
     """
 
     height: int
@@ -106,14 +106,14 @@ def _write_plain(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
 def write_tile(
     path: Path, scene: Scene, window: Window, *, values: NDArray[np.generic], known: NDArray[np.bool_]
 ) -> None:
-    """Write a window of a raster, whole or not at all.
+    """Write a window of a raster as a tile, atomically.
 
     Args:
         path: of the tile.
         scene: the raster, opened by `open_bands`.
         window: of the raster.
         values: of all bands there, (C, h, w).
-        known: where there is data, bool (h, w); written where the raster has a mask of its own.
+        known: pixels with data, bool (h, w); written if the raster has a mask of its own.
 
     Raises:
         RooftopError: the disk is full or the folder cannot be written to.

@@ -1,4 +1,4 @@
-"""The run can be stopped and gone on with."""
+"""An interrupted run can be resumed."""
 
 import csv
 import json
@@ -136,7 +136,7 @@ def test_a_training_whose_time_is_over_before_its_first_validation_can_be_gone_o
         *("+trainer.max_time=00:00:00:03", f"hydra.run.dir={tmp_path}/run"),
     )
     assert code == 2, text
-    assert "ended before its first validation; python train.py resume=" in text
+    assert "ended before its first validation; resume it: python train.py resume=" in text
     done = len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) + 1
     resumed = (f"resume={tmp_path}/run", "trainer.max_time=null", f"trainer.max_epochs={done}")
     code, text = run_script("train", *resumed, f"trainer.check_val_every_n_epoch={done}")
@@ -150,6 +150,6 @@ def test_a_diverged_training_stops_at_the_end_of_its_epoch(run_script, tiny, tmp
         *("model.norm=none", "callbacks.average=null", "trainer.max_epochs=5", f"hydra.run.dir={tmp_path}/run"),
     )
     assert code == 2, text
-    said = "epoch 1: val/loss is nan, so that nothing more is learned; lower optimizer.lr or trainer.gradient_clip_val."
+    said = "epoch 1: val/loss is nan: nothing more is learned; lower optimizer.lr or trainer.gradient_clip_val."
     assert said in text
     assert "Traceback" not in text

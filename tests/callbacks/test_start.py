@@ -78,7 +78,7 @@ def test_other_categories_than_the_run_learned_are_one_sentence(start, trained, 
     (trained / "card.json").write_text(json.dumps(card | {"categories": learned}))
     code, text = start()
     assert code == 2
-    assert f"has learned the categories {learned}, not ['building']; set data.categories={learned}." in text
+    assert f"was trained on the categories {learned}, not ['building']; set data.categories={learned}." in text
 
 
 def test_a_run_that_does_not_exist_is_named(start, trained):

@@ -175,10 +175,10 @@ def test_mask_folders_are_paired_by_name(folders, caplog):
 
 def test_names_that_tell_no_place_are_told_of_where_validation_is_cut_out(folders, caplog):
     RoofDataModule(masks(folders)).dataset("val")
-    assert "3 of 3 file names tell no place (a.jpg, ...)" in caplog.text
+    assert "3 of 3 file names carry no location (a.jpg, ...)" in caplog.text
     caplog.clear()
     RoofDataModule({**masks(folders), "place": "(.)"}).dataset("val")
-    assert "tell no place" not in caplog.text
+    assert "carry no location" not in caplog.text
 
 
 def test_removed_mask_is_named_and_shifts_no_pair(folders):
@@ -289,7 +289,7 @@ def test_a_split_without_a_category_of_the_training_is_refused(tiny):
 def test_no_validation_is_cut_out_of_a_mix(tiny):
     part = {"images": "images/train", "annotations": "annotations/train.json", "masks": None, "match": None, "skip": []}
     module = RoofDataModule(config(tiny, mix={"own": {**part, "gsd": 0.5, "weight": 1}}))
-    with pytest.raises(ConfigError, match=r"is a mix \(data.mix\), out of which no validation is cut"):
+    with pytest.raises(ConfigError, match=r"is a mix \(data.mix\), and no validation split is cut from a mix"):
         module.dataset("val")
 
 
@@ -301,5 +301,5 @@ def test_a_validation_of_another_size_than_asked_for_is_told(folders, caplog):
 
 def test_a_training_split_without_any_roof_is_refused(tiny):
     edit(tiny, lambda coco: coco.update(annotations=[]))
-    with pytest.raises(DataError, match="not one annotation, so that there is nothing to learn"):
+    with pytest.raises(DataError, match="not one annotation, so there is nothing to learn"):
         RoofDataModule(config(tiny)).dataset("train")

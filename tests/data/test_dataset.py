@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rooftop.data import dataset
-from rooftop.data.dataset import RememberedTruth
+from rooftop.data.dataset import CachedTruth
 from rooftop.errors import DataError
 
 SIZES = np.array([[9, 13], [8, 16], [5, 3]], np.int32)
@@ -36,7 +36,7 @@ def assert_same(found, expected):
 
 def test_each_picture_is_drawn_once_and_stays_what_it_was():
     source = Drawn()
-    truth = RememberedTruth(source, np.arange(3))
+    truth = CachedTruth(source, np.arange(3))
     for at in (0, 1, 2, 2, 1, 0):
         assert_same(truth(at), source.truths[at])
     assert source.asked == [0, 1, 2]
@@ -46,7 +46,7 @@ def test_only_the_pictures_of_the_split_have_to_fit(monkeypatch):
     packed = 3 * 9 * 2  # two channels and valid, 9 lines of 13 px
     monkeypatch.setattr(dataset, "MOST", packed)
     source = Drawn()
-    small, large = RememberedTruth(source, np.array([0])), RememberedTruth(source, np.array([0, 2]))
+    small, large = CachedTruth(source, np.array([0])), CachedTruth(source, np.array([0, 2]))
     for _ in range(2):
         assert_same(small(0), source.truths[0])
         assert_same(large(0), source.truths[0])
@@ -56,7 +56,7 @@ def test_only_the_pictures_of_the_split_have_to_fit(monkeypatch):
 def test_a_picture_that_cannot_be_drawn_is_tried_again():
     source = Drawn()
     source.truth = lambda i: (_ for _ in ()).throw(DataError("mask.png: damaged; replace it."))
-    truth = RememberedTruth(source, np.arange(3))
+    truth = CachedTruth(source, np.arange(3))
     with pytest.raises(DataError, match="damaged"):
         truth(0)
     del source.truth
