@@ -46,7 +46,7 @@ def test_other_targets_than_the_run_learned_are_one_sentence(start, trained, tmp
     more = (tmp_path / "more").rename(tmp_path / "further")
     code, text = start(f"callbacks.start.run={more}", "data.targets=[roof,edge]")
     assert code == 2
-    assert "has learned ['roof', 'core'], not ['roof', 'edge']" in text
+    assert "was trained on ['roof', 'core'], not ['roof', 'edge']" in text
 
 
 def test_a_target_that_is_not_learned_here_is_dropped(start, run_script, trained, tmp_path):
