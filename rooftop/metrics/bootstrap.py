@@ -1,11 +1,10 @@
-"""How far a score may be off: bootstrap over pictures, alone and in pairs.
+"""Uncertainty of scores: bootstrap over pictures, alone and in pairs.
 
-Efron and Tibshirani 1993, "An Introduction to the Bootstrap", ch. 13: draw as many pictures as there are, with
-replacement, score again, and take the middle 95 % of many such scores. A picture is drawn with all that is in it,
-so what hangs together within a picture stays together. Pictures of one place still resemble each other: for other
-places the interval is too narrow.
+Efron and Tibshirani 1993, "An Introduction to the Bootstrap", ch. 13: draw N of the N pictures with replacement,
+score again, repeat, and take the middle 95 % of the scores. A picture is drawn as a whole, so dependence within a
+picture is respected. Pictures of one place resemble each other: for other places the interval is too narrow.
 
-Two systems are compared on the same draws, so that what makes a picture hard for both drops out.
+Two systems are compared on the same draws: the difficulty of a picture cancels out.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ def resample(counts: Floats, *, rounds: int, seed: int) -> Floats:
 
     Args:
         counts: (N, M), M counts of each of N pictures.
-        rounds: how many draws.
+        rounds: number of draws.
         seed: of the draws.
 
     Returns:
-        float64 (rounds, M); any score that is made of sums is made of each row.
+        float64 (rounds, M); a score made of sums can be computed from each row.
     """
     return np.array([drawn @ counts for drawn in draws(len(counts), rounds=rounds, seed=seed)])
 
@@ -46,13 +45,13 @@ def resample(counts: Floats, *, rounds: int, seed: int) -> Floats:
 def rescore(
     score: Callable[[Weights], Mapping[str, float]], pictures: int, *, rounds: int, seed: int
 ) -> dict[str, Floats]:
-    """Score each of at least one draw, for scores that are no sums, as average precision: (rounds,) by name."""
+    """Score each draw anew, for scores other than sums, such as average precision: (rounds,) by name."""
     scored = [score(drawn) for drawn in draws(pictures, rounds=rounds, seed=seed)]
     return {name: np.array([each[name] for each in scored]) for name in scored[0]}
 
 
 def interval(values: Floats, *, level: float = LEVEL) -> Interval:
-    """Take the middle `level` of resampled scores, leaving out draws in which there is no score; NaN without any."""
+    """Take the middle `level` of resampled scores without NaN; NaN if none is left."""
     known = values[~np.isnan(values)]
     if not known.size:
         return float("nan"), float("nan")
@@ -69,7 +68,7 @@ def compare(one: Floats, other: Floats, *, level: float = LEVEL) -> tuple[Interv
         level: of the interval.
 
     Returns:
-        Interval of one - other, and the share of draws in which `one` is higher, a tie counting half.
+        Interval of one - other, and the share of draws with `one` higher; a tie counts half.
     """
     differences = one - other
     known = differences[~np.isnan(differences)]

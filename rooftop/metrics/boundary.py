@@ -1,11 +1,11 @@
-"""How well outlines are met: boundary IoU, and boundary F1 within some pixels.
+"""Scores of outlines: boundary IoU, and boundary F1 within some pixels.
 
-Boundary IoU is the IoU of the two bands inside the outlines, d = 2 % of the picture's diagonal wide. As in
-its authors' code, the picture's own edge bounds a roof that it cuts. Cheng et al. 2021, "Boundary IoU:
+Boundary IoU is the IoU of the two bands inside the outlines, d = 2 % of the picture's diagonal wide. As in the
+authors' code, the picture's edge bounds a cut roof. Cheng et al. 2021, "Boundary IoU:
 Improving Object-Centric Image Segmentation Evaluation".
 
-Boundary F1 weighs up the shares of outline pixels that lie within t pixels (Euclidean) of the other
-outline. Here the picture's edge is no outline, since meeting it is nobody's merit. Martin et al. 2004; for
+Boundary F1 combines the shares of outline pixels within t pixels (Euclidean) of the other outline. Here the
+picture's edge is no outline: matching it is no merit. Martin et al. 2004; for
 masks Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?".
 """
 
@@ -33,10 +33,10 @@ def band_width(height: int, width: int) -> int:
 
 
 def band(mask: NDArray[Any], distance: int) -> Bools:
-    """Keep the pixels of `mask` that are at most `distance` (chessboard) pixels from its outside.
+    """Keep the pixels of `mask` at most `distance` (chessboard) pixels from its outside.
 
     Args:
-        mask: bool or uint8 (..., H, W), 1 = roof. What lies beyond the picture is outside.
+        mask: bool or uint8 (..., H, W), 1 = roof. Beyond the picture is outside.
         distance: pixels, at least 1.
     """
     solid = mask.astype(bool, copy=False)
@@ -53,9 +53,9 @@ def count_band(prediction: NDArray[Any], mask: NDArray[Any], valid: Bools | None
 
 @dataclass(frozen=True)
 class OutlineCounts:
-    """Outline pixels predicted and true, and how many of each lie near the other outline.
+    """Numbers of outline pixels, predicted and true, in all and near the other outline.
 
-    Ints or int64 arrays that add up with `+`; the last axis of `said_near` and `true_near` is the tolerance.
+    Ints or int64 arrays, added with `+`; the last axis of `said_near` and `true_near` is the tolerance.
     """
 
     said: Whole = 0
@@ -74,7 +74,7 @@ class OutlineCounts:
 
 
 def outline(mask: NDArray[Any]) -> Bools:
-    """Keep the pixels of `mask`, (H, W), that have one of outside to the left, right, above or below."""
+    """Keep the pixels of `mask`, (H, W), with an outside pixel to the left, right, above or below."""
     solid: Bools = mask.astype(bool, copy=False)
     core = solid.copy()
     core[1:] &= solid[:-1]
@@ -91,7 +91,7 @@ def count_outlines(prediction: NDArray[Any], mask: NDArray[Any], valid: Bools | 
     Args:
         prediction: bool or uint8 (H, W), 1 = roof.
         mask: the truth, in the same shape.
-        valid: bool (H, W), False where outline pixels are not judged; None means everywhere.
+        valid: bool (H, W), False for outline pixels not judged; None: all are judged.
     """
     judged = np.ones(mask.shape, dtype=bool) if valid is None else valid
     said, true = outline(prediction), outline(mask)
@@ -101,7 +101,7 @@ def count_outlines(prediction: NDArray[Any], mask: NDArray[Any], valid: Bools | 
 
 
 def outline_f1(counts: OutlineCounts) -> Floats:
-    """Divide: boundary F1 at each of TOLERANCES, float64 in [0, 1]; 1 where neither has an outline."""
+    """Divide: boundary F1 at each of TOLERANCES, float64 in [0, 1]; 1 if neither has an outline."""
     said, true = (np.asarray(n, dtype=np.float64)[..., None] for n in (counts.said, counts.true))
     said_near, true_near = (np.asarray(n, dtype=np.float64) for n in (counts.said_near, counts.true_near))
     none, shape = np.zeros_like(said_near), said_near.shape

@@ -1,11 +1,11 @@
-"""Precision-recall curve, average precision, best threshold and calibration, all out of one histogram.
+"""Precision-recall curve, average precision, best threshold and calibration, all from one histogram.
 
-Counting the pixels of each class per bin of probability adds up over pictures at constant memory: a split of
-any size costs 24 KiB. A pixel is called roof where probability >= threshold; at a bin's lower edge, k / 1024,
-the counts are exact (scaling by a power of two rounds nothing).
+Counts of pixels per class and bin of probability are added over pictures at constant memory: 24 KiB for a split of
+any size. A pixel counts as roof if probability >= threshold; at a bin's lower edge, k / 1024, the counts are exact
+(scaling by a power of two does not round).
 
 Average precision is the step-wise sum of Manning et al. 2008 (ch. 8), as in scikit-learn, not the trapezoid.
-Calibration is that of Naeini et al. 2015, "Obtaining Well Calibrated Probabilities Using Bayesian Binning":
+Calibration follows Naeini et al. 2015, "Obtaining Well Calibrated Probabilities Using Bayesian Binning":
 of the probability of roof (not of the winning class, as Guo et al. 2017), in 16 equally wide bins.
 """
 
@@ -46,10 +46,10 @@ def histogram(
     Args:
         probability: float (H, W) in [0, 1]; NaN is refused.
         mask: uint8 or bool (H, W), 1 = roof.
-        valid: bool (H, W), False where nobody judges; None means everywhere.
+        valid: bool (H, W), False for pixels not judged; None: all are judged.
 
     Raises:
-        ValueError: a probability outside [0, 1], or shapes that differ.
+                ValueError: a probability outside [0, 1], or different shapes.
     """
     if probability.shape != mask.shape or (valid is not None and valid.shape != mask.shape):
         raise ValueError(f"probability {probability.shape} and mask {mask.shape} (or valid) differ in shape")
@@ -88,9 +88,9 @@ def average_precision(found: Histogram) -> float:
 
 
 def best_threshold(found: Histogram) -> float:
-    """Find the threshold in (0, 1) of the highest IoU, which has the highest F1 too (F1 = 2 IoU / (1 + IoU)).
+    """Find the threshold in (0, 1) of the highest IoU, and so of the highest F1 (F1 = 2 IoU / (1 + IoU)).
 
-    Of several equally good ones, the one nearest to a half. Choose it on validation, never on test.
+    Of equal ones, the nearest to 0.5. Choose it on validation, never on test.
     """
     iou, cut = ratios(counts_at(found))["iou"][1:], thresholds()[1:]
     best = cut[iou == iou.max()]
@@ -98,7 +98,7 @@ def best_threshold(found: Histogram) -> float:
 
 
 def reliability(found: Histogram) -> tuple[Floats, Floats, Ints]:
-    """Compare what is said with what is, per bin: mean probability, share of roof, pixels; each (16,).
+    """Compare prediction and truth per bin: mean probability, share of roof, pixels; each (16,).
 
     Both are NaN in bins without pixels.
     """

@@ -1,13 +1,13 @@
-"""Sort the errors of one picture by kind, so that one sees what to mend.
+"""Sort the errors of one picture by kind: a guide to the next improvement.
 
 A true roof is, in this order of preference,
     found     met by a prediction at IoU 0.5 or more, of masks and of boundary bands
-    merged    at least half covered by a prediction that covers half of another true roof too
+    merged    at least half covered by a prediction; the same prediction covers half of another true roof
     ragged    met at IoU 0.5 or more of masks, but less of boundary bands: the outline is off
-    split     at least half covered by two or more predictions that lie on it with half of their area
+    split     at least half covered by two or more predictions, each at least half on it
     missed    none of these
-A prediction that meets no true roof and takes no part in merging or splitting is a `fragment` if at least half of it
-lies on true roofs, else `invented`. Predictions on a crowd are neither.
+A prediction without match and without part in merging or splitting is a `fragment` if at least half of it is on
+true roofs, else `invented`. Predictions on a crowd are neither.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class Sorted:
-    """Places in KINDS of the true roofs that are no crowd, int64 (G,); which predictions are which, bool (D,)."""
+    """Kinds of true roofs without crowds, indices into KINDS, int64 (G,); kinds of predictions, bool (D,) each."""
 
     kinds: NDArray[np.int64]
     invented: Bools
@@ -56,7 +56,7 @@ def sort_errors(found: Found, truth: Truth) -> Sorted:
 
 
 def _first_true(conditions: Sequence[Any]) -> NDArray[np.int64]:
-    """Place of the first condition (each bool (n,)) that holds, or their number if none does; int64 (n,)."""
+    """Return the index of the first true condition (each bool (n,)), or their number if none is true; int64 (n,)."""
     return np.asarray(np.argmax([*conditions, np.ones_like(conditions[0])], axis=0), dtype=np.int64)
 
 

@@ -1,8 +1,8 @@
 """Object scores, equal to pycocotools' COCOeval to the last digits, several times as fast, at bounded memory.
 
-Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; the protocol is what COCOeval does. Of each
-picture only the matches are kept, not its annotations. (faster-coco-eval, which is fast too, holds both
-files in memory as Python objects.)
+Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; the protocol follows COCOeval. Only the matches of
+each picture are kept, not its annotations. (faster-coco-eval is fast, too, but holds both files in memory as Python
+objects.)
 
 In order: IoU of masks and of their boundary bands, pair by pair; the objects of one picture, matched at all thresholds
 and sizes at once; average precision and recall over a split; the scores by name: COCO, boundary, crowdAI.
@@ -36,21 +36,21 @@ def mask_areas(rles: Sequence[Rle]) -> Floats:
 
 
 def mask_iou(found: list[Rle], truth: list[Rle], crowd: Bools) -> Floats:
-    """Divide intersection by union, or by the found object's own area where the truth is a crowd; (D, G)."""
+    """Divide intersection by union, or by the found object's own area if the truth is a crowd; (D, G)."""
     if not found or not truth:
         return np.zeros((len(found), len(truth)))
     return np.asarray(coco_mask.iou(found, truth, crowd.astype(np.uint8).tolist()), dtype=np.float64)
 
 
 def boundary_iou(found: list[Rle], truth: list[Rle], iou: Floats, crowd: Bools, at_least: float) -> Floats:
-    """Lower the IoU of masks to that of their boundary bands, where this is smaller (Cheng et al. 2021).
+    """Return the smaller of mask IoU and IoU of boundary bands, pair by pair (Cheng et al. 2021).
 
     Args:
         found: D objects.
         truth: G objects.
         iou: their IoU of masks, float64 (D, G).
-        crowd: bool (G,); as in the authors' code the IoU with a crowd stays that of the masks.
-        at_least: pairs below this IoU are left as they are, since no threshold lies below it.
+        crowd: bool (G,); as in the authors' code, the IoU with a crowd is the mask IoU.
+        at_least: pairs below this IoU are left unchanged: all thresholds are higher.
 
     Returns:
         float64 (D, G).
@@ -121,7 +121,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Matched:
-    """What the scores need of a picture: D predictions by falling score, 40 lanes (4 area ranges x 10 IoUs).
+    """Matches of one picture: D predictions by falling score, 40 lanes (4 area ranges x 10 IoUs).
 
     scores float64 (D,); hit and ignored bool (40, D); positives int64 (4,), true objects in each area range.
     """
@@ -153,14 +153,14 @@ def match(found: Found, truth: Truth, *, max_dets: int, boundary: bool = False) 
 
 
 def _outside(areas: Floats) -> Bools:
-    """Tell which areas (n,) lie outside each area range; bool (4, n)."""
+    """Report the areas (n,) outside each area range; bool (4, n)."""
     return np.asarray((areas < _LOW[:, None]) | (areas > _HIGH[:, None]))
 
 
 def _assign(iou: Floats, unsought: Bools, crowd: Bools) -> tuple[Bools, Bools]:
-    """Give each prediction, the surest first, the best free true object; bool (40, D): hit, hit one unsought.
+    """Match each prediction, highest score first, to the best free true object; bool (40, D): hit, ignored.
 
-    One that is sought goes before one that is not; of equally good ones the last wins, as in COCOeval.
+    Counted true objects come before ignored ones; of equal ones the last wins, as in COCOeval.
     """
     hit = np.zeros((len(_LANE_IOU), len(iou)), dtype=bool)
     ignored = np.zeros_like(hit)
@@ -209,7 +209,7 @@ class Ranking:
 
     @cached_property
     def lanes(self) -> list[tuple[Ints, Bools]]:
-        """For each lane, the predictions that count there: picture and hit."""
+        """Per lane, the counted predictions: picture and hit."""
         return [(self.picture[~out], hit[~out]) for hit, out in zip(self.hit, self.ignored, strict=True)]
 
     def surest(self, max_dets: int) -> Ranking:
@@ -253,11 +253,11 @@ def average(
         rankings: one a category.
         area: a key of AREAS.
         thresholds: indices into THRESHOLDS.
-        max_dets: how many predictions of a picture count, the surest first.
-        weights: how often each picture counts, int64 (N,): a bootstrap sample; None means once.
+        max_dets: number of predictions per picture, highest scores first.
+        weights: number of times each picture counts, int64 (N,): a bootstrap sample; None: once.
 
     Returns:
-        (AP, AR), each in [0, 1], or NaN where no category has true objects in this range (COCOeval says -1).
+        (AP, AR), each in [0, 1], or NaN without true objects in this range (COCOeval returns -1).
     """
     ap, ar = averages(rankings, area, thresholds, max_dets=max_dets, weights=weights).mean(axis=0).tolist()
     return ap, ar
@@ -298,7 +298,7 @@ def precision_curve(ranks: Ranking, threshold: int, *, max_dets: int) -> Floats:
 
 
 def _curve(hit: Bools, weight: Ints, positives: int) -> tuple[Floats, float]:
-    """Find the precision that is reached at or beyond each of RECALLS, and the highest recall; inputs are (D,)."""
+    """Find the best precision at or beyond each of RECALLS, and the highest recall; inputs are (D,)."""
     if not len(hit):
         return np.zeros(len(RECALLS)), 0.0
     right, all_said = np.cumsum(weight * hit), np.cumsum(weight)

@@ -1,6 +1,6 @@
-"""Pixel scores: four counts that are summed over a whole split, and the five ratios made of them.
+"""Pixel scores: four counts, summed over a whole split, and five ratios of them.
 
-Averaging the scores of batches or pictures instead would make a score depend on how the split is cut.
+Averages over batches or pictures would depend on the division of the split.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels that are truly roof and found, wrongly roof, missed, and rightly left alone.
+    """True positives, false positives, false negatives and true negatives.
 
-    Plain ints, or int64 arrays of one shape: (K,) for K categories, (N, K) for N pictures. They add up
-    with `+`, and `sum(many, Counts())` adds many.
+    Plain ints, or int64 arrays of one shape: (K,) for K categories, (N, K) for N pictures. Added with `+`;
+    `sum(many, Counts())` adds many.
     """
 
     tp: Whole = 0
@@ -43,7 +43,7 @@ def count(prediction: NDArray[Any], mask: NDArray[Any], valid: NDArray[np.bool_]
     Args:
         prediction: bool or uint8 (H, W) or (K, H, W), 1 = roof.
         mask: the truth, in the same shape.
-        valid: bool (H, W), False where nobody judges; None means everywhere.
+        valid: bool (H, W), False for pixels not judged; None: all are judged.
 
     Returns:
         Counts of int64: 0-dimensional for (H, W), of shape (K,) for (K, H, W).
@@ -65,8 +65,8 @@ def count(prediction: NDArray[Any], mask: NDArray[Any], valid: NDArray[np.bool_]
 def ratios(counts: Counts) -> dict[str, Floats]:
     """Divide element by element: iou, f1, precision, recall, accuracy; float64 in [0, 1] each.
 
-    Where a ratio is 0 / 0 it is 1 if truth and prediction are both empty, and 0 otherwise: to find nothing
-    where there are roofs earns no precision, to invent roofs where there are none earns no recall.
+    A ratio of 0 / 0 is 1 if truth and prediction are both empty, else 0: finding none of the roofs gives precision
+    0, inventing roofs on empty ground gives recall 0.
     """
     tp, fp, fn, tn = (np.asarray(getattr(counts, f.name), dtype=np.float64) for f in fields(counts))
     empty = np.where(tp + fp + fn == 0, 1.0, 0.0)
@@ -85,7 +85,7 @@ def scores(counts: Counts) -> dict[str, float]:
 
 
 def divide(above: Floats, below: Floats, otherwise: Floats) -> Floats:
-    """Divide element by element, giving `otherwise` where `below` is 0; float64 arrays of one shape."""
+    """Divide element by element, with `otherwise` for division by 0; float64 arrays of one shape."""
     return np.divide(above, below, out=np.array(otherwise, dtype=np.float64), where=below != 0)
 
 

@@ -13,7 +13,7 @@ class PixelScores(Metric):
     """Counts of hits and misses for K categories, and the mean loss over pictures.
 
     Args:
-        classes: K; channels beyond these are other targets than the roof, which are learned and not scored.
+        classes: K; channels beyond these are other targets: learned, but not scored.
     """
 
     full_state_update = False
@@ -53,6 +53,6 @@ class PixelScores(Metric):
         self.pictures += counts.sum()
 
     def compute(self) -> dict[str, float]:
-        """Loss, iou, f1, precision, recall, accuracy over all that was added, all categories together."""
+        """Return loss, iou, f1, precision, recall and accuracy over all updates, all categories together."""
         total = Counts(*(int(state.sum()) for state in (self.tp, self.fp, self.fn, self.tn)))
         return {"loss": float(self.loss / self.pictures.clamp_min(1)), **scores(total)}

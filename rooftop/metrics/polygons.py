@@ -1,9 +1,9 @@
-"""How well polygons are met: corners, outlines, angles, holes, number.
+"""Scores of polygons: corners, outlines, angles, holes, number.
 
 Polygons are shapely's, valid, in the pixel frame, holes kept; distances are in pixels, angles in degrees.
 
-Max tangent angle error (Girard et al. 2021); which predicted polygon stands for which true one; PoLiS (Avbelj et al.
-2015), Hausdorff, corners, C-IoU (Zorzi et al. 2022); what is summed per picture, and the scores made of it.
+In order: max tangent angle error (Girard et al. 2021); pairs of predicted and true polygons; PoLiS (Avbelj et al.
+2015), Hausdorff, corners, C-IoU (Zorzi et al. 2022); sums per picture, and scores of a split.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MIN_ON_TRUTH = 0.5  # share of a prediction's area on the truth, above which its
 
 
 def max_tangent_angles(said: Sequence[Polygon], true: Sequence[Polygon]) -> list[float]:
-    """Measure each predicted polygon of a picture, of which more than half lies on the truth; degrees."""
+    """Measure each predicted polygon with more than half of its area on the truth; degrees."""
     if not said or not true:
         return []
     ground, outlines = shapely.union_all(true), shapely.multilinestrings(_rings(true))
@@ -39,8 +39,7 @@ def max_tangent_angle(polygon: Polygon, outlines: shapely.Geometry) -> float:
     """Measure the largest angle between a predicted outline and the true one next to it.
 
     The outline is sampled every 2 px, each sample is moved to the nearest point of the truth, and each edge
-    between two samples is compared with its image. Edges that shrink or stretch to half or double are left
-    out.
+    between two samples is compared with its image. Edges shrunk to half or stretched to double are left out.
 
     Args:
         polygon: a predicted one.
@@ -130,7 +129,7 @@ def polis(one: Polygon, other: Polygon) -> float:
 
 
 def hausdorff(one: Polygon, other: Polygon) -> float:
-    """Measure the farthest that a point of either outline lies from the other outline, in pixels.
+    """Measure the Hausdorff distance: the farthest point of either outline from the other outline, in pixels.
 
     Points are the corners and every twentieth of an edge.
     """
@@ -172,7 +171,7 @@ def count_polygons(said: Sequence[Polygon], true: Sequence[Polygon], *, iou: flo
     Args:
         said: predicted polygons.
         true: true polygons.
-        iou: pixel IoU of the picture, in [0, 1], which C-IoU lowers.
+        iou: pixel IoU of the picture, in [0, 1], the upper bound of C-IoU.
 
     Returns:
         float64 (15,), one for each of COLUMNS; rows of several pictures add up.
@@ -209,11 +208,10 @@ def polygon_scores(sums: Floats) -> dict[str, Any]:
         sums: float64 (..., 15), COLUMNS along the last axis.
 
     Returns:
-        By name, float64 (...): c_iou, the mean over pictures and categories (nothing found where nothing is counts 1);
-        n_ratio, predicted over true corners; polis
-        and hausdorff, in pixels, over paired polygons; max_tangent_angle, in degrees, over predicted
-        polygons that lie on the truth; hole_f1; count_error, roofs too many or too few a picture and category;
-        count_ratio, predicted over true roofs. NaN where there is nothing to divide by.
+        By name, float64 (...): c_iou, the mean over pictures and categories (empty against empty is 1); n_ratio,
+        predicted over true corners; polis and hausdorff, in pixels, over paired polygons; max_tangent_angle, in
+        degrees, over predicted polygons on the truth; hole_f1; count_error, roofs too many or too few per picture
+        and category; count_ratio, predicted over true roofs. NaN for a division by 0.
     """
     of = dict(zip(COLUMNS, np.moveaxis(sums, -1, 0), strict=True))
     holes_counts = Counts(*(of[name].astype(np.int64) for name in ("holes_hit", "holes_invented", "holes_missed")))

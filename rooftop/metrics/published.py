@@ -1,12 +1,12 @@
-"""Polygon scores as published code has them, so that a paper's number can be met and its difference explained.
+"""Polygon scores as published code computes them: to reproduce a paper's number and explain the difference.
 
 hisup   HiSup (SarahwXU/HiSup, hisup/utils/metrics, 2022); Pix2Poly and PixelsPointsPolygons share its PoLiS.
-        PoLiS divides by 2 (n + 1) instead of 2 n, 20 % too little for four corners; looks at outer rings only;
-        takes for each true polygon the prediction of highest IoU of *boxes*, if above 0.5, though it may stand
-        for others too; averages the averages of pictures, leaving out those that are 0.
+        PoLiS divides by 2 (n + 1) instead of 2 n, 20 % too low for four corners; uses outer rings only; pairs each
+        true polygon with the prediction of highest IoU of *boxes*, if above 0.5, even if already paired; averages
+        the averages of pictures without the zeros.
         C-IoU counts corners of outer rings only and leaves out pictures without predictions.
 ffl     Girard et al. 2021 (Lydorn/Polygonization-by-Frame-Field-Learning, eval_coco.py).
-        Max tangent angle error melts the polygons of a picture together first, true ones 0.0001 px wider.
+        Max tangent angle error first merges the polygons of a picture, true ones 0.0001 px wider.
         AP leaves out pictures without predictions.
 """
 
@@ -22,7 +22,7 @@ from rooftop.metrics.polygons import Floats, complexity_iou, max_tangent_angles
 
 
 def hisup_polis(said: Sequence[Polygon], true: Sequence[Polygon]) -> float:
-    """Average PoLiS over the true polygons of one picture; 0 if none has a partner, which the mean leaves out."""
+    """Average PoLiS over the true polygons of one picture; 0 without a pair; the mean leaves out 0."""
     if not said or not true:
         return 0.0
     overlap = _box_iou(shapely.bounds(said), shapely.bounds(true))
@@ -32,7 +32,7 @@ def hisup_polis(said: Sequence[Polygon], true: Sequence[Polygon]) -> float:
 
 
 def hisup_complexity_iou(said: Sequence[Polygon], true: Sequence[Polygon], *, iou: float) -> float:
-    """Lower the IoU by the difference in corners of outer rings; NaN without predictions, which the mean skips."""
+    """Lower the IoU by the difference in corners of outer rings; NaN without predictions; the mean skips NaN."""
     outer = [sum(len(p.exterior.coords) - 1 for p in polygons) for polygons in (said, true)]
     return complexity_iou(iou, *outer) if said else float("nan")
 

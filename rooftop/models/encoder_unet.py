@@ -1,4 +1,4 @@
-"""The decoder of a U-Net on an encoder that has seen a million photographs before the first roof."""
+"""U-Net decoder on an encoder pretrained on ImageNet."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ from rooftop.models.efficientnet import EfficientNetLite
 class EncoderUNet(nn.Module):
     """EfficientNet-Lite encoder, U-Net decoder with skip connections.
 
-    It is built with random weights; `rooftop.callbacks.ImageNetStart` puts the ImageNet weights into `encoder` when a
-    training starts, so that prediction needs nothing but the run folder.
+    Built with random weights; `rooftop.callbacks.ImageNetStart` loads the ImageNet weights into `encoder` at the
+    start of a training. Prediction needs only the run folder.
 
     Args:
         in_channels: bands of the picture.
         classes: K, channels of the logits.
         variant: of EfficientNet-Lite: 0, 1 or 2.
         stem_stride: 2 is the published encoder; 1 has every level at twice its size. See `EfficientNetLite`.
-        decoder: channels of the decoder's blocks from the bottom to the top, four of them; with stem_stride=2 a fifth,
-            which works at the picture's size and has no skip.
+        decoder: channels of the decoder's blocks from the bottom to the top, four of them; with stem_stride=2 a
+        fifth, at the picture's size and without skip connection.
         norm: of the decoder: batch, group, instance or none.
         activation: of the decoder.
         dropout: share of the bottom level's channels set to 0 while training.

@@ -12,9 +12,9 @@ IN_ORDER = nn.Sequential, InvertedResidual, EfficientNetLite  # what runs in the
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """A copy of an evaluating network whose batch norms that follow a convolution are folded into it.
+    """Copy a network in evaluation mode, with each batch norm after a convolution folded into the convolution.
 
-    Logits agree but for rounding. The copy is for prediction: it cannot be trained on, nor its weights saved as a run.
+    Logits agree up to rounding. The copy is only for prediction: do not train it or save it as a run.
     """
     network = copy.deepcopy(network).eval()
     for chain in [module for module in network.modules() if isinstance(module, IN_ORDER)]:

@@ -1,7 +1,7 @@
 """U-Net after Ronneberger, Fischer and Brox 2015 (arXiv 1505.04597), with free depth and width.
 
-What differs: 'same' convolutions, so that the output has the input's size; norm and activation are chosen; sizes that
-the depth does not divide are filled up inside and cut back.
+Differences: 'same' convolutions keep the input's size; norm and activation are settings; inputs of any size are
+padded inside, and the output is cropped.
 """
 
 from collections.abc import Sequence

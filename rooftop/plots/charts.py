@@ -55,11 +55,11 @@ def precision_recall_chart(curves: Mapping[str, Curve], points: Mapping[str, tup
 
 
 def reliability_chart(said: Floats, true: Floats, pixels: NDArray[np.int64]) -> str:
-    """Draw the share of roof over the probability said, and how many pixels each bin holds.
+    """Draw the share of roof over the predicted probability, and the share of pixels per bin.
 
     Args:
-        said: mean probability of each bin, NaN where it is empty.
-        true: share of roof of each bin, NaN where it is empty.
+        said: mean predicted probability of each bin, NaN if empty.
+        true: share of roof of each bin, NaN if empty.
         pixels: in each bin.
     """
     figure, axis = _figure(4.6, 4.1)
@@ -68,7 +68,7 @@ def reliability_chart(said: Floats, true: Floats, pixels: NDArray[np.int64]) -> 
     axis.bar(edges[:-1], share, width=np.diff(edges), align="edge", color="#dde3ea", label="share of pixels")
     axis.plot([0, 1], [0, 1], color="#889", linestyle=":", label="perfect")
     axis.plot(said, true, marker="o", markersize=4, color=COLOURS[0], linewidth=1.8, label="this run")
-    axis.set(xlabel="probability said", ylabel="share that is roof", xlim=(0, 1), ylim=(0, 1.02))
+    axis.set(xlabel="predicted probability", ylabel="share of roof", xlim=(0, 1), ylim=(0, 1.02))
     figure.legend(frameon=False, loc="outside lower center", ncols=3)
     return _svg(figure)
 
@@ -103,7 +103,7 @@ def _colours(names: Mapping[str, object]) -> list[str]:
 
 
 def _svg(figure: Figure) -> str:
-    """Draw as an <svg> element without fixed size, so that the page decides."""
+    """Draw as an <svg> element without fixed size; the page sets it."""
     text = io.StringIO()
     with mpl.rc_context(STYLE):
         FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
@@ -119,7 +119,7 @@ def learning_curve(path: Path, history: Sequence[Mapping[str, float]], *, best: 
     Args:
         path: of the PNG.
         history: one row an epoch with `epoch`, `train/loss`, `val/loss`, `train/iou`, `val/iou`.
-        best: epoch whose weights were kept.
+        best: epoch of the kept weights.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,8 +1,7 @@
-"""Pictures for people, as uint8 RGB arrays: overlays, panels, contact sheets.
+"""Pictures for people, as uint8 RGB arrays: overlays, panels, contact sheets, error maps.
 
-Where a prediction is right and wrong, as a picture that colour-blind people can read too.
-
-The colours are those of Okabe and Ito 2008, "Color Universal Design"; they also differ in lightness.
+Colours of error maps are readable for colour-blind people (Okabe and Ito 2008, "Color Universal Design"); they also
+differ in lightness.
 """
 
 from collections.abc import Sequence
@@ -52,7 +51,7 @@ def grid(rows: Sequence[Sequence[Array]], *, titles: Sequence[str] = (), labels:
     """Set pictures out in rows and columns on white.
 
     Args:
-        rows: uint8 (H, W, 3) pictures, of which there may be none; every cell gets the size of the largest.
+        rows: uint8 (H, W, 3) pictures, possibly none; every cell gets the size of the largest.
         titles: one line above each column.
         labels: one line in front of each row.
 
@@ -85,7 +84,7 @@ def panel(picture: Array, truth: Array, probability: NDArray[np.float32], *, thr
         picture: uint8 (H, W, 3).
         truth: (H, W) of 0 and 1.
         probability: float32 (H, W).
-        threshold: from which on a pixel is called roof.
+        threshold: probability from which a pixel counts as roof.
     """
     predicted = (probability >= threshold).astype(np.uint8)
     row = [picture, overlay(picture, truth), overlay(picture, predicted), error_map(picture, truth, predicted)]
@@ -96,7 +95,7 @@ class ContactSheet:
     """Three rows - picture, mask, overlay - one column a picture.
 
     Args:
-        cell: longest side of a cell in pixels; larger pictures are shrunk when they are added, so that few are held.
+        cell: longest side of a cell in pixels; larger pictures are shrunk when added, to save memory.
     """
 
     def __init__(self, *, cell: int = 256) -> None:
@@ -122,7 +121,7 @@ class ContactSheet:
 
 
 def shrink(pixels: Array, most: int) -> Array:
-    """Shrink uint8 (H, W, 3) so that neither side is longer than `most` pixels; smaller ones stay."""
+    """Shrink uint8 (H, W, 3) to at most `most` pixels per side; smaller ones stay."""
     height, width = pixels.shape[:2]
     scale = most / max(height, width)
     if scale >= 1:
@@ -150,7 +149,7 @@ def error_map(picture: Array, mask: Mask, prediction: Mask, valid: NDArray[np.bo
         picture: uint8 (H, W, 3).
         mask: truth (H, W), 1 = roof.
         prediction: (H, W), 1 = roof.
-        valid: bool (H, W), False where nobody judges, which stays grey; None means everywhere.
+        valid: bool (H, W), False for pixels not judged: they stay grey; None: all are judged.
 
     Returns:
         uint8 (H, W, 3).
@@ -167,7 +166,7 @@ def error_map(picture: Array, mask: Mask, prediction: Mask, valid: NDArray[np.bo
 
 
 def roof_by_roof(picture: Array, labels: NDArray[np.int32], colour: tuple[int, int, int]) -> Array:
-    """Tint roofs and outline each of them, so that touching ones are told apart.
+    """Tint roofs and outline each one: touching roofs stay distinct.
 
     Args:
         picture: uint8 (H, W, 3).
