@@ -6,7 +6,6 @@ Commands come from blocks fenced as ```bash. A command without a placeholder wor
 import ast
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from omegaconf import OmegaConf
-
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
 from rooftop.config.command_line import compose_for_check
 
 if sys.version_info >= (3, 11):
@@ -31,6 +31,7 @@ SCRIPTS = sorted(path.stem for path in CONF.glob("*.yaml") if (ROOT / f"{path.st
 PLACEHOLDERS = re.compile(r"\b(DIR|RUN|RUN_A|RUN_B|FILE)\b")
 OTHERS_FILES = {"city.tif", "ortho.tif", "buildings.gpkg", "osm.geojson", "photos", "predictions.coco.json"}
 OTHERS_FOLDERS = ("city/", "area/")
+ENVIRONMENT = {"HYDRA_FULL_ERROR", "ROOFTOP_ALLOW"}
 
 
 class Command(NamedTuple):
@@ -77,25 +78,31 @@ COMMANDS = commands()
 BY_SCRIPT = [command for command in COMMANDS if command.script]
 
 
+def composed(script: str) -> DictConfig:
+    """The configuration of a script without overrides and without Hydra's own."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(script)
+
+
 @cache
 def project() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 @pytest.fixture
-def fresh_clone(tmp_path, monkeypatch, trained) -> Path:
-    """A folder in which the placeholders of the pages lie: RUN, RUN_A, RUN_B, DIR, city/ and so on."""
-    for name in ("RUN", "RUN_A", "RUN_B"):
-        shutil.copytree(trained, tmp_path / name)
-    for name in ("city/a.tif", "city/b.tif", "area/a.tif"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """A folder with what the placeholders of the pages name, as far as a check of the command line looks at it."""
+    for name in ("city/a.tif", "area/a.tif", "RUN/.hydra/config.yaml", "RUN/checkpoints/last.ckpt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    OmegaConf.save(composed("train"), tmp_path / "RUN" / ".hydra" / "config.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def without_plugins(words: list[str]) -> list[str]:
-    """A command line without Hydra's launchers and sweepers: they belong to the extra `sweep`, which tests do not need."""
+    """Drop Hydra's launchers and sweepers from a command line: they need the extra `sweep`, which tests do without."""
     for word in words:
         if kind := re.match(r"hydra/(launcher|sweeper)=([a-z]+)", word):
             assert f"hydra-{kind[2]}-{kind[1]}" in " ".join(project()["optional-dependencies"]["sweep"])
@@ -107,11 +114,26 @@ def test_pages_have_commands_for_every_script():
     assert len(BY_SCRIPT) > 60
 
 
-def test_every_command_of_a_script_is_a_right_configuration(fresh_clone):
-    """Composed and checked in this process, as the script does before any work."""
+def check_alone(command: Command, words: list[str], here: Path) -> None:
+    """Compose and check a command line in this process, as the script does before any work."""
+    compose_for_check(command.script, [word.replace("$PWD", str(here)) for word in without_plugins(words)])
+
+
+def test_every_word_of_every_command_is_right(folder):
+    """Longest commands first; commands without a new setting, and later values of a sweep, are left to a slow test."""
+    seen: set[tuple[str, str]] = set()
+    for command in sorted(BY_SCRIPT, key=lambda command: -len(command.words)):
+        words = [re.sub(r"^([\w.]+=[\w.]+)(,[\w.]+)+$", r"\1", word) for word in command.words[2:]]
+        settings = {(command.script, PLACEHOLDERS.sub("", word)) for word in words}
+        if not settings <= seen or not words:
+            check_alone(command, words, folder)
+        seen |= settings
+
+
+@pytest.mark.slow
+def test_every_command_is_right(folder):
     for command in BY_SCRIPT:
-        words = [word.replace("$PWD", str(fresh_clone)) for word in without_plugins(command.words[2:])]
-        compose_for_check(command.script, words)
+        check_alone(command, command.words[2:], folder)
 
 
 def test_every_other_command_exists():
@@ -155,15 +177,9 @@ def inline_code(text: str) -> list[str]:
 @cache
 def keys_of_scripts() -> set[str]:
     """Every key and group of every script, dotted."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
     known = {"experiment", *(path.name for path in CONF.iterdir() if path.is_dir())}
     for script in SCRIPTS:
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose(script, return_hydra_config=True)
-            nodes = [("", OmegaConf.to_container(cfg, resolve=False))]
+        nodes = [("", OmegaConf.to_container(composed(script), resolve=False))]
         while nodes:
             prefix, node = nodes.pop()
             for name, value in node.items():
@@ -173,7 +189,7 @@ def keys_of_scripts() -> set[str]:
     known |= {
         f"data.{split}.{part}" for split in ("train", "val", "test") for part in ("images", "annotations", "masks")
     }
-    return known | {"callbacks.start.run"}
+    return known | {"callbacks.start", "callbacks.start.run", "hydra.run.dir", "hydra.sweep.dir"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
@@ -183,9 +199,9 @@ def test_every_setting_in_running_text_exists(page):
             continue
         for word in shlex.split(code):
             key, equals, value = word.lstrip("+~").partition("=")
-            if not equals or key.startswith("callbacks.NAME") or word.startswith("+"):
+            if not equals or word.startswith("+") or "NAME" in key or key == "key":
                 continue
-            assert key in keys_of_scripts() or "NAME" in key, f"{page.name}: {code}"
+            assert key in keys_of_scripts() or key in ENVIRONMENT, f"{page.name}: {code}"
             if (CONF / key).is_dir() and "," not in value and re.fullmatch(r"[a-z_0-9]+", value) and value != "null":
                 assert (CONF / key / f"{value}.yaml").is_file(), f"{page.name}: {code}"
 
