@@ -38,8 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Point links to the repository at the pages made from it, and fill in the configuration reference."""
     for source, page in PAGES.items():
-        anchor = "#.*?" if source == "README.md" else ""  # the home page has other headings than README
-        markdown = re.sub(rf"\]\(\.\./{re.escape(source)}(?:{anchor})?(?=[)#])", f"]({page}", markdown)
+        markdown = re.sub(rf"\]\(\.\./{re.escape(source)}(?=[)#])", f"]({page}", markdown)
     return markdown.replace(MARK, _reference()) if MARK in markdown else markdown
 
 
