@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from importlib.metadata import version
 
 import pytest
 import torch
