@@ -293,14 +293,21 @@ SMALL = {  # what makes a command of a script end within seconds
         *("+trainer.limit_train_batches=2", "+trainer.limit_val_batches=1", "+trainer.limit_test_batches=1"),
     ),
     "evaluate": ("bootstrap.rounds=10", "examples=1", "device=cpu"),
-    "predict": ("trainer.accelerator=cpu",),
+    "predict": ("trainer.accelerator=cpu", "rescale=false"),
     "make_synthetic": ("count=4",),
     "make_masks": (),
     "make_tiles": (),
     "check_data": ("processes=1",),
     "export": (),
 }
-EXPENSIVE = ("experiment=pretrained", "trainer=gpu", "hydra/launcher", "hydra/sweeper", "-m")
+EXPENSIVE = (
+    "run: outputs/towns",  # the run of the command before
+    "experiment=pretrained",
+    "trainer=gpu",
+    "hydra/launcher",
+    "hydra/sweeper",
+    "-m",
+)
 RUNNABLE = {
     command.line: command
     for command in BY_SCRIPT
