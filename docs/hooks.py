@@ -64,8 +64,9 @@ def _reference() -> str:
     for row in reference():
         shared = row.key.split(".")[0] if row.key.startswith(("data.", "polygons.")) else ""
         title = f"The group `{shared}`" if shared else f"{row.script}.py"
-        head = ["| key | type | range | default | meaning |", "|---|---|---|---|---|"]
-        cells = (f"`{row.key}`", row.type, row.range, f"`{row.default}`" if row.default else "", row.meaning)
+        head = ["| key | meaning | values | default |", "|---|---|---|---|"]
+        values = "; ".join(filter(None, (row.type, row.range))).removeprefix("group; ")
+        cells = (f"`{row.key}`", row.meaning, values, f"`{row.default}`" if row.default else "")
         line = "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
         tables.setdefault(title, head).append(line)
     return "\n\n".join(f"## {title}\n\n" + "\n".join(lines) for title, lines in tables.items())
