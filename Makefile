@@ -1,6 +1,6 @@
 PYTHON ?= python
 ALL_CORES = --numprocesses auto --maxprocesses 8
-SOURCES = rooftop tests benchmarks $(wildcard *.py)
+SOURCES = rooftop tests benchmarks docs $(wildcard *.py)
 
 help:  ## this list
 	@grep -E '^[a-z_]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,4 +30,7 @@ slow:  ## the slow tests
 coverage:  ## every test, with the coverage floor of rooftop/
 	$(PYTHON) -m pytest $(ALL_CORES) -m "slow or not slow" --cov --cov-report=term:skip-covered
 
-.PHONY: help check lint format types imports test slow coverage
+docs:  ## the documentation, into site/: strict, and readable without a network
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --clean
+
+.PHONY: help check lint format types imports test slow coverage docs

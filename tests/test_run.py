@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def test_loaded_network_gives_equal_logits_and_the_card_is_the_same(run):
 
 def test_card_tells_versions_and_commit(run):
     content = json.loads((run[0] / "card.json").read_text())
-    assert content["versions"]["torch"] == torch.__version__
+    assert content["versions"]["torch"] == version("torch")
     assert content["versions"]["python"]
     assert "git" in content
 
