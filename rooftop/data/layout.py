@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rooftop.coco import open_index
 from rooftop.data.sources import CocoSource, Drawing, MaskSource, MixedSource, Source, take
@@ -119,7 +120,7 @@ def read_layout(config: dict[str, Any], reading: Reading | None = None) -> DataL
     )
 
 
-def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, np.ndarray[Any, np.dtype[np.int64]]]:
+def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, NDArray[np.int64]]:
     """Open a split: its source, and the indices of its pictures there. Train and val may share a source."""
     if split not in SPLITS:
         raise ConfigError(f"split={split}: there is no such split; choose one of {', '.join(SPLITS)}.")
@@ -149,20 +150,25 @@ def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, np.nd
     train, val = split_by_place(source.names, layout.val_share, layout.place)
     if split == "train":
         return source, train
-    if not is_near(len(val) / len(source.names), layout.val_share):
+    _warn_of_cut(layout, name, source.names, val)
+    return source, val
+
+
+def _warn_of_cut(layout: DataLayout, name: str, names: Sequence[str], val: NDArray[np.int64]) -> None:
+    """Warn of a validation split far from the wanted size, and of file names without location."""
+    if not is_near(len(val) / len(names), layout.val_share):
         log.warning(
             "%s: val gets %.1f %% of the pictures instead of %.0f %%: places are not divided; set a finer "
             "data.place, or name data.val.",
-            *(name, 100 * len(val) / len(source.names), 100 * layout.val_share),
+            *(name, 100 * len(val) / len(names), 100 * layout.val_share),
         )
-    told = has_location(source.names)
+    told = has_location(names)
     if not layout.place and not told.all():
         log.warning(
             "%s: %s of %s file names carry no location (%s, ...); these pictures are split one by one, and "
             "neighbours may land in both train and val; set data.place, or name data.val.",
-            *(name, f"{np.count_nonzero(~told):,}", f"{len(told):,}", source.names[int(np.argmin(told))]),
+            *(name, f"{np.count_nonzero(~told):,}", f"{len(told):,}", names[int(np.argmin(told))]),
         )
-    return source, val
 
 
 def open_mix(layout: DataLayout, mix: dict[str, dict[str, Any]]) -> MixedSource:

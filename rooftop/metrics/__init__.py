@@ -5,7 +5,7 @@ curve        precision-recall curve, average precision, best threshold, calibrat
 boundary     boundary IoU (Cheng et al. 2021), boundary F1 within some pixels
 objects      COCO AP and AR, boundary AP, the crowdAI challenge's AP and AR, SpaceNet F1
 polygons     C-IoU, N-ratio, PoLiS, max tangent angle error, Hausdorff, holes
-error_kinds  errors of roofs by kind: ragged, merged, split, missed, invented
+error_kinds  errors of roofs by kind: ragged, merged, split, missed, fragment, invented
 bootstrap    intervals over pictures, paired differences
 published    variants of polygon scores as published code computes them
 

@@ -45,7 +45,7 @@ def resample(counts: Floats, *, rounds: int, seed: int) -> Floats:
 def rescore(
     score: Callable[[Weights], Mapping[str, float]], pictures: int, *, rounds: int, seed: int
 ) -> dict[str, Floats]:
-    """Score each draw anew, for scores other than sums, such as average precision: (rounds,) by name."""
+    """Score each of 1 or more draws anew, for scores other than sums, as average precision: (rounds,) by name."""
     scored = [score(drawn) for drawn in draws(pictures, rounds=rounds, seed=seed)]
     return {name: np.array([each[name] for each in scored]) for name in scored[0]}
 

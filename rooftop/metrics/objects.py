@@ -50,7 +50,7 @@ def boundary_iou(found: list[Rle], truth: list[Rle], iou: Floats, crowd: Bools, 
         truth: G objects.
         iou: their IoU of masks, float64 (D, G).
         crowd: bool (G,); as in the authors' code, the IoU with a crowd is the mask IoU.
-        at_least: pairs below this IoU are left unchanged: all thresholds are higher.
+        at_least: pairs below this IoU are left unchanged: no threshold is lower.
 
     Returns:
         float64 (D, G).

@@ -135,5 +135,5 @@ def test_mask_pictures_cannot_tell_roofs_apart(module, tiny):
     (tiny / "masks").mkdir()
     masks = {"images": "images/train", "annotations": None, "masks": "masks"}
     data = module(train=masks, targets=["roof", "core"])
-    with pytest.raises(DataError, match=r"do not tell one roof from the next.*data.targets=\[roof\]"):
+    with pytest.raises(DataError, match=r"do not separate one roof from the next.*data.targets=\[roof\]"):
         data.dataset("train")
