@@ -339,7 +339,7 @@ def test_a_training_without_validated_epoch_is_refused(run_script, tiny, fast):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["+trainer.check_val_every_n_epoch=null", "scheduler=plateau"], "without the score that plateau waits for"),
+        (["+trainer.check_val_every_n_epoch=null", "scheduler=plateau"], "plateau needs a score after each epoch"),
         (["trainer.max_epochs=null", "+trainer.max_time=00:00:01:00"], "give trainer.max_epochs, +trainer.max_steps"),
     ],
 )
@@ -355,7 +355,7 @@ def test_apples_gpu_is_refused(run_script, tiny, fast, monkeypatch, asked):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     code, text = run_script("train", *fast, f"data.root={tiny}", f"trainer.accelerator={asked}")
     assert code == 2, text
-    assert f"trainer.accelerator={asked}: Apple's GPUs know no float64" in text
+    assert f"trainer.accelerator={asked}: Apple's GPUs lack float64" in text
     assert "Traceback" not in text
 
 

@@ -22,7 +22,7 @@ _SQUARE = 1.1  # ratio of a pixel's sides in metres that no roof minds
 
 @dataclass(frozen=True)
 class Georeference:
-    """A raster's place on the map.
+    """Map position of a raster.
 
     Attributes:
         affine: pixel frame to map coordinates (rotation allowed).
@@ -51,8 +51,8 @@ class Georeference:
     def to_map(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pixel frame (N, 2) to map coordinates (N, 2), x before y."""
         a, b, c, d, e, f = self.affine[:6]
-        placed: NDArray[np.float64] = points @ np.array([[a, d], [b, e]]) + (c, f)
-        return placed
+        mapped: NDArray[np.float64] = points @ np.array([[a, d], [b, e]]) + (c, f)
+        return mapped
 
     def to_lonlat(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pixel frame (N, 2) to degrees (N, 2): longitude, latitude on WGS 84."""
@@ -96,7 +96,7 @@ class Georeference:
 
     def measure(self, polygon: Polygon) -> tuple[float, float]:
         """Geodesic area in square metres, holes taken off, and length in metres of the outline; pixel frame in."""
-        # turned before they are placed: on the antimeridian longitudes jump, and a ring seems to run backwards
+        # turned before they are mapped: on the antimeridian longitudes jump, and a ring seems to run backwards
         oriented = shapely.transform(shapely.orient_polygons(polygon), self.to_lonlat)
         area, perimeter = _GEOD.geometry_area_perimeter(oriented)
         return abs(float(area)), float(perimeter)

@@ -1,8 +1,7 @@
 """Pictures and masks on disk: read with a limit on their size, written atomically, resized.
 
-JPEG is decoded by libjpeg-turbo (simplejpeg): Pillow's pixels in two thirds of the time. Masks are PNG with
-run-length zlib (PNG specification, third edition, https://www.w3.org/TR/png-3/): three times faster than the usual
-encoders, and smaller.
+JPEG is decoded by libjpeg-turbo (simplejpeg): Pillow's pixels in two thirds of the time. Masks are written as PNG with
+run-length compression, fast and small: a mask consists of long runs.
 """
 
 import glob
@@ -20,7 +19,22 @@ from PIL import Image, UnidentifiedImageError
 from rooftop.errors import DataError
 from rooftop.files import atomic_write
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes, read by window
+
+_KEY = "data.bands"  # by which files are read that Pillow cannot
+_MORE_BITS = ("I", "F")  # Pillow's modes of 16-bit and 32-bit integers and of floats, which it would cut off at 255
+_PIECE = 2**18  # bytes; nearly all files are smaller, and one call of the system is enough to read them
+_DARK = 127  # the brightest value that is ground where 255 is roof
 _START = b"\xff\xd8\xff"
+# long runs are all there is to compress in a mask: run-length strategy, no row filter (a flag of newer OpenCV only)
+_MASK_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+if hasattr(cv2, "IMWRITE_PNG_FILTER"):
+    _MASK_PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
+
+Box = tuple[float, float, float, float]
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
 
 
 def decode_jpeg(content: bytes, *, most: int) -> NDArray[np.uint8] | None:
@@ -46,28 +60,11 @@ def decode_jpeg(content: bytes, *, most: int) -> NDArray[np.uint8] | None:
     return pixels
 
 
-# long runs are all there is to compress in a mask: run-length strategy, no row filter (a flag of newer OpenCV only)
-_MASK_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-if hasattr(cv2, "IMWRITE_PNG_FILTER"):
-    _MASK_PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
-
-
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:
     """Encode a mask, uint8 (H, W) of 0 and 1, as an 8-bit grey PNG of 0 and 255."""
     _, content = cv2.imencode(".png", np.multiply(mask, 255, dtype=np.uint8), _MASK_PNG)
     encoded: bytes = content.tobytes()
     return encoded
-
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes, read by window
-
-_KEY = "data.bands"  # by which files are read that Pillow cannot
-_MORE_BITS = ("I", "F")  # Pillow's modes of 16-bit and 32-bit integers and of floats, which it would cut off at 255
-_PIECE = 2**18  # bytes; nearly all files are smaller, and one call of the system is enough to read them
-
-Picture = NDArray[np.uint8]
-Mask = NDArray[np.uint8]
 
 
 def list_pictures(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
@@ -152,9 +149,6 @@ def _read_jpeg(path: Path) -> Picture | None:
         return None
 
 
-_DARK = 127  # the brightest value that is ground where 255 is roof
-
-
 def read_mask(path: Path) -> Mask:
     """Read a mask picture as uint8 (H, W) of 0 and 1.
 
@@ -231,11 +225,7 @@ def _remedy(path: Path, key: str) -> str:
     return f"replace or remove it{f', or {_name_bands(key)}' if is_tiff else ''}"
 
 
-Array = NDArray[np.uint8]
-Box = tuple[float, float, float, float]
-
-
-def resize(pixels: Array, size: tuple[int, int], method: Image.Resampling, box: Box | None = None) -> Array:
+def resize(pixels: Picture, size: tuple[int, int], method: Image.Resampling, box: Box | None = None) -> Picture:
     """Resize uint8 (H, W) or (H, W, C) to (height, width) = `size`.
 
     Args:

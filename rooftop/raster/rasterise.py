@@ -71,8 +71,8 @@ def number(shapes: Iterable[Outline | Polygon], height: int, width: int) -> NDAr
     for n, shape in enumerate(shapes, start=1):
         run = coco.merge(_runs(shape, height, width))
         x, y, wide, high = coco.toBbox(run).astype(int).tolist()
-        place = slice(y, y + high), slice(x, x + wide)  # most of a picture is not this shape
-        np.copyto(numbers[place], n, where=coco.decode(run)[place] > 0)
+        box = slice(y, y + high), slice(x, x + wide)  # most of a picture is not this shape
+        np.copyto(numbers[box], n, where=coco.decode(run)[box] > 0)
     return numbers
 
 

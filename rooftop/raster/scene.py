@@ -178,7 +178,7 @@ ONE_CORE, ALL_CORES = "1", "ALL_CPUS"  # in GDAL's words
 
 @contextmanager
 def unplaced() -> Iterator[None]:
-    """A raster without a place on the map is no reason for a warning: everything works, in pixels."""
+    """Silence the warning about a missing georeference: everything works, in pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
@@ -203,7 +203,7 @@ def open_scene(path: str, *, bands: Sequence[int] | None = None, cores: str = ON
             conversion = choose_conversion(dataset, chosen, path)
         except RasterioError as error:
             raise SourceError(unreadable(path, error)) from error
-        yield Scene(path, dataset.height, dataset.width, _place(dataset), 3, dataset, chosen, conversion)
+        yield Scene(path, dataset.height, dataset.width, _georeference(dataset), 3, dataset, chosen, conversion)
 
 
 @contextmanager
@@ -223,7 +223,7 @@ def open_bands(
     """
     with _opened(path, cores) as dataset:
         chosen = check_bands(dataset, bands, path)
-        yield Scene(path, dataset.height, dataset.width, _place(dataset), len(chosen), dataset, chosen, stretch)
+        yield Scene(path, dataset.height, dataset.width, _georeference(dataset), len(chosen), dataset, chosen, stretch)
 
 
 @contextmanager
@@ -244,10 +244,10 @@ def _opened(path: str, cores: str) -> Iterator[DatasetReader]:
             yield dataset
 
 
-def _place(dataset: DatasetReader) -> Georeference | None:
+def _georeference(dataset: DatasetReader) -> Georeference | None:
     # a reference system without corners would put pixel 5 at 5 degrees, or metres, of the origin
-    placed = dataset.crs and not dataset.transform.is_identity
-    return Georeference(dataset.transform, dataset.crs.to_wkt()) if placed else None
+    georeferenced = dataset.crs and not dataset.transform.is_identity
+    return Georeference(dataset.transform, dataset.crs.to_wkt()) if georeferenced else None
 
 
 def check_written(path: Path) -> None:

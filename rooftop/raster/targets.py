@@ -47,11 +47,11 @@ def edge(roofs: Roofs) -> Mask:
 def core(roofs: Roofs) -> Mask:
     """Mark the core of each roof: at least half the depth of its deepest pixel, at any size."""
     middle, around = np.zeros(roofs.shape, np.uint8), np.pad(roofs, 1)
-    for n, place in enumerate(ndimage.find_objects(roofs), start=1):
-        if place is not None:  # another roof may lie over all of it
-            own = around[tuple(slice(side.start, side.stop + 2) for side in place)] == n
+    for n, box in enumerate(ndimage.find_objects(roofs), start=1):
+        if box is not None:  # another roof may lie over all of it
+            own = around[tuple(slice(side.start, side.stop + 2) for side in box)] == n
             depth = ndimage.distance_transform_edt(own)[1:-1, 1:-1]
-            middle[place] |= depth >= _DEEP * depth.max()
+            middle[box] |= depth >= _DEEP * depth.max()
     return middle
 
 

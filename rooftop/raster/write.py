@@ -55,7 +55,7 @@ def write_raster(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
 
     Args:
         path: `.tif` becomes a cloud-optimised GeoTIFF with overviews, `.png` a plain picture.
-        sheet: size, place on the map, meaning of the values.
+        sheet: size, georeference, meaning of the values.
         read: gives uint8 (K, h, w) for a window.
 
     Raises:
@@ -78,7 +78,7 @@ def write_raster(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
 
 
 def _write_plain(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.uint8]]) -> None:
-    place = sheet.georeference
+    georeference = sheet.georeference
     with rasterio.open(
         path,
         "w",
@@ -87,8 +87,8 @@ def _write_plain(path: Path, sheet: Sheet, read: Callable[[Window], NDArray[np.u
         count=len(sheet.bands),
         height=sheet.height,
         width=sheet.width,
-        crs=place.crs if place else None,
-        transform=place.affine if place else None,
+        crs=georeference.crs if georeference else None,
+        transform=georeference.affine if georeference else None,
         nodata=sheet.nodata,
         tiled=True,
         blockxsize=_BLOCK,
@@ -118,7 +118,7 @@ def write_tile(
     Raises:
         RooftopError: the disk is full or the folder cannot be written to.
     """
-    form, place = scene.form, scene.georeference
+    form, georeference = scene.form, scene.georeference
     profile = {
         "count": len(values),
         "height": window.height,
@@ -131,8 +131,9 @@ def write_tile(
     }
     if len(values) > (3 if form.has_colours else 1):
         profile["alpha"] = "yes" if form.has_alpha else "unspecified"
-    if place:
-        profile |= {"crs": place.crs, "transform": place.affine * Affine.translation(window.column, window.row)}
+    if georeference:
+        shift = Affine.translation(window.column, window.row)
+        profile |= {"crs": georeference.crs, "transform": georeference.affine * shift}
     try:
         with (
             unplaced(),

@@ -26,10 +26,10 @@ def test_weights_of_an_earlier_training_do_not_pass_for_new_ones(trained, run_sc
     for wrong, said in (
         ("callbacks.best=null", "callbacks.best"),
         ("+callbacks.best.save_top_k=3", "save_top_k"),
-        ("callbacks.best.monitor=val/loss", "another monitor"),
+        ("callbacks.best.monitor=val/loss", "monitor"),
         ("+callbacks.best.every_n_epochs=2", "schedule"),
         ("+trainer.fast_dev_run=true", "fast_dev_run"),
-        ("+trainer.limit_val_batches=0", "nothing is validated"),
+        ("+trainer.limit_val_batches=0", "validate nothing"),
     ):
         code, text = run_script(*again, wrong)
         assert (code, said in text) == (2, True), text

@@ -223,7 +223,8 @@ def test_file_without_entry_is_counted_and_listed(tiny, caplog):
 def test_picture_of_another_size_than_its_entry_is_named(tiny):
     Image.new("RGB", (48, 80)).save(tiny / "images" / "test" / "18_0_9.png")
     with pytest.raises(
-        DataError, match=r"18_0_9\.png: 48 x 80 px, but the annotations say 80 x 48; rotate its pixels if it has an EXIF"
+        DataError,
+        match=r"18_0_9\.png: 48 x 80 px, but the annotations say 80 x 48; rotate its pixels if it has an EXIF",
     ):
         RoofDataModule(config(tiny)).dataset("test")[0]
 
