@@ -7,7 +7,6 @@ import gc
 import os
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -58,12 +57,10 @@ def read_annotations(text: msgspec.Raw, frame: Frame) -> tuple[dict[str, list[Ar
         # a cut fell into a string or a nested object, so the list is read as one
         done = list(_read_alone([memoryview(text)[1:-1]], frame))
     tally = Tally()
-    parts: dict[str, list[Array]] = defaultdict(list)
-    for block, found in done:
+    for _, found in done:
         tally.merge(found)
-        for name, column in block.items():
-            parts[name].append(column)
-    return dict(parts), tally
+    pieces = zip(*(block for block, _ in done), strict=True)
+    return {name: list(column) for name, column in zip(Columns._fields, pieces, strict=True)}, tally
 
 
 def _may_fork(tasks: int) -> bool:
@@ -100,8 +97,8 @@ def _read_block(text: memoryview, frame: Frame) -> Block:
     tally = Tally()
     parts = [columns([], frame, tally)]
     for piece in parse_list(text, _ANNOTATIONS):
-        parts.append({name: narrow(c) for name, c in columns(_parsed(piece, tally), frame, tally).items()})
-    return {name: narrow(np.concatenate([part[name] for part in parts])) for name in parts[0]}, tally
+        parts.append(Columns._make(map(narrow, columns(_parsed(piece, tally), frame, tally))))
+    return Columns._make(narrow(np.concatenate(column)) for column in zip(*parts, strict=True)), tally
 
 
 def _parsed(piece: list[Annotation] | list[msgspec.Raw], tally: Tally) -> list[Annotation]:
@@ -165,7 +162,7 @@ def build_index(source: Path, target: Path) -> None:
         "order": [order],
         "first": [narrow(first)],
     }
-    for count, offsets in {"rings": "ring_first", "points": "point_first", "run": "run_first"}.items():
+    for count, offsets in {"ring_count": "ring_first", "point_count": "point_first", "run_bytes": "run_first"}.items():
         arrays[offsets] = [_offsets(arrays.pop(count))]
     meta = {"categories": categories, "counts": tally.counts, "listed": tally.listed}
     write_arena(target, arrays, meta)

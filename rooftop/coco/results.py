@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from rooftop.coco.columns import fill, is_absurd, pack
+from rooftop.coco.columns import are_valid_runs, compress_run, is_too_long
 from rooftop.coco.index import Index
 from rooftop.coco.parse import Id, RunLengths
 from rooftop.coco.write import Result, Rings
@@ -147,8 +147,8 @@ class Results:
         except msgspec.DecodeError as error:
             raise self._wrong(number, f"its segmentation is neither rings nor run lengths ({error})") from error
         if isinstance(said, RunLengths):
-            counts = said.counts.encode() if isinstance(said.counts, str) else pack(said.counts, *size)
-            if said.size != size or not fill([counts], np.array([size[0] * size[1]]))[0]:
+            counts = said.counts.encode() if isinstance(said.counts, str) else compress_run(said.counts, *size)
+            if said.size != size or not are_valid_runs([counts], np.array([size[0] * size[1]]))[0]:
                 raise self._wrong(number, f"its run lengths do not fill the picture of {size[1]} x {size[0]} px")
             return {"size": list(size), "counts": counts}, self._polygon(number, entry), None
         rings = self._rings(number, said)
@@ -167,7 +167,7 @@ class Results:
         rings = [np.array(ring).reshape(-1, 2) for ring in listed if len(ring) % 2 == 0 and len(ring) >= 6]
         if len(rings) != len(listed) or not all(np.isfinite(ring).all() for ring in rings):
             raise self._wrong(number, "a ring has fewer than three corners, or half a corner, or no number")
-        if any(is_absurd(ring) for ring in rings):
+        if any(is_too_long(ring) for ring in rings):
             raise self._wrong(number, "a ring reaches a million pixels and more beyond its picture")
         return rings
 
