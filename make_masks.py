@@ -1,4 +1,4 @@
-"""Make masks: annotation json -> one mask a picture, for every split.
+"""Draw the annotations of each split into mask files, one for each picture.
 
 python make_masks.py                                         the embedded data set
 python make_masks.py data=crowdai data.root=DIR limit=1000   the first pictures of each split
@@ -23,19 +23,19 @@ SPLITS = ("train", "val", "test")
 
 @script
 def main(cfg: DictConfig) -> None:
-    """Make the masks of each split, then say what was made, what was skipped, and why."""
+    """Make the masks of each split, then report masks made, masks skipped, and the reasons."""
     data = plain(cfg.data)
     root, splits = Path(data["root"]), {name: complete(data[name]) for name in SPLITS if data[name]}
     if cfg.init:
         make_layout(root, splits)
-        log.info("copy pictures and annotations to where this tree says:\n%s", draw(root, splits))
+        log.info("copy pictures and annotations into this folder tree:\n%s", draw(root, splits))
         return
     check_layout(root, splits)
     report: dict[str, Any] = {}
     for name, part in splits.items():
         if part["annotations"]:
             index = open_index(root / part["annotations"], cache=Path(data["cache"]))
-            report[name] = tell(name, index, make(name, index, cfg), root / part["images"])
+            report[name] = report_split(name, index, make(name, index, cfg), root / part["images"])
         else:
             report[name] = {"skipped": f"has masks of its own in {part['masks']}"}
     write_json(run_folder() / "report.json", report)
@@ -44,7 +44,7 @@ def main(cfg: DictConfig) -> None:
 
 
 def make(split: str, index: Index, cfg: DictConfig) -> MaskReport:
-    """Make the masks of a split under a progress bar."""
+    """Make the masks of a split with a progress bar."""
     masks = MaskFolder(index, index.category_ids(cfg.data.categories), run_folder() / split)
     with progress_bar() as bar:
         task = bar.add_task(split, total=None)
@@ -52,7 +52,7 @@ def make(split: str, index: Index, cfg: DictConfig) -> MaskReport:
         return masks.make(cfg.limit, processes=cfg.processes, progress=show)
 
 
-def tell(split: str, index: Index, masks: MaskReport, images: Path) -> dict[str, Any]:
+def report_split(split: str, index: Index, masks: MaskReport, images: Path) -> dict[str, Any]:
     """Log the summary of a split and return its part of the report."""
     files = unpaired(images, index.names)
     log.info("%s: %d masks made, %d kept, %d pictures beyond the limit", split, masks.made, masks.kept, masks.left)

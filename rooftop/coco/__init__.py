@@ -1,4 +1,4 @@
-"""COCO annotations: read, held lightly, written."""
+"""Read, index and write COCO annotations and results."""
 
 from rooftop.coco.columns import Rejected
 from rooftop.coco.index import CocoObject, Index, open_index

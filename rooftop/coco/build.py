@@ -1,13 +1,12 @@
-"""The list of annotations to columns: in pieces, and on several processors if it is long.
+"""Build the index file of an annotation file, in one pass.
 
-Annotation file to index file, in one pass whose memory does not grow with the text.
+The list of annotations is parsed in pieces, by several processes if it is long; memory does not grow with the text.
 """
 
 import gc
 import os
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -38,36 +37,45 @@ from rooftop.raster.picture import MAX_PIXELS
 Block: TypeAlias = tuple[Columns, Tally]
 
 BLOCK = 1 << 24  # bytes of text for one task of a process
-PROCESSES = 4
+PROCESSES = 4  # at most
 _ANNOTATION = msgspec.json.Decoder(Annotation)
 _ANNOTATIONS = msgspec.json.Decoder(list[Annotation])
+_PICTURE = msgspec.json.Decoder(PictureEntry)
+_PICTURES = msgspec.json.Decoder(list[PictureEntry])
+_CATEGORIES = msgspec.json.Decoder(list[Category])
 
 
 class _Identity(msgspec.Struct):
-    """The id of an annotation of which nothing else may be right."""
+    """Only the id of an annotation, of any type; the other fields may be malformed."""
 
     id: Any = None
 
 
 def read_annotations(text: msgspec.Raw, frame: Frame) -> tuple[dict[str, list[Array]], Tally]:
-    """Columns of all annotations, in pieces to be joined, and what was left out."""
+    """Parse the list of annotations.
+
+    Args:
+        text: the JSON list.
+        frame: pictures and categories of the file.
+
+    Returns:
+        The arrays of `Columns` by field name, each in pieces to be joined, and the rejected annotations.
+    """
     blocks = split_list(text, BLOCK)
     try:
         done = list(_read_together(blocks, frame) if _may_fork(len(blocks)) else _read_alone(blocks, frame))
     except CutError:
-        # a cut fell into a string or a nested object, so the list is read as one
+        # a cut fell into a string or a nested object, so the list is read as a single block
         done = list(_read_alone([memoryview(text)[1:-1]], frame))
     tally = Tally()
-    parts: dict[str, list[Array]] = defaultdict(list)
-    for block, found in done:
+    for _, found in done:
         tally.merge(found)
-        for name, column in block.items():
-            parts[name].append(column)
-    return dict(parts), tally
+    pieces = zip(*(block for block, _ in done), strict=True)
+    return {name: list(column) for name, column in zip(Columns._fields, pieces, strict=True)}, tally
 
 
 def _may_fork(tasks: int) -> bool:
-    """Whether other processes can share the mapped text, and are worth starting."""
+    """Whether other processes can share the mapped text, and there is work for more than one."""
     return tasks > 1 and sys.platform == "linux" and not current_process().daemon
 
 
@@ -76,7 +84,7 @@ def _read_alone(blocks: list[memoryview], frame: Frame) -> Iterator[Block]:
 
 
 def _read_together(blocks: list[memoryview], frame: Frame) -> Iterator[Block]:
-    """Read blocks in forked processes, which see the same mapped pages; only the columns are sent back."""
+    """Read blocks in forked processes; these share the mapped pages, so only the columns are copied back."""
     workers = min(PROCESSES, len(os.sched_getaffinity(0)), len(blocks))
     with ProcessPoolExecutor(workers, get_context("fork"), _share, (blocks, frame)) as pool:
         yield from pool.map(_read_shared, range(len(blocks)))
@@ -86,7 +94,7 @@ _shared: tuple[list[memoryview], Frame] = ([], Frame({}, np.empty((0, 2), np.int
 
 
 def _share(blocks: list[memoryview], frame: Frame) -> None:
-    """Keep what the process inherited; a fork passes it without a copy."""
+    """Store the arguments of the forked process; a fork inherits them without a copy."""
     global _shared
     _shared = blocks, frame
 
@@ -96,16 +104,16 @@ def _read_shared(task: int) -> Block:
 
 
 def _read_block(text: memoryview, frame: Frame) -> Block:
-    """Columns of the annotations in a part of the list, each as narrow as it can be."""
+    """Columns of one block of the list, each of the smallest lossless dtype."""
     tally = Tally()
     parts = [columns([], frame, tally)]
     for piece in parse_list(text, _ANNOTATIONS):
-        parts.append({name: narrow(c) for name, c in columns(_parsed(piece, tally), frame, tally).items()})
-    return {name: narrow(np.concatenate([part[name] for part in parts])) for name in parts[0]}, tally
+        parts.append(Columns._make(map(narrow, columns(_parsed(piece, tally), frame, tally))))
+    return Columns._make(narrow(np.concatenate(column)) for column in zip(*parts, strict=True)), tally
 
 
 def _parsed(piece: list[Annotation] | list[msgspec.Raw], tally: Tally) -> list[Annotation]:
-    """The annotations of a piece; if it could not be parsed as a whole, those that can be parsed alone."""
+    """The annotations of a piece; unparsed items are parsed one by one, malformed ones go to `tally`."""
     parsed: list[Annotation] = []
     for item in piece:
         if isinstance(item, Annotation):
@@ -118,7 +126,7 @@ def _parsed(piece: list[Annotation] | list[msgspec.Raw], tally: Tally) -> list[A
 
 
 def _identity(item: msgspec.Raw) -> int | None:
-    """The id of an annotation that could not be parsed, if it has one."""
+    """The id of a malformed annotation, None if it cannot be read either."""
     try:
         identity = msgspec.json.decode(item, type=_Identity).id
     except NOT_JSON:
@@ -127,7 +135,7 @@ def _identity(item: msgspec.Raw) -> int | None:
 
 
 def _malformed(error: Exception) -> str:
-    """Why an annotation could not be parsed, in few words, so that equal reasons are counted together."""
+    """Shorten the parse error of an annotation to a reason, without values, so equal reasons are counted together."""
     field = re.search(r"\$\.(\w+)|missing required field `(\w+)`", str(error))
     if field is None:
         return "not as in COCO"
@@ -136,19 +144,14 @@ def _malformed(error: Exception) -> str:
     return f"with a `{field[1]}` that is not as in COCO"
 
 
-_PICTURE = msgspec.json.Decoder(PictureEntry)
-_PICTURES = msgspec.json.Decoder(list[PictureEntry])
-_CATEGORIES = msgspec.json.Decoder(list[Category])
-
-
 def build_index(source: Path, target: Path) -> None:
-    """Read the annotation file `source` and write the arrays of its index to `target`, whole or not at all.
+    """Read the annotation file `source` and write its index to `target`, atomically.
 
     Raises:
-        DataError: it is no COCO annotation file, or a picture or category in it cannot be used.
+        DataError: `source` is not a COCO annotation file, or one of its pictures or categories cannot be used.
     """
     document = parse_document(source, map_file(source))
-    with _without_cycle_search():
+    with _without_collector():
         categories = _read_categories(source, document.categories)
         pictures = _read_pictures(source, document.images)
         sizes = np.array([(p.height, p.width) for p in pictures], np.int32).reshape(-1, 2)
@@ -165,15 +168,15 @@ def build_index(source: Path, target: Path) -> None:
         "order": [order],
         "first": [narrow(first)],
     }
-    for count, offsets in {"rings": "ring_first", "points": "point_first", "run": "run_first"}.items():
+    for count, offsets in {"ring_count": "ring_first", "point_count": "point_first", "run_bytes": "run_first"}.items():
         arrays[offsets] = [_offsets(arrays.pop(count))]
     meta = {"categories": categories, "counts": tally.counts, "listed": tally.listed}
     write_arena(target, arrays, meta)
 
 
 @contextmanager
-def _without_cycle_search() -> Iterator[None]:
-    """Switch off Python's search for reference cycles: parsed lists have none, and it doubles the time."""
+def _without_collector() -> Iterator[None]:
+    """Pause Python's garbage collector of reference cycles: parsed lists have none, and it doubles the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -184,19 +187,21 @@ def _without_cycle_search() -> Iterator[None]:
 
 
 def _read_categories(source: Path, text: msgspec.Raw) -> list[Category]:
-    """Parse the categories; two of one id are refused."""
+    """Parse the categories; their ids must be unique."""
     try:
         categories = _CATEGORIES.decode(text)
     except NOT_JSON as error:
-        raise DataError(f"{source}: categories are not as in COCO ({error}); each needs an id and a name.") from error
+        raise DataError(
+            f"{source}: categories are not in COCO format ({error}); each needs an id and a name."
+        ) from error
     ids = [c.id for c in categories]
     if len(set(ids)) < len(ids):
-        raise DataError(f"{source}: two categories have the same id; give each its own.")
+        raise DataError(f"{source}: two categories have the same id; give each its own id.")
     return categories
 
 
 def _read_pictures(source: Path, text: msgspec.Raw) -> list[PictureEntry]:
-    """Parse and check the pictures; one bad entry ends it, since it would take its annotations with it."""
+    """Parse and check the pictures. One bad entry is an error: without it, its annotations would be lost."""
     pictures: list[PictureEntry] = []
     for piece in parse_list(memoryview(text)[1:-1], _PICTURES):
         for item in piece:
@@ -204,39 +209,47 @@ def _read_pictures(source: Path, text: msgspec.Raw) -> list[PictureEntry]:
     if len({p.id for p in pictures}) < len(pictures):
         seen: set[int] = set()
         twice = next(p.id for p in pictures if p.id in seen or seen.add(p.id))  # type: ignore[func-returns-value]
-        raise DataError(f"{source}: two pictures have the id {twice}; give each its own.")
+        raise DataError(f"{source}: two pictures have the id {twice}; give each its own id.")
     return pictures
 
 
 def _picture(source: Path, item: PictureEntry | msgspec.Raw, row: int) -> PictureEntry:
-    """One entry, parsed and checked."""
+    """Parse and check one entry."""
     try:
         entry = item if isinstance(item, PictureEntry) else _PICTURE.decode(item)
         entry.file_name.encode()
     except NOT_JSON as error:
         raise DataError(
-            f"{source}: entry {row} of images is not as in COCO ({error}); it needs id, file_name, width, height."
+            f"{source}: entry {row} of images is not in COCO format ({error}); it needs id, file_name, width, height."
         ) from error
     if not stays_inside(entry.file_name):
         raise DataError(
-            f"{source}: picture {entry.id} has the file_name {entry.file_name!r}, which leads "
-            "out of its folder; name a file inside it."
+            f"{source}: picture {entry.id} has a file_name outside the folder of the pictures "
+            f"({entry.file_name!r}); name a file inside it."
         )
     if entry.width * entry.height > MAX_PIXELS:
         raise DataError(
-            f"{source}: picture {entry.id} is said to have {entry.width} x {entry.height} pixels, more than "
+            f"{source}: picture {entry.id} has {entry.width} x {entry.height} pixels, more than "
             f"{MAX_PIXELS}; correct its size or cut it into tiles."
         )
     return entry
 
 
 def _by_picture(rows: list[Array], pictures: int) -> tuple[Array, Array]:
-    """Sort annotations by picture: their order, and the place of the first of each picture (and the end)."""
+    """Sort annotations by picture, stable.
+
+    Args:
+        rows: the picture of each annotation, in pieces.
+        pictures: number of pictures N.
+
+    Returns:
+        The order, numbers of annotations; and int64 (N + 1,), the offset in it of each picture, and the end.
+    """
     row = np.concatenate(rows)
     order = narrow(np.argsort(row, kind="stable"))
     return order, np.concatenate(([0], np.cumsum(np.bincount(row, minlength=pictures))))
 
 
 def _offsets(counts: list[Array]) -> Array:
-    """The first place of each, and the end, from how many each has."""
+    """Convert counts to offsets: 0, then the cumulative sum."""
     return narrow(np.concatenate(([0], np.cumsum(np.concatenate(counts), dtype=np.int64))))

@@ -1,10 +1,8 @@
-"""The annotations of a data set as a few memory-mapped arrays that every process shares.
+"""The annotations of a data set as memory-mapped arrays, shared by all processes.
 
 `pycocotools.COCO` holds 2.4 million annotations as Python dicts: gigabytes, and again in each loader worker.
-Here they are parsed once into a file beside the outputs, which each process maps; what an object needs is
-built when asked for.
-
-Where an index is kept: under a key of the content of its annotation file, so that it is built once.
+Here an annotation file is parsed once into an index file, and each process maps it; Python objects are built only on
+demand. Index files are cached under a hash of the content of the annotation file.
 """
 
 import hashlib
@@ -28,14 +26,21 @@ from rooftop.errors import DataError
 from rooftop.files import atomic_write
 from rooftop.raster.rasterise import Run, draw, ring_runs
 
+CACHE = Path("outputs/.index")
+_FORMAT = b"rooftop index 1"  # increase the number when the arrays change
+
 
 @dataclass(frozen=True, eq=False)
 class CocoObject:
-    """One annotation.
+    """One annotation, with either `rings` or `rle`.
 
-    category_id: as in the file. is_crowd: the outline covers a group that nobody counted. area: in square
-    pixels as the file says, NaN if it does not. rings: float64 (n, 2), pixel frame, or None with `rle`. rle:
-    {"size": [height, width], "counts": bytes}, or None with `rings`.
+    Attributes:
+        annotation_id: as in the file.
+        category_id: as in the file.
+        is_crowd: the outline covers a group of uncounted objects.
+        area: as in the file, square pixels; NaN if missing.
+        rings: float64 (n, 2), x and y in pixels of the picture, origin at its top left corner; or None.
+        rle: run lengths {"size": [height, width], "counts": bytes}, or None.
     """
 
     annotation_id: int
@@ -52,23 +57,27 @@ class CocoObject:
         return hash(self.annotation_id)
 
     def _plain(self) -> tuple[object, ...]:
-        """Everything in plain containers; an area of NaN as None, so that missing equals missing."""
+        """All fields as plain containers; an area of NaN as None, since NaN is not equal to itself."""
         area = None if np.isnan(self.area) else self.area
         rings = None if self.rings is None else [ring.tolist() for ring in self.rings]
         return self.annotation_id, self.category_id, self.is_crowd, area, rings, self.rle
 
 
 class Index:
-    """Pictures and annotations of one annotation file; made by `open_index`.
+    """Pictures and annotations of one annotation file; created by `open_index`.
 
-    ids: int64 (N,), as in the file. sizes: int32 (N, 2), height and width in pixels. names: file names,
-    relative to the folder of the pictures, none leaves it. categories: in the order of the file. rejected:
-    what was left out, and why. Pictures stand in the order of the file. Pickling carries the path only; the
-    other process maps the same pages.
+    Pickling stores the path only; the other process maps the same pages.
+
+    Attributes:
+        ids: int64 (N,), picture ids as in the file, in its order.
+        sizes: int32 (N, 2), height and width in pixels.
+        names: N file names, relative to the folder of the pictures, all inside it.
+        categories: in the order of the file.
+        rejected: annotations left out, with reasons.
     """
 
     def __init__(self, path: Path, source: Path) -> None:
-        """Map the index file at `path`, built of the annotation file `source`."""
+        """Map the index file `path` of the annotation file `source`."""
         self.path, self.source = path, source
         self._arrays, meta = open_arena(path)
         self.ids: NDArray[np.int64] = self._arrays["ids"]
@@ -85,7 +94,7 @@ class Index:
 
     @property
     def annotation_count(self) -> int:
-        """How many annotations were kept."""
+        """Number of annotations, without rejected ones."""
         return len(self._arrays["id"])
 
     @property
@@ -98,10 +107,10 @@ class Index:
         return [category.id for category in self.categories]
 
     def category_ids(self, categories: Sequence[int | str] | None) -> list[int]:
-        """The ids of categories given by id or by name, in the order given; None means all.
+        """Return the ids of categories given by id or by name, in the order given; None means all.
 
         Raises:
-            DataError: there is no such category; the sentence names the nearest one.
+            DataError: there is no such category; the message suggests the nearest one.
         """
         if categories is None:
             return list(self._category_list)
@@ -113,11 +122,11 @@ class Index:
                 return category.id
         known = {str(word): f"{c.name} ({c.id})" for c in self.categories for word in (c.name, c.id)}
         near = get_close_matches(str(wanted), known, 1, 0)
-        remedy = f"did you mean {known[near[0]]}?" if near else "the file has none."
+        remedy = f"did you mean {known[near[0]]}?" if near else "the file has no categories."
         raise DataError(f"{self.source}: no category {wanted!r}; {remedy}")
 
     def objects(self, i: int) -> list[CocoObject]:
-        """The annotations of picture `i` (its row, not its id), in the order of the file."""
+        """Return the annotations of picture `i` (its row, not its id), in the order of the file."""
         first = self._arrays["first"]
         return [self._object(int(k), i) for k in self._arrays["order"][first[i] : first[i + 1]]]
 
@@ -155,24 +164,26 @@ class Index:
             categories: ids of the categories, one channel each.
 
         Returns:
-            mask uint8 (K, H, W), 1 = object; valid bool (H, W), one for all categories: False where a crowd of any of
-            them lies and no object of any, since nobody judged there. Neither need be contiguous, and `valid` may be
-            read-only.
+            mask: uint8 (K, H, W), 1 = object, 0 = background.
+            valid: bool (H, W), shared by all categories; False inside a crowd of these categories and outside their
+                objects, since pixels of a crowd are not labelled one by one.
+            Either may be non-contiguous, and `valid` may be read-only.
         """
         a, (height, width) = self._arrays, self.sizes[i].tolist()
         rows = a["order"][slice(*a["first"][i : i + 2].tolist())]
         kinds, crowd = a["kind"][rows], a["crowd"][rows]
-        places = [self._category_list.index(category) for category in categories]
-        masks = [self._draw(rows[(kinds == place) & ~crowd], height, width) for place in places]
+        wanted = [self._category_list.index(category) for category in categories]
+        masks = [self._draw(rows[(kinds == kind) & ~crowd], height, width) for kind in wanted]
         mask = masks[0][None] if len(masks) == 1 else np.stack(masks)
         if not crowd.any():
             return mask, np.broadcast_to(np.True_, (height, width))
-        crowds = self._draw(rows[crowd & np.isin(kinds, places)], height, width)
+        crowds = self._draw(rows[crowd & np.isin(kinds, wanted)], height, width)
         return mask, (crowds == 0) | mask.any(axis=0)
 
     def _draw(self, rows: Array, height: int, width: int) -> NDArray[np.uint8]:
-        """The union of annotations, given by ascending numbers."""
-        block = len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows)  # nearly always; saves a look for each
+        """Draw the union of annotations, given by ascending numbers."""
+        # nearly always the numbers are consecutive, and one look-up serves for all
+        block = len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows)
         blocks = [(rows[0], rows[-1])] if block else [(k, k) for k in rows]
         runs = ring_runs([ring for first, last in blocks for ring in self._rings(first, last)], height, width)
         if len(self._arrays["runs"]):
@@ -180,31 +191,28 @@ class Index:
         return draw(runs, height, width)
 
 
-CACHE = Path("outputs/.index")
-_FORMAT = b"rooftop index 1"  # to be counted up when the arrays change
-
-
 def open_index(path: Path, *, cache: Path | None = None) -> Index:
-    """Open the annotations of a COCO json; the first time they are parsed, later they are only mapped.
+    """Open a COCO annotation file; it is parsed the first time, later only its index file is mapped.
 
     Args:
         path: the annotation file.
-        cache: folder of the index files, `outputs/.index` if none is given.
+        cache: folder of the index files, by default `outputs/.index`.
 
     Raises:
-        DataError: the file cannot be used; the sentence names what is wrong. Annotations that cannot be drawn
-            do not raise: see `Index.rejected`.
+        DataError: the file cannot be used. Single annotations do not raise: see `Index.rejected`.
     """
     cache = CACHE if cache is None else cache
     try:
         target = cache / f"{content_key(path, cache)}.index"
         return _open_or_build(path, target)
     except OSError as error:
-        raise DataError(f"{cache}: the index of {path} cannot be kept there ({error}); mend that.") from error
+        raise DataError(
+            f"{cache}: cannot store the index of {path} there ({error}); make the folder writable or choose another."
+        ) from error
 
 
 def _open_or_build(path: Path, target: Path) -> Index:
-    """Open the index file `target` of the annotation file `path`; build it if it is missing or not whole."""
+    """Open the index file `target` of the annotation file `path`; build it if it is missing or damaged."""
     try:
         return Index(target, path)
     except (FileNotFoundError, ValueError, KeyError):
@@ -213,7 +221,7 @@ def _open_or_build(path: Path, target: Path) -> Index:
 
 
 def content_key(path: Path, cache: Path) -> str:
-    """A hash of the content of `path`, kept in `cache` while the file keeps its place, size and times."""
+    """Hash the content of `path`; the hash is cached until path, size, times or inode of the file change."""
     with map_file(path) as text:
         state = path.stat()
         mark = (str(path.resolve()), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)

@@ -1,4 +1,4 @@
-"""Annotations to mask pictures, one a picture: in parallel, stopped and gone on with at any time."""
+"""Draw annotations into mask files, one for each picture; in parallel, and resumed after an interruption."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,15 +12,17 @@ from rooftop.files import read_json, write_json
 from rooftop.raster.picture import write_mask
 
 STAMP = ".masks.json"
-_BATCH = 256  # masks at most for one task of a process
+_BATCH = 256  # masks of one task of a process, at most
 
 
 @dataclass(frozen=True)
 class MaskReport:
-    """What became of the pictures of a split.
+    """Number of masks of a split.
 
-    made: masks written now. kept: masks that were there already, of the same annotations. left: pictures beyond
-    `limit`.
+    Attributes:
+        made: masks written by this run.
+        kept: masks of the same annotations, written by an earlier run.
+        left: pictures beyond `limit`.
     """
 
     made: int
@@ -30,10 +32,14 @@ class MaskReport:
 
 @dataclass(frozen=True)
 class MaskFolder:
-    """The masks of one split: `<folder>/<image stem>.png`, 8-bit, 255 where an object of the categories lies.
+    """The masks of one split: `<folder>/<image stem>.png`, 8-bit, 255 = object of the categories, 0 = background.
 
-    A hidden file in the folder says of which annotations and categories the masks are, so that they are made again when
-    these change.
+    A hidden file, the stamp, records annotations and categories. If these change, the masks are made again.
+
+    Attributes:
+        index: the annotations.
+        categories: ids of the categories to draw.
+        folder: of the masks.
     """
 
     index: Index
@@ -45,29 +51,29 @@ class MaskFolder:
         """The stem of each picture, in the order of the index.
 
         Raises:
-            DataError: two pictures have the same, so that one mask would overwrite the other.
+            DataError: two pictures have the same stem, so one mask would overwrite the other.
         """
         first: dict[str, str] = {}
         for name in self.index.names:
             other = first.setdefault(PurePosixPath(name).stem, name)
             if other is not name:
                 raise DataError(
-                    f"{self.index.source}: {other} and {name} would have the same mask; rename one of them."
+                    f"{self.index.source}: {other} and {name} would have the same mask file; rename one of them."
                 )
         return list(first)
 
     def make(
         self, limit: int | None = None, *, processes: int = 1, progress: Callable[[int, int], None] | None = None
     ) -> MaskReport:
-        """Make the masks that are missing.
+        """Make the missing masks.
 
         Args:
-            limit: number of pictures, the first of the file; None means all.
-            processes: that work at the same time.
-            progress: is told (masks done, masks to do) now and then.
+            limit: only the first pictures of the file, None for all.
+            processes: number of parallel processes.
+            progress: called with (masks done, masks to do) after each batch.
 
         Raises:
-            DataError: two pictures of the same stem; masks in the folder that are not ours.
+            DataError: two pictures of the same stem, or png files of another origin in the folder.
             RooftopError: no space left on the disk.
         """
         stems = self.stems[:limit]
@@ -82,15 +88,15 @@ class MaskFolder:
         return MaskReport(done, len(stems) - len(rows), len(self.index) - len(stems))
 
     def check(self) -> None:
-        """Make sure that masks made by `make` are those of these annotations; of others, nothing is known.
+        """Check that the masks were made from these annotations; a folder without a stamp passes.
 
         Raises:
-            DataError: the annotations or the categories have changed since.
+            DataError: the masks were made from other annotations or categories.
         """
         path = self.folder / STAMP
         if path.is_file() and self._read(path) != self._stamp:
             raise DataError(
-                f"{self.folder}: these masks were made of other annotations or categories than those of "
+                f"{self.folder}: these masks were made from other annotations or categories than those of "
                 f"{self.index.source}; make them again with make_masks.py."
             )
 
@@ -99,13 +105,13 @@ class MaskFolder:
         return {"annotations": self.index.path.stem, "categories": list(self.categories)}
 
     def _clear_others(self, stems: Sequence[str]) -> None:
-        """Remove masks of other annotations, and say of which the ones to come are."""
+        """Remove masks of other annotations, then write the stamp of these."""
         path = self.folder / STAMP
         if path.is_file() and self._read(path) == self._stamp:
             return
         old = {file.stem: file for file in self.folder.glob("*.png")}
         if old and not path.is_file():
-            raise DataError(f"{self.folder} holds pictures that are not of this program; choose another folder.")
+            raise DataError(f"{self.folder} contains png files of another origin; choose another folder.")
         for file in old.values():
             file.unlink()
         write_json(path, self._stamp)
@@ -118,8 +124,10 @@ class MaskFolder:
             return None
 
     def _draw(self, rows: Sequence[int], processes: int) -> Iterator[int]:
-        """Make masks, batch by batch; yields the size of each."""
-        size = max(1, min(_BATCH, len(rows) // (4 * processes)))  # so that no process waits long for the last one
+        """Make masks in batches; yields the size of each finished batch."""
+        size = max(
+            1, min(_BATCH, len(rows) // (4 * processes))
+        )  # small, so that all processes end at about the same time
         batches = [[(i, self.stems[i]) for i in rows[start : start + size]] for start in range(0, len(rows), size)]
         draw = partial(_draw_batch, self.index, self.categories, self.folder)
         if processes <= 1 or len(batches) <= 1:
@@ -130,7 +138,7 @@ class MaskFolder:
 
 
 def _draw_batch(index: Index, categories: Sequence[int], folder: Path, batch: Sequence[tuple[int, str]]) -> int:
-    """Make the masks of some pictures, given by row and stem; a function, so that it can go to another process."""
+    """Make the masks of a batch of (row, stem); a module function, since a process pool must pickle it."""
     for i, stem in batch:
         mask, _ = index.truth(i, categories)
         write_mask(folder / f"{stem}.png", mask.max(axis=0))

@@ -1,6 +1,6 @@
-"""File names out of an annotation file: refused if they lead out of their folder, kept as one text.
+"""The file names of an annotation file: checked, stored compactly, compared with the files of a folder.
 
-Picture files versus the entries of an annotation file: which of either has no partner.
+A name must not lead out of its folder: annotation files are downloaded, and `../` would read any file of the disk.
 """
 
 import os
@@ -17,11 +17,11 @@ from rooftop.coco.arrays import Array
 from rooftop.errors import DataError
 from rooftop.raster.picture import SUFFIXES
 
-_PLAIN = re.compile(r"\w[\w.-]*\Z")  # nearly all names; the others take a hundred times longer to judge
+_PLAIN = re.compile(r"\w[\w.-]*\Z")  # nearly all names; the check of others takes a hundred times longer
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a file name names a file inside its folder, on this system and on any other."""
+    """Whether a relative file name stays inside its folder, on POSIX systems and on Windows."""
     if _PLAIN.match(name):
         return True
     if not name or "\0" in name:
@@ -32,28 +32,29 @@ def stays_inside(name: str) -> bool:
 
 
 def picture_path(folder: Path, name: str) -> Path:
-    """The file of a picture.
+    """Return the path of a picture.
 
     Args:
-        folder: that holds the pictures.
-        name: as the annotation file has it, with `/` between parts.
+        folder: of the pictures.
+        name: as in the annotation file, `/` between parts.
 
     Raises:
-        DataError: it lies outside `folder`, also by a symbolic link.
+        DataError: the file lies outside `folder`, by its name or by a symbolic link.
     """
     path = folder / name
-    if _PLAIN.match(name) and not os.path.islink(path):  # noqa: PTH114 (Path.is_symlink fails on names that are too long)
+    if _PLAIN.match(name) and not os.path.islink(path):  # noqa: PTH114 (Path.is_symlink fails on too long names)
         return path
-    # realpath, since Path.resolve fails on links that lead in a circle
+    # realpath, since Path.resolve fails on circular links
     if not stays_inside(name) or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise DataError(f"{name!r} leads out of {folder}; copy the picture into that folder and name it so.")
+        raise DataError(f"{name!r} lies outside {folder}; copy the picture into that folder and correct its file_name.")
     return path
 
 
 class Names(Sequence[str]):
-    """File names held as one array of UTF-8 bytes; each is decoded when asked for."""
+    """File names stored as one array of UTF-8 bytes, and decoded on access."""
 
     def __init__(self, text: Array, first: Array) -> None:
+        """Wrap the arrays of `pack_names`."""
         self._text = text
         self._first = first
 
@@ -72,7 +73,11 @@ class Names(Sequence[str]):
 
 
 def pack_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The opposite of `Names`: UTF-8 of all names, uint8, and the first byte of each (and the end), int64."""
+    """Convert N names to the arrays of `Names`.
+
+    Returns:
+        uint8, the UTF-8 bytes of all names joined; int64 (N + 1,), the offset of each name, and the end.
+    """
     texts = [name.encode() for name in names]
     first = np.cumsum([0, *map(len, texts)], dtype=np.int64)
     return np.frombuffer(b"".join(texts), np.uint8), first
@@ -80,25 +85,30 @@ def pack_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int6
 
 @dataclass(frozen=True)
 class Unpaired:
-    """missing: entries without a file, in their order. extra: files without an entry, sorted; `/` between parts."""
+    """Differences between a folder and an annotation file; names have `/` between parts.
+
+    Attributes:
+        missing: entries without a file, in the order of the annotation file.
+        extra: picture files without an entry, sorted.
+    """
 
     missing: Sequence[str]
     extra: Sequence[str]
 
 
 def unpaired(folder: Path, names: Sequence[str]) -> Unpaired:
-    """Compare the picture files in `folder`, and below it, with the file names of an index.
+    """Compare the picture files in `folder` and its subfolders with the file names of an index.
 
     Raises:
         DataError: there is no such folder.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; name the folder that holds the pictures.")
+        raise DataError(f"{folder}: no such folder; give the folder of the pictures.")
     wanted = set(names)
     present = set(_files(str(folder)))
     missing = [name for name in names if name not in present]
     extra = sorted(name for name in present - wanted if name.lower().endswith(SUFFIXES))
-    # the file system may know a name that the listing spells otherwise: other case, ./ in front, composed accents
+    # the same file may have another spelling in the listing: other case, ./ in front, composed accents
     return Unpaired([name for name in missing if not _is_file(folder / name)], extra)
 
 
@@ -110,7 +120,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _files(folder: str, prefix: str = "") -> list[str]:
-    """Every file below `folder`, relative to where the search began; links to folders are not followed."""
+    """All visible files below `folder`, relative to the first folder; links to folders are not followed."""
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:

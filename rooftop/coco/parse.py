@@ -1,8 +1,7 @@
-"""The forms of an annotation file, as msgspec checks them while it parses (COCO "object detection" format).
+"""Parse annotation files in the COCO "object detection" format (https://cocodataset.org/#format-data).
 
-https://cocodataset.org/#format-data; fields that nothing here needs are skipped without being built.
-
-An annotation file as text: mapped, never copied, and parsed in pieces that fit the processor's cache.
+The file is memory-mapped, never copied, and parsed in pieces of the size of the processor's cache. msgspec checks the
+types while it parses, and skips unused fields without building them.
 """
 
 import mmap
@@ -15,12 +14,19 @@ import msgspec
 
 from rooftop.errors import DataError
 
+T = TypeVar("T")
 Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-Side = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # pixels
+
+PIECE = 1 << 17  # bytes; larger pieces fall out of the cache and take twice the time
+NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeError)
+_MARK = b"\xef\xbb\xbf"  # byte order mark; some editors write it first
+_BOUNDARY = re.compile(rb"\}\s*,\s*\{")  # between two objects of a list
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b', re.DOTALL)  # a string, or NaN or Infinity
 
 
 class Document(msgspec.Struct):
-    """The whole file; its three lists stay unparsed text, so that they can be parsed piece by piece."""
+    """The whole file; its three lists stay unparsed text, to be parsed piece by piece."""
 
     images: msgspec.Raw
     annotations: msgspec.Raw
@@ -28,14 +34,14 @@ class Document(msgspec.Struct):
 
 
 class Category(msgspec.Struct, frozen=True):
-    """A kind of object."""
+    """A class of objects, e.g. building."""
 
     id: Id
     name: str
 
 
 class PictureEntry(msgspec.Struct, gc=False):
-    """A picture as the file lists it; width and height in pixels."""
+    """One entry of `images`; width and height in pixels."""
 
     id: Id
     file_name: str
@@ -44,14 +50,19 @@ class PictureEntry(msgspec.Struct, gc=False):
 
 
 class RunLengths(msgspec.Struct, gc=False):
-    """A mask as run lengths, column by column; compressed if `counts` is a str. size: (height, width)."""
+    """A mask as run lengths (RLE), column by column.
+
+    Attributes:
+        size: (height, width) in pixels.
+        counts: lengths of the runs of 0 and 1 in turn, beginning with 0; a str if compressed.
+    """
 
     size: tuple[int, int]
     counts: str | list[int]
 
 
 class Annotation(msgspec.Struct, gc=False):
-    """An object as the file lists it; rings are flat [x, y, x, y, ...] in pixels."""
+    """One entry of `annotations`; rings are flat [x, y, x, y, ...] in pixels."""
 
     id: Id
     image_id: Id
@@ -61,13 +72,6 @@ class Annotation(msgspec.Struct, gc=False):
     iscrowd: int | bool = 0
 
 
-T = TypeVar("T")
-
-PIECE = 1 << 17  # bytes; larger pieces fall out of the cache and take twice the time
-NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeError)
-_MARK = b"\xef\xbb\xbf"  # the byte order mark that some editors put first
-_BOUNDARY = re.compile(rb"\}\s*,\s*\{")
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b', re.DOTALL)
 _DOCUMENT = msgspec.json.Decoder(Document)
 _TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -76,7 +80,7 @@ def map_file(path: Path) -> mmap.mmap:
     """Map a file for reading.
 
     Raises:
-        DataError: it is missing, empty, or no file.
+        DataError: it is missing, empty, or not a file.
     """
     try:
         with path.open("rb") as file:
@@ -88,10 +92,10 @@ def map_file(path: Path) -> mmap.mmap:
 
 
 def parse_document(path: Path, text: mmap.mmap) -> Document:
-    """Check that `text` is JSON with the three lists of COCO; the lists stay views into it.
+    """Split the JSON `text` of a COCO file into its three lists, views into `text`.
 
     Raises:
-        DataError: it is not; the sentence names the file and what is wrong.
+        DataError: `text` is not JSON, or a list is missing.
     """
     view = memoryview(text)[len(_MARK) if text[: len(_MARK)] == _MARK else 0 :]
     try:
@@ -116,23 +120,24 @@ def _decode_document(text: Any) -> Document:
 
 
 def _without_nan(text: Any) -> bytes:
-    """Write null for NaN and Infinity, which Python's json writes although JSON has none; strings stay."""
+    """Replace NaN and Infinity by null, except in strings; Python's json writes them, JSON forbids them."""
     return _TOKEN.sub(lambda token: token[0] if token[0][:1] == b'"' else b"null", text)
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error of msgspec, without a closing point, so that it fits into a sentence."""
+    """The first line of a msgspec error without the final point, to fit into a sentence."""
     return "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n")[0].rstrip(".")
 
 
 class CutError(Exception):
-    """A part of a list ends in the middle of an item."""
+    """A list was cut in the middle of an item."""
 
 
 def split_list(items: msgspec.Raw, size: int) -> list[memoryview]:
     """Cut the text of a JSON list of objects, without its brackets, into parts of about `size` bytes.
 
-    A cut is made where one object seems to end and another to begin; `parse_list` finds out if it is none.
+    Cuts are made at `}, {`. This text may also lie inside a string or a nested list; `parse_list` then raises
+    `CutError`.
     """
     body = memoryview(items)[1:-1]
     parts, start = [], 0
@@ -145,16 +150,15 @@ def split_list(items: msgspec.Raw, size: int) -> list[memoryview]:
 def parse_list(body: memoryview, decoder: "msgspec.json.Decoder[list[T]]") -> Iterator[list[T] | list[msgspec.Raw]]:
     """Parse the text of a JSON list of objects, without its brackets, piece by piece.
 
-    A cut is tried where one object seems to end and another to begin. If the text up to there parses as a
-    list, the cut was right, since how text is parsed never depends on what follows; if it does not (the cut
-    fell into a string or a nested object), the piece is made twice as long.
+    A cut is tried at `}, {`. If the text before it parses as a list, the cut was right: the meaning of JSON text never
+    depends on later text. If it does not parse (the cut fell into a string or a nested object), the piece is made
+    twice as long.
 
     Yields:
-        the parsed items of a piece, or their texts if one of them does not have the form that `decoder` asks
-        for.
+        The parsed items of a piece, or their unparsed texts if `decoder` rejects one of them.
 
     Raises:
-        CutError: the end of `body` is not the end of an item.
+        CutError: `body` ends in the middle of an item.
     """
     start, size = 0, PIECE
     while start < len(body):
@@ -171,7 +175,7 @@ def parse_list(body: memoryview, decoder: "msgspec.json.Decoder[list[T]]") -> It
 
 
 def _parse_piece(piece: bytes, decoder: "msgspec.json.Decoder[list[T]]") -> list[T] | list[msgspec.Raw] | None:
-    """Parse one piece; as mere texts where the form is wrong; None if it is no list: the cut was wrong."""
+    """Parse one piece; unparsed texts if `decoder` rejects an item; None if the cut was wrong."""
     try:
         return decoder.decode(piece)
     except NOT_JSON:

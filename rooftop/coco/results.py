@@ -1,6 +1,6 @@
-"""Which picture and category of an annotation file a result means: by name where it has one, else by id.
+"""Read COCO results files: detected objects with scores. The counterpart of `write_results`.
 
-Results files of COCO: objects found, with scores; the counterpart of `write_results`.
+Each result is matched to a picture and a category of an annotation file, by name if it has one, else by id.
 """
 
 from collections import defaultdict
@@ -13,19 +13,26 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from rooftop.coco.columns import fill, is_absurd, pack
+from rooftop.coco.columns import are_valid_runs, compress_run, is_too_long
 from rooftop.coco.index import Index
 from rooftop.coco.parse import Id, RunLengths
 from rooftop.coco.write import Result, Rings
 from rooftop.errors import DataError
 from rooftop.raster.rasterise import Run, decode, encode, ring_runs
 
+_NONE = msgspec.Raw(b"null")
+_SEGMENTATION = msgspec.json.Decoder(list[list[float]] | RunLengths)
+_OUTLINE = msgspec.json.Decoder(list[list[float]])
+
 
 class Named(Protocol):
-    """A result.
+    """A result with ids and, optionally, names.
 
-    picture, category: names of a file and a category, where the ids are not those of the annotations: `predict.py` has
-    never seen them and counts from 1.
+    `predict.py` has no annotation file and numbers pictures and categories from 1, so it adds the names.
+
+    Attributes:
+        picture: file name of the picture without its folder, empty if `image_id` is the id of the annotation file.
+        category: name of the category.
     """
 
     image_id: int
@@ -35,7 +42,7 @@ class Named(Protocol):
 
 
 class Identity:
-    """Ids of an annotation file for results that may have been numbered without it."""
+    """Finds the ids of an annotation file for results, also for results numbered without that file."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -43,51 +50,49 @@ class Identity:
 
     @cached_property
     def _by_name(self) -> dict[str, list[int]]:
-        """Ids by the last part of the file's name, which is all that a picture's name says without its folder."""
+        """Picture ids by file name without folders, since `picture` of a result has none."""
         found: dict[str, list[int]] = defaultdict(list)
         for name, number in zip(self._index.names, self._index.ids.tolist(), strict=True):
             found[PurePosixPath(name).name].append(number)
         return found
 
     def of(self, result: Named) -> tuple[int, int]:
-        """Picture id and category id.
+        """Return picture id and category id.
 
         Raises:
-            LookupError: the annotations have no such picture or category, or two; its text says so, up to the file.
+            LookupError: the annotation file has no such picture or category, or two pictures of this name. The caller
+                appends the file name to the message.
         """
         return self._picture(result), self._category(result)
 
     def _picture(self, result: Named) -> int:
         if not result.picture:
-            return _known(result.image_id, self._pictures, f"image_id {result.image_id} is no picture of")
+            return _known(result.image_id, self._pictures, f"no picture has image_id {result.image_id} in")
         found = self._by_name.get(str(result.picture), [])
         if len(found) != 1:
-            what = f"{len(found)} pictures" if found else "no picture"
-            raise LookupError(f"{result.picture} is the name of {what} of")
+            owners = f"{len(found)} pictures" if found else "no picture"
+            raise LookupError(f"{result.picture} is the name of {owners} in")
         return found[0]
 
     def _category(self, result: Named) -> int:
-        """Where there is one category, it is the one that is meant, whatever it is called: roof, building, house."""
+        """Match by name; a file with a single category matches any name (roof, building, house)."""
         if not result.picture:
-            return _known(result.category_id, self._categories, f"category_id {result.category_id} is no category of")
+            return _known(result.category_id, self._categories, f"no category has category_id {result.category_id} in")
         named = [known.id for known in self._index.categories if known.name == result.category]
         found = named or ([*self._categories] if len(self._categories) == 1 else [])
         if not found:
-            raise LookupError(f"{result.category} is no category of")
+            raise LookupError(f"no category is named {result.category} in")
         return found[0]
 
 
-def _known(number: int, there: set[int], unless: str) -> int:
-    if number not in there:
-        raise LookupError(unless)
+def _known(number: int, known: set[int], message: str) -> int:
+    if number not in known:
+        raise LookupError(message)
     return number
 
 
-_NONE = msgspec.Raw(b"null")
-
-
 class _Entry(msgspec.Struct, gc=False):
-    """A found object as the file lists it; its outline stays unparsed text until it is asked for."""
+    """One detected object of the file; its outline is parsed only when needed."""
 
     image_id: Id
     category_id: Id
@@ -100,29 +105,29 @@ class _Entry(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class ReadResult(Result):
-    """A found object as a file has it. rings: as `segmentation` has them, each a part of its own, or None."""
+    """A detected object read from a file.
+
+    Attributes:
+        rings: rings of `segmentation`, float64 (n, 2) in pixels, separate parts without holes; None for run lengths.
+    """
 
     rings: Rings | None = field(default=None, compare=False)
 
 
-_SEGMENTATION = msgspec.json.Decoder(list[list[float]] | RunLengths)
-_OUTLINE = msgspec.json.Decoder(list[list[float]])
-
-
 class Results:
-    """The found objects of one results file; made by `read_results`."""
+    """The detected objects of one results file; created by `read_results`."""
 
     def __init__(self, path: Path, entries: dict[int, list[tuple[int, _Entry]]], index: Index) -> None:
-        """Keep the entries by picture, each with its number in the file."""
+        """Store the entries by picture id, each with its number in the file."""
         self.path = path
         self._entries = entries
         self._sizes = dict(zip(index.ids.tolist(), index.sizes.tolist(), strict=True))
 
     def of(self, image_id: int) -> list[ReadResult]:
-        """What was found in a picture, in the order of the file.
+        """Return the detected objects of a picture, in the order of the file.
 
         Raises:
-            DataError: an outline is not what the format says.
+            DataError: an outline is malformed.
         """
         height, width = self._sizes[image_id]
         shaped = ((e, self._shape(number, e, (height, width))) for number, e in self._entries.get(image_id, ()))
@@ -133,7 +138,7 @@ class Results:
 
     @property
     def without_outline(self) -> int:
-        """How many are run lengths and nothing else, whose outline can only be that of their pixels."""
+        """Number of results with run lengths only; their outline can only follow the edges of pixels."""
         listed = (entry for entries in self._entries.values() for _, entry in entries)
         return sum(entry.outline == _NONE and bytes(entry.segmentation).lstrip()[:1] == b"{" for entry in listed)
 
@@ -141,34 +146,40 @@ class Results:
         return sum(map(len, self._entries.values()))
 
     def _shape(self, number: int, entry: _Entry, size: tuple[int, int]) -> tuple[Run, Rings | None, Rings | None]:
-        """Run lengths, the polygon, and rings of their own; the latter two where there are any."""
+        """Return run lengths; the polygon of `outline` or None; the rings of `segmentation` or None."""
         try:
-            said = _SEGMENTATION.decode(entry.segmentation)
+            shape = _SEGMENTATION.decode(entry.segmentation)
         except msgspec.DecodeError as error:
-            raise self._wrong(number, f"its segmentation is neither rings nor run lengths ({error})") from error
-        if isinstance(said, RunLengths):
-            counts = said.counts.encode() if isinstance(said.counts, str) else pack(said.counts, *size)
-            if said.size != size or not fill([counts], np.array([size[0] * size[1]]))[0]:
+            raise self._wrong(
+                number, f"its segmentation is neither a list of rings nor run lengths ({error})"
+            ) from error
+        if isinstance(shape, RunLengths):
+            counts = shape.counts.encode() if isinstance(shape.counts, str) else compress_run(shape.counts, *size)
+            if shape.size != size or not are_valid_runs([counts], np.array([size[0] * size[1]]))[0]:
                 raise self._wrong(number, f"its run lengths do not fill the picture of {size[1]} x {size[0]} px")
             return {"size": list(size), "counts": counts}, self._polygon(number, entry), None
-        rings = self._rings(number, said)
+        rings = self._rings(number, shape)
         return encode(decode(ring_runs(rings, *size), *size)), None, rings
 
     def _polygon(self, number: int, entry: _Entry) -> Rings | None:
-        """What `write_results` puts beside run lengths."""
+        """The key `outline`, added to run lengths by `write_results`."""
         if entry.outline == _NONE:
             return None
         try:
             return self._rings(number, _OUTLINE.decode(entry.outline))
         except msgspec.DecodeError as error:
-            raise self._wrong(number, f"its outline is no list of rings ({error})") from error
+            raise self._wrong(number, f"its outline is not a list of rings ({error})") from error
 
     def _rings(self, number: int, listed: list[list[float]]) -> Rings:
         rings = [np.array(ring).reshape(-1, 2) for ring in listed if len(ring) % 2 == 0 and len(ring) >= 6]
         if len(rings) != len(listed) or not all(np.isfinite(ring).all() for ring in rings):
-            raise self._wrong(number, "a ring has fewer than three corners, or half a corner, or no number")
-        if any(is_absurd(ring) for ring in rings):
-            raise self._wrong(number, "a ring reaches a million pixels and more beyond its picture")
+            raise self._wrong(
+                number, "a ring has fewer than 3 points, an odd number of coordinates, or NaN or infinity"
+            )
+        if any(is_too_long(ring) for ring in rings):
+            raise self._wrong(
+                number, "a ring reaches more than a million pixels beyond its picture or is too long to draw"
+            )
         return rings
 
     def _wrong(self, number: int, why: str) -> DataError:
@@ -176,20 +187,20 @@ class Results:
 
 
 def read_results(path: Path, index: Index) -> Results:
-    """Read a results file, to be laid over the annotations of `index`; see `Identity` for what lies where.
+    """Read a results file for the pictures and categories of `index`, matched by `Identity`.
 
     Raises:
-        DataError: the file is missing, is no results file, or names pictures or categories that `index` has not.
+        DataError: the file is missing, is not a results file, or names unknown pictures or categories.
     """
     try:
         listed = msgspec.json.decode(path.read_bytes(), type=list[_Entry])
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file.") from error
+        raise DataError(f"{path}: no such file; give the path of a COCO results json.") from error
     except IsADirectoryError as error:
         raise DataError(f"{path}: is a folder; name the file in it, e.g. {path}/predictions.coco.json.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{path}: no COCO results ({error}); expected is a list of objects with image_id, category_id, "
+            f"{path}: not a COCO results file ({error}); expected is a list of objects with image_id, category_id, "
             "segmentation and score."
         ) from error
     identity, entries = Identity(index), defaultdict[int, list[tuple[int, _Entry]]](list)
@@ -198,8 +209,8 @@ def read_results(path: Path, index: Index) -> Results:
             entry.image_id, entry.category_id = identity.of(entry)
         except LookupError as error:
             raise DataError(
-                f"{path}: result {number}: {error} {index.source}; results have to use its ids, or the names of its "
-                "pictures, as those of predict.py do."
+                f"{path}: result {number}: {error} {index.source}; use the ids of that file, or the names of its "
+                "pictures as predict.py does."
             ) from error
         if not isfinite(entry.score):
             raise DataError(f"{path}: result {number}: its score is {entry.score}; write the file again.")

@@ -1,6 +1,6 @@
-"""Annotations and results as COCO json, streamed: memory does not grow with the file.
+"""Write annotations and results as COCO json, streamed: memory does not grow with the file.
 
-`read(write(c)) == c`: what `open_index` reads out of a file written here is what was handed over.
+Annotations survive the round trip: `open_index` reads the same pictures and objects from the written file.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,14 +19,19 @@ from rooftop.files import atomic_write
 from rooftop.raster.rasterise import Run, encode, rasterise
 
 Rings = Sequence[NDArray[np.float64]]
-_DIGITS = 2  # of a pixel that outlines keep
+_DIGITS = 2  # decimals of a pixel in written outlines
 
 
 @dataclass(frozen=True)
 class Picture:
     """A picture with its annotations.
 
-    name: of the file, relative to the folder of the pictures, `/` between parts. height, width: in pixels.
+    Attributes:
+        id: as in the annotation file.
+        name: file name relative to the folder of the pictures, `/` between parts.
+        height: pixels.
+        width: pixels.
+        objects: annotations.
     """
 
     id: int
@@ -38,11 +43,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Result:
-    """A found object.
+    """A detected object.
 
-    score: in [0, 1]. rle: run lengths of the size of the picture; they keep holes. outline: rings of its polygon, if it
-    is one, float64 (n, 2) in pixels without the first corner again, outer ring first, then holes. picture, category:
-    where the ids are of no annotation file, the names by which `read_results` finds those of one.
+    Attributes:
+        image_id: id of the picture.
+        category_id: id of the category.
+        score: in [0, 1].
+        rle: run lengths of the size of the picture, with holes.
+        outline: rings of its polygon, outer ring first, then holes: float64 (n, 2), x and y in pixels, first point
+            not repeated. None if it is not a single polygon.
+        picture: file name, for results numbered without an annotation file; `read_results` then matches by name.
+        category: name of the category, for the same results.
     """
 
     image_id: int
@@ -55,13 +66,13 @@ class Result:
 
 
 def pictures(index: Index) -> Iterator[Picture]:
-    """Every picture of an index with its annotations, one after the other."""
+    """Yield each picture of an index with its annotations."""
     for i, (height, width) in enumerate(index.sizes.tolist()):
         yield Picture(int(index.ids[i]), index.names[i], height, width, index.objects(i))
 
 
 def measured(thing: CocoObject, height: int, width: int) -> CocoObject:
-    """The same object with the area it covers, in pixels of a picture of `height` x `width`.
+    """Return the object with its drawn area, in pixels of a picture of `height` x `width`.
 
     pycocotools refuses to evaluate annotations without an area.
     """
@@ -69,29 +80,30 @@ def measured(thing: CocoObject, height: int, width: int) -> CocoObject:
 
 
 def write_annotations(path: Path, content: Iterable[Picture], categories: Sequence[Category]) -> None:
-    """Write a data set, whole or not at all.
+    """Write an annotation file, atomically.
 
     The bounding box is computed from the outline. An area of NaN is left out; see `measured`.
 
     Args:
         path: of the json.
-        content: pictures, each asked for once, so that a generator serves.
-        categories: at least those that the annotations use.
+        content: pictures, iterated once; may be a generator.
+        categories: at least those of the annotations.
     """
     entries: list[dict[str, Any]] = []
     with atomic_write(path) as part, part.open("wb") as file:
         file.write(b'{\n"categories": ' + msgspec.json.encode(list(categories)) + b',\n"annotations": [\n')
         _write_items(file, _annotations(content, entries))
-        # last, since they are known only when all annotations went by
+        # last, since the generator yields pictures and annotations together
         file.write(b'\n],\n"images": [\n')
         _write_items(file, entries)
         file.write(b"\n]\n}\n")
 
 
 def write_results(path: Path, results: Iterable[Result]) -> None:
-    """Write found objects as pycocotools' `loadRes` reads them, whole or not at all; a generator serves.
+    """Write detected objects for `loadRes` of pycocotools, atomically; `results` may be a generator.
 
-    It wants run lengths, which keep holes but are stairs of pixels; the outline goes beside them, as a key of its own.
+    `loadRes` requires run lengths. These keep holes, but their edges are stairs of pixels, so the smooth outline is
+    written as an additional key, `outline`.
     """
     with atomic_write(path) as part, part.open("wb") as file:
         file.write(b"[\n")
@@ -106,7 +118,7 @@ def _write_items(file: IO[bytes], items: Iterable[dict[str, Any]]) -> None:
 
 
 def _annotations(content: Iterable[Picture], entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each annotation as the file has it; the entries of the pictures are gathered on the way."""
+    """Yield the JSON object of each annotation; append the entries of the pictures to `entries`."""
     for picture in content:
         size = {"width": picture.width, "height": picture.height}
         entries.append({"id": picture.id, "file_name": picture.name, **size})
@@ -115,7 +127,7 @@ def _annotations(content: Iterable[Picture], entries: list[dict[str, Any]]) -> I
 
 
 def _annotation(thing: CocoObject, picture: int) -> dict[str, Any]:
-    """One annotation as the file has it."""
+    """The JSON object of one annotation."""
     segmentation = _as_text(thing.rle) if thing.rle else [ring.ravel().tolist() for ring in thing.rings or ()]
     fields = {
         "id": thing.annotation_id,
@@ -139,7 +151,7 @@ def _box(thing: CocoObject) -> list[float]:
 
 
 def _result(result: Result) -> dict[str, Any]:
-    """One result as the file has it."""
+    """The JSON object of one result."""
     fields = {
         "image_id": result.image_id,
         "category_id": result.category_id,
@@ -153,5 +165,5 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def _as_text(rle: Run) -> Run:
-    """Run lengths with the bytes as text, since JSON has no bytes."""
+    """Run lengths with text instead of bytes, for JSON."""
     return {"size": rle["size"], "counts": rle["counts"].decode()}

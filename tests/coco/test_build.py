@@ -51,14 +51,14 @@ def test_a_process_of_a_loader_starts_no_others(monkeypatch):
 
 
 ENTRIES = {
-    "absolute": (picture(file_name="/etc/passwd"), "leads out of its folder"),
-    "parent": (picture(file_name="a/../../x.jpg"), "leads out of its folder"),
-    "windows parent": (picture(file_name="..\\x.jpg"), "leads out of its folder"),
-    "drive": (picture(file_name="c:x.jpg"), "leads out of its folder"),
-    "share": (picture(file_name="\\\\host\\x\\y.jpg"), "leads out of its folder"),
-    "nothing": (picture(file_name=""), "leads out of its folder"),
-    "zero byte": (picture(file_name="a\0b.jpg"), "leads out of its folder"),
-    "folder itself": (picture(file_name="."), "leads out of its folder"),
+    "absolute": (picture(file_name="/etc/passwd"), "has a file_name outside the folder of the pictures"),
+    "parent": (picture(file_name="a/../../x.jpg"), "has a file_name outside the folder of the pictures"),
+    "windows parent": (picture(file_name="..\\x.jpg"), "has a file_name outside the folder of the pictures"),
+    "drive": (picture(file_name="c:x.jpg"), "has a file_name outside the folder of the pictures"),
+    "share": (picture(file_name="\\\\host\\x\\y.jpg"), "has a file_name outside the folder of the pictures"),
+    "nothing": (picture(file_name=""), "has a file_name outside the folder of the pictures"),
+    "zero byte": (picture(file_name="a\0b.jpg"), "has a file_name outside the folder of the pictures"),
+    "folder itself": (picture(file_name="."), "has a file_name outside the folder of the pictures"),
     "bomb": (picture(width=10**6, height=10**6), "1000000 x 1000000 pixels"),
     "no size": ({"id": 1, "file_name": "a.jpg"}, "missing required field `width`"),
     "zero": (picture(width=0), "entry 0 of images"),

@@ -96,7 +96,7 @@ def test_categories_by_name_or_id(load):
 
 
 def test_a_file_without_categories_has_none_to_offer(load):
-    with pytest.raises(DataError, match="the file has none"):
+    with pytest.raises(DataError, match="the file has no categories"):
         load(document(categories=[])).category_ids(["roof"])
 
 

@@ -89,13 +89,13 @@ def test_a_broken_stamp_means_made_again(index, tmp_path):
 
 def test_pictures_of_somebody_else_are_not_touched(index, tmp_path):
     (tmp_path / "1.png").write_bytes(b"mine")
-    with pytest.raises(DataError, match="not of this program"):
+    with pytest.raises(DataError, match="of another origin"):
         MaskFolder(index, [100], tmp_path).make()
     assert (tmp_path / "1.png").read_bytes() == b"mine"
 
 
 def test_two_pictures_of_one_stem_are_named(load, tmp_path):
     index = load(document(pictures=[picture(1, file_name="x/a.jpg"), picture(2, file_name="y/a.png")]))
-    with pytest.raises(DataError, match=r"x/a.jpg and y/a.png would have the same mask"):
+    with pytest.raises(DataError, match=r"x/a.jpg and y/a.png would have the same mask file"):
         MaskFolder(index, [100], tmp_path).make()
     assert not list(tmp_path.glob("*.png"))

@@ -28,7 +28,7 @@ def test_a_symbolic_link_out_is_refused(tmp_path):
     (tmp_path / "secret.jpg").touch()
     (folder / "a.jpg").symlink_to("../secret.jpg")
     (folder / "b.jpg").symlink_to("c.jpg")
-    with pytest.raises(DataError, match=r"'a.jpg' leads out of .*images; copy the picture"):
+    with pytest.raises(DataError, match=r"'a.jpg' lies outside .*images; copy the picture"):
         picture_path(folder, "a.jpg")
     assert picture_path(folder, "b.jpg") == folder / "b.jpg"
 

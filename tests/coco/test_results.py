@@ -65,7 +65,7 @@ def test_an_outline_goes_beside_the_run_lengths_and_pycocotools_does_not_mind(tm
 @pytest.mark.parametrize("outline", [[[0, 0, 5, 5]], [[0, 0, 5, 5, 3, float("nan")]], "round", {"size": [1, 1]}])
 def test_an_outline_of_another_form_is_named(tmp_path, index, outline):
     rle = {"size": [HEIGHT, WIDTH], "counts": encode(roof(3))["counts"].decode()}
-    with pytest.raises(DataError, match=r"found\.json(: result 0|: no COCO results)"):
+    with pytest.raises(DataError, match=r"found\.json(: result 0|: not a COCO results file)"):
         read_results(results(tmp_path, rle, outline=outline), index).of(9)
 
 
@@ -104,10 +104,10 @@ def test_a_wrong_outline_is_named(tmp_path, index, segmentation):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"image_id": 7}, "image_id 7 is no picture of"), ({"category_id": 1}, "category_id 1 is no category of")],
+    [({"image_id": 7}, "no picture has image_id 7 in"), ({"category_id": 1}, "no category has category_id 1 in")],
 )
 def test_what_the_annotations_do_not_know_is_named(tmp_path, index, change, said):
-    with pytest.raises(DataError, match=f"result 0: {said} .*have to use its ids"):
+    with pytest.raises(DataError, match=f"result 0: {said} .*use the ids of that file"):
         read_results(results(tmp_path, [[1, 1, 5, 1, 5, 5]], **change), index)
 
 
@@ -138,9 +138,9 @@ def test_results_that_were_numbered_without_the_annotations_lie_where_their_name
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ({"picture": "1.png", "category": "house"}, "1.png is the name of 2 pictures of"),
-        ({"picture": "3.png", "category": "house"}, "3.png is the name of no picture of"),
-        ({"picture": "2.png", "category": "roof"}, "roof is no category of"),
+        ({"picture": "1.png", "category": "house"}, "1.png is the name of 2 pictures in"),
+        ({"picture": "3.png", "category": "house"}, "3.png is the name of no picture in"),
+        ({"picture": "2.png", "category": "roof"}, "no category is named roof in"),
     ],
 )
 def test_names_that_the_annotations_do_not_know_are_named(tmp_path, names, said):
@@ -150,9 +150,9 @@ def test_names_that_the_annotations_do_not_know_are_named(tmp_path, names, said)
 
 def test_other_files_are_refused(tmp_path, index):
     (tmp_path / "dataset.json").write_text('{"images": []}')
-    with pytest.raises(DataError, match="no COCO results"):
+    with pytest.raises(DataError, match="not a COCO results file"):
         read_results(tmp_path / "dataset.json", index)
     with pytest.raises(DataError, match="is a folder; name the file in it"):
         read_results(tmp_path, index)
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="no such file; give the path"):
         read_results(tmp_path / "nothing.json", index)
