@@ -1,8 +1,7 @@
-"""GeoJSON feature collections, read as a stream: GDAL reads such a file from the start for each page of it.
+"""Building footprints from vector files of any GDAL format and any reference system, at constant memory.
 
-Features of vector files, some thousand at a time, so that memory does not grow with the file.
-
-Building footprints out of GeoJSON, GeoPackage, Shapefile or whatever else GDAL reads, in any reference system.
+Features are read some thousand at a time. GeoJSON feature collections are parsed here as a stream: GDAL would read
+such a file from the start for each page.
 """
 
 import json
@@ -33,7 +32,7 @@ _DECODE = json.JSONDecoder().raw_decode
 
 
 def is_collection(path: Path) -> bool:
-    """Whether a file is a GeoJSON feature collection that says so before its features."""
+    """Report whether a file is a GeoJSON feature collection, with its type before its features."""
     if path.suffix.lower() not in (".geojson", ".json"):
         return False
     try:
@@ -46,7 +45,7 @@ def is_collection(path: Path) -> bool:
 
 
 def collection_crs(path: Path) -> str:
-    """Name of the reference system: that of the old "crs" member, wherever it stands, else longitude and latitude."""
+    """Return the name of the reference system: the old "crs" member at any position, else longitude and latitude."""
     says = _mentions(path, b'"crs"')
     for key, value, _ in _members(path):
         if key == "crs" and value:
@@ -92,14 +91,14 @@ def _members(path: Path) -> Iterator[tuple[str, Any, str]]:
 
 
 class _Text:
-    """A window of a text that is read from the front."""
+    """A window of a text, read from the front."""
 
     def __init__(self, path: Path, read: Any) -> None:
         self._path, self._read = path, read
         self._text, self._at = "", 0
 
     def peek(self) -> str:
-        """The next character that is no blank."""
+        """Return the next character, blanks skipped."""
         while True:
             self._at = _BLANKS.match(self._text, self._at).end()  # type: ignore[union-attr]  # matches nothing, too
             if self._at < len(self._text):
@@ -107,13 +106,13 @@ class _Text:
             self._more()
 
     def expect(self, character: str) -> None:
-        """Go past a character that has to come now."""
+        """Skip a required character."""
         if self.peek() != character:
             raise DataError(f"{self._path}: not valid GeoJSON ({character} is missing); export it again.")
         self._at += 1
 
     def end(self, bracket: str) -> None:
-        """Go past the comma that has to come now, unless this is the end of a list or object."""
+        """Skip a required comma, or report the end of a list or object."""
         if self.peek() != bracket:
             self.expect(",")
 
@@ -160,10 +159,10 @@ Box = tuple[float, float, float, float]
 
 
 def choose_layer(path: Path, asked: str | None) -> str | None:
-    """The layer of a vector file to read: the one asked for, else the only one of areas; None for GeoJSON.
+    """Choose the layer of a vector file: the named one, else the only one of areas; None for GeoJSON.
 
     Raises:
-        DataError: missing, no vector file, without that layer, or with several that may be meant.
+        DataError: the file is missing or no vector file, has no such layer, or several candidates.
     """
     if not path.exists():
         raise DataError(f"{path}: no such file; give footprints as GeoJSON, GeoPackage or Shapefile.")
@@ -186,7 +185,7 @@ def choose_layer(path: Path, asked: str | None) -> str | None:
 
 
 def read_crs(path: Path, layer: str | None = None) -> CRS:
-    """Reference system of a vector file, of the layer that `choose_layer` gives.
+    """Read the reference system of a vector file, from the layer of `choose_layer`.
 
     Raises:
         DataError: no vector file, or without a reference system.
@@ -199,7 +198,7 @@ def read_crs(path: Path, layer: str | None = None) -> CRS:
 
 
 def read_shapes(path: Path, box: Box, layer: str | None = None) -> Iterator[Shapes]:
-    """Geometries, 2-D, None where a feature has none, of the features near a box (west, south, east, north).
+    """Yield 2-D geometries of features near a box (west, south, east, north); None for one without geometry.
 
     Raises:
         DataError: the file is damaged.
@@ -215,7 +214,7 @@ def read_shapes(path: Path, box: Box, layer: str | None = None) -> Iterator[Shap
 
 
 def _near(shapes: Shapes, box: Box) -> NDArray[np.bool_]:
-    """Which bounding boxes meet the box; a feature without geometry is let through, to be counted."""
+    """Select the bounding boxes meeting the box; features without geometry pass, to be counted."""
     west, south, east, north = shapely.bounds(shapes).T
     apart: NDArray[np.bool_] = (
         (west > box[2]) | (east < box[0]) | (south > box[3]) | (north < box[1])
@@ -292,7 +291,7 @@ def read_footprints(
     Crossing outlines are repaired by shapely's `make_valid`; multipolygons come apart.
 
     Raises:
-        DataError: missing, no vector file, without a reference system, or `layer` does not tell which to read.
+        DataError: the file is missing, no vector file, or without reference system; or the layer is not clear.
     """
     layer = choose_layer(path, layer)
     crs, (height, width) = read_crs(path, layer), size

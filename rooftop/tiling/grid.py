@@ -1,6 +1,6 @@
-"""Where the tiles of a raster lie, and to which split each belongs: by place, so that no ground is in two splits.
+"""Positions of tiles in a raster, and their splits: cut by place, with no ground in two splits.
 
-Which ground belongs to which split, over rasters that may overlap: what one has claimed for a split stays there.
+Rasters may overlap: ground claimed by one raster for a split stays in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from rooftop.raster.windows import Window
 
 
 def windows(height: int, width: int, *, size: int, overlap: int) -> Iterator[Window]:
-    """Squares of `size` pixels that overlap by `overlap`, row by row; the last of a row or column is moved back to fit.
+    """Yield squares of `size` pixels with `overlap`, row by row; the last of a row or column is moved back to fit.
 
     A raster smaller than a tile gives one tile of its own size.
     """
@@ -26,7 +26,7 @@ def windows(height: int, width: int, *, size: int, overlap: int) -> Iterator[Win
 def strips(length: int, stride: int, shares: Mapping[str, float]) -> dict[str, tuple[int, int]]:
     """Cut an axis into one strip a split.
 
-    Borders lie where tiles begin, so that tiles without overlap fit exactly.
+    Borders are at the start of tiles: tiles without overlap fit exactly.
 
     Args:
         length: of the axis, in pixels.
@@ -47,12 +47,12 @@ def strips(length: int, stride: int, shares: Mapping[str, float]) -> dict[str, t
 
 
 def split_of(window: Window, strip: Mapping[str, tuple[int, int]], *, is_along_rows: bool) -> str | None:
-    """The split whose strip holds the window, None if it lies across a border.
+    """Return the split of a window: its strip contains the window. None across a border.
 
     Args:
         window: a tile.
         strip: of each split.
-        is_along_rows: whether the strips follow one another from top to bottom.
+        is_along_rows: the strips follow one another from top to bottom.
     """
     first, length = (window.row, window.height) if is_along_rows else (window.column, window.width)
     for split, (start, end) in strip.items():
@@ -88,7 +88,7 @@ class Claims:
             strips: first pixel and end of each split along its longer side.
 
         Returns:
-            What earlier rasters have claimed for each split of the same ground, in the pixel frame of this one.
+            Ground claimed by earlier rasters for each split, in the pixel frame of this one.
         """
         height, width = shape
         earlier = shapely.transform(np.array(self._strips, dtype=object), georeference.from_lonlat)
@@ -104,7 +104,7 @@ class Claims:
 
 
 def is_claimed(window: Window, split: str, others: Mapping[str, list[Polygon]]) -> bool:
-    """Whether a tile of a split holds ground that an earlier raster has claimed for another."""
+    """Report whether a tile contains ground claimed by an earlier raster for another split."""
     right, bottom = window.column + window.width, window.row + window.height
     tile = shapely.box(window.column + _SLACK, window.row + _SLACK, right - _SLACK, bottom - _SLACK)
     return any(shapely.intersects(tile, strips).any() for name, strips in others.items() if name != split)

@@ -1,4 +1,4 @@
-"""Polygons on disk, found again by the window in which they lie: memory does not grow with their number."""
+"""Polygons on disk with a spatial index: found by window, at constant memory."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -27,8 +27,8 @@ class Shelf:
     """A file of polygons in the pixel frame, sorted into square cells.
 
     Args:
-        path: of the file, which must not exist; whoever made the shelf removes it.
-        shape: (height, width) of the raster; what lies outside is put into the cells at its edge.
+        path: of a new file; the caller removes it.
+        shape: (height, width) of the raster; polygons outside go into the cells at its edge.
         cell: side of a cell in pixels.
     """
 
@@ -39,7 +39,7 @@ class Shelf:
         self._last = (np.array(shape) - 1) // cell
 
     def add(self, polygons: Sequence[Polygon]) -> None:
-        """Put polygons behind those that are there.
+        """Append polygons.
 
         Raises:
             RooftopError: the disk is full.
@@ -55,7 +55,7 @@ class Shelf:
             raise RooftopError(f"footprints cannot be put aside ({error}); free space on the disk.") from error
 
     def near(self, window: Window) -> list[Polygon]:
-        """Polygons that touch a window, in the order in which they came."""
+        """Return the polygons touching a window, in the order of adding."""
         right, bottom = window.column + window.width, window.row + window.height
         frame = shapely.box(window.column, window.row, right, bottom)
         first, last = np.array([window.row, window.column]), np.array([bottom, right])
@@ -69,7 +69,7 @@ class Shelf:
         self._base.close()
 
     def _cells(self, ids: Sequence[int], polygons: Sequence[Polygon]) -> Iterator[tuple[int, int, int]]:
-        """Row, column and polygon for each cell that a polygon's bounds touch."""
+        """Return row, column and polygon for each cell touched by a polygon's bounds."""
         if not len(polygons):
             return
         last = self._last[[1, 0, 1, 0]]

@@ -1,10 +1,6 @@
-"""Annotations of a tile.
+"""GeoTIFFs and footprints to pictures and annotations, tile by tile, at constant memory.
 
-Rasters that a person names.
-
-A raster to be cut: 8-bit grey or colours into png tiles, anything else into GeoTIFFs that keep bands and type.
-
-GeoTIFFs and footprints to pictures and annotations: tile by tile, memory does not grow with the raster.
+8-bit grey or colours become png tiles, anything else GeoTIFFs with the same bands and type.
 """
 
 from collections import Counter
@@ -48,7 +44,7 @@ def building(number: int, shape: Polygon, window: Window) -> CocoObject:
 
 
 def unknown(number: int, valid: NDArray[np.bool_]) -> CocoObject:
-    """The ground without data of a tile, bool (h, w), as a crowd, which is neither learned nor scored."""
+    """Turn the ground without data of a tile, bool (h, w), into a crowd: neither learned nor scored."""
     run = encode(np.asarray(~valid, np.uint8))
     return measured(CocoObject(number, CATEGORY.id, True, 0.0, None, run), *valid.shape)
 
@@ -57,10 +53,10 @@ SUFFIXES = (".tif", ".tiff", ".vrt")
 
 
 def find_rasters(source: str) -> list[Path]:
-    """The rasters that `source` names: a file, a folder of GeoTIFFs, or a glob; sorted.
+    """Find the rasters of `source`: a file, a folder of GeoTIFFs, or a glob; sorted.
 
     Raises:
-        SourceError: there is none.
+        SourceError: none was found.
     """
     path = Path(source)
     if path.is_dir():
@@ -113,10 +109,10 @@ def _bands(scene: Scene, window: Window) -> Cut:
 
 @dataclass(frozen=True)
 class Tiling:
-    """How to cut.
+    """Settings of the tiles.
 
-    size, overlap: of tiles, in pixels. gsd: metres per pixel to resample to, None = as it is. min_valid: share of a
-    tile that must have data. min_area: square pixels of a building that must be left inside a tile. shares: of the
+    size, overlap: of tiles, in pixels. gsd: metres per pixel to resample to, None = as it is. min_valid: least
+    share of a tile with data. min_area: least area of a building inside a tile, in square pixels. shares: of the
     ground, by split, in order.
     """
 
@@ -153,14 +149,14 @@ class Tiles:
     _aside: Path = Path()
 
     def write(self, progress: Callable[[str], None] | None = None) -> None:
-        """Cut everything.
+        """Cut all rasters.
 
         Args:
-            progress: is told the split of each tile that was written.
+            progress: called with the split of each written tile.
 
         Raises:
-            DataError: two rasters of one name, footprints that cannot be read, or nothing to write.
-            SourceError: a raster that cannot be read or has no place on the map.
+            DataError: two rasters have the same name, footprints cannot be read, or nothing is left to write.
+            SourceError: a raster cannot be read or is not georeferenced.
         """
         stems = Counter(path.stem for path in self.sources)
         if twice := [stem for stem, number in stems.items() if number > 1]:

@@ -1,4 +1,4 @@
-"""Towns that do not exist: planned from a seed, drawn as a camera sees them, with exact outlines of their roofs."""
+"""Synthetic towns: planned from a seed, rendered like an aerial picture, with exact outlines of their roofs."""
 
 from rooftop.towns.folder import CATEGORY, Recipe, make_folder, make_scene, outlines
 from rooftop.towns.look import Look, draw_look

@@ -45,7 +45,7 @@ def outlines(town: Town, window: Window, *, gsd: float) -> list[Polygon]:
 
 
 def place(gsd: float) -> Georeference:
-    """Where a scene lies on the map: north up, in UTM."""
+    """Georeference of a scene: north up, in UTM."""
     return Georeference.north_up(_ZONE, _ORIGIN, gsd)
 
 
@@ -80,10 +80,10 @@ SCENE = 2**31  # number of the scene's town
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides how a picture looks, beside its number.
+    """Settings of the pictures; together with its number they fix a picture.
 
     size: of a picture, px. gsd: metres per pixel. seed: of everything. density: share of the lots that are built on.
-    shares: of the pictures, by split; those of 0 are left out.
+    shares: of the pictures, by split; splits of share 0 are left out.
     """
 
     size: int
@@ -102,27 +102,27 @@ class Recipe:
         return list(self.shares)[-1]
 
     def path(self, number: int) -> Path:
-        """Where a picture lies, relative to the folder."""
+        """Return the path of a picture, relative to the folder."""
         return Path("images", self.split(number), f"town_{number:06d}.jpg")
 
 
 def make_folder(
     folder: Path, recipe: Recipe, count: int, *, processes: int = 1, progress: Callable[[int], None]
 ) -> dict[str, dict[str, int]]:
-    """Draw the pictures that are missing, and write the annotations of all.
+    """Draw the missing pictures, and write the annotations of all.
 
     Args:
         folder: of the data set.
         recipe: how the pictures look.
         count: pictures in all.
-        processes: that work at the same time.
-        progress: is told the pictures that are done, after each.
+        processes: number of parallel processes.
+        progress: called with the number of finished pictures after each.
 
     Returns:
         pictures and buildings, by split.
 
     Raises:
-        DataError: the folder holds pictures of another recipe.
+        DataError: the folder contains pictures of another recipe.
     """
     _stamp(folder, recipe)
     found: dict[str, list[Picture]] = {split: [] for split in recipe.shares}
@@ -140,13 +140,13 @@ def make_folder(
 
 
 def make_scene(folder: Path, recipe: Recipe, size: int, *, progress: Callable[[int], None]) -> int:
-    """Write `scene.tif`, its roofs as `scene.geojson` and `scene.coco.json`; a picture that is there is kept.
+    """Write `scene.tif`, its roofs as `scene.geojson` and `scene.coco.json`; an existing picture is kept.
 
     Args:
         folder: of the data set.
         recipe: how it looks.
         size: width and height in px.
-        progress: is told the pixels of each block that is drawn.
+        progress: called with the pixels of each drawn block.
 
     Returns:
         number of roofs.
@@ -164,7 +164,7 @@ def make_scene(folder: Path, recipe: Recipe, size: int, *, progress: Callable[[i
 
 
 def _stamp(folder: Path, recipe: Recipe) -> None:
-    """Say of which recipe the pictures are."""
+    """Write the recipe of the pictures beside them."""
     path, mine = folder / STAMP, asdict(recipe)
     if path.exists() and read_json(path) != mine:
         raise DataError(f"{folder}: holds pictures of other settings (see {STAMP}); choose another hydra.run.dir.")
@@ -172,7 +172,7 @@ def _stamp(folder: Path, recipe: Recipe) -> None:
 
 
 def _draw(folder: Path, recipe: Recipe, number: int) -> Picture:
-    """One picture; a function, so that it can go to another process."""
+    """Draw one picture; a plain function can go to another process."""
     seed, length = (recipe.seed, number), recipe.size * recipe.gsd
     town, window = plan(seed, length, length, density=recipe.density), Window(0, 0, recipe.size, recipe.size)
     path = folder / recipe.path(number)

@@ -1,12 +1,7 @@
-"""The fine raster on which a town is drawn, finer than the picture so that edges come out smooth.
+"""Layers of a town on a raster finer than the picture, for smooth edges.
 
-Roofs on the fine raster: height, slope towards the light, covering; all wings at once.
-
-Sun and sky on a raster of heights: cast shadows, and how steeply the light falls on a surface.
-
-From light to numbers: fine pixels to pixels, blur, haze, contrast, noise.
-
-Crowns on the fine raster: lumpy domes.
+In order: the fine raster; roofs, with height, slope and covering; light of sun and sky, with cast shadows; the
+sensor, from light to pixels with blur, haze, contrast and noise; crowns of trees.
 """
 
 from collections.abc import Sequence
@@ -94,7 +89,7 @@ TILT = 0.06  # how much a colour differs from sheet to sheet, times the grain of
 
 @dataclass(frozen=True)
 class Painted:
-    """What a layer puts on the raster, pixel by pixel of `at`.
+    """Values of a layer at the pixels `at`.
 
     at: indices into the flat raster, int64 (N,). height: metres, float32 (N,). colour: float32 (N, 3), linear. normal:
     float32 (N, 2), rise of the surface along x and y.
@@ -107,7 +102,7 @@ class Painted:
 
 
 def paint_wings(grid: Grid, wings: Sequence[tuple[Wing, Building]], textures: tuple[Floats, Floats]) -> Painted:
-    """Draw one layer of wings; where two of one layer overlap, the later lies on top.
+    """Draw one layer of wings; of two overlapping wings the later is on top.
 
     Args:
         grid: the fine raster.
@@ -173,10 +168,10 @@ SKY = (0.86, 1.0, 1.22)  # colour of the light in the shade: blue
 
 
 def shadows(height: Floats, step: float, look: Look) -> NDArray[np.bool_]:
-    """Where the sun is hidden.
+    """Compute cast shadows.
 
-    A point is in the shade if a step of n pixels towards the sun rises less than the ground does. The largest such
-    height over all n up to a power of two comes from two of half of it, so that a dozen comparisons do for any length.
+    A point is in the shade if a ray towards the sun rises less over n pixels than the ground does. The maximum over
+    all n up to a power of two is made of two maxima of half the length: a dozen comparisons for any length.
 
     Args:
         height: metres, float32 (H, W).
@@ -239,7 +234,7 @@ def expose(light: Floats, fine: int, window: Window, look: Look) -> NDArray[np.u
     Args:
         light: linear, float32 ((H + 2 r) * fine, (W + 2 r) * fine, 3) with r = `BLUR_REACH`.
         fine: fine pixels along one of the picture.
-        window: where the picture lies; with the look it seeds the noise.
+        window: position of the picture; seeds the noise, together with the look.
         look: air and sensor.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How a town is seen: where the sun stands, what the air and the sensor do."""
+"""Appearance of a town: sun, air and sensor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ TINT = 0.022  # deviation of the camera's balance of colours
 class Look:
     """Light, air and sensor of one picture.
 
-    azimuth, elevation: of the sun, radians; azimuth from x towards y, where the light comes from. ambient: share of
-    the light on flat ground that comes from the whole sky. gain: exposure. haze: share of the light that the air adds.
+    azimuth, elevation: of the sun, radians; azimuth of the sun, from x towards y. ambient: share of the light on
+    flat ground from the whole sky. gain: exposure. haze: share of light added by the air.
     air: its colour, in [0, 1]. tint: factor of each colour. blur: deviation of the sensor's blur in px. sharpen:
-    strength of the edges that processing adds. noise: deviation, of 255. contrast: around the middle. quality: of JPEG.
-    offsets: where the textures begin. seed: of the noise.
+    strength of sharpening. noise: deviation, of 255. contrast: around the middle. quality: of JPEG.
+    offsets: start of the textures. seed: of the noise.
     """
 
     azimuth: float
@@ -42,7 +42,7 @@ class Look:
 
     @property
     def climb(self) -> float:
-        """Metres that the light rises on a metre of ground."""
+        """Rise of the light in metres per metre of ground."""
         return float(np.tan(self.elevation))
 
 

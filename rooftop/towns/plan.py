@@ -1,8 +1,7 @@
-"""Buildings on a lot, and what stands on their roofs.
+"""A town from a seed: streets, blocks and buildings.
 
-What stands in a block, by its style: one function a style, (sketch, rectangle of the plan) -> None.
-
-A town from a seed: streets, blocks between them, and what stands there.
+Buildings on a lot with things on their roofs; blocks, one function per style, (sketch, rectangle of the plan) ->
+None; streets and the division of the ground into blocks.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -188,7 +187,7 @@ def rows(sketch: Sketch, rect: Rect) -> None:
 
 
 def informal(sketch: Sketch, rect: Rect) -> None:
-    """Small roofs at any angle on bare ground; those that would touch an earlier one are left out."""
+    """Small roofs at any angle on bare ground; a roof touching an earlier one is left out."""
     sketch.block(rect, pick(sketch.rng, sketch.region.lots))
     width, height = rect.size
     taken: list[tuple[float, float, float]] = []
@@ -305,7 +304,7 @@ def plan(seed: Sequence[int], width: float, height: float, *, density: float) ->
         seed: whole numbers.
         width: of the ground in metres.
         height: of the ground in metres.
-        density: share of the lots that are built on, in [0, 1].
+        density: share of lots with buildings, in [0, 1].
     """
     rng = np.random.default_rng([*seed, 0])
     region = REGIONS[pick(rng, {name: region.weight for name, region in REGIONS.items()})]

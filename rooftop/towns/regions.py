@@ -1,6 +1,6 @@
-"""Coverings and grounds: colours as aerial pictures show them, and how even they are.
+"""Kinds of regions: typical blocks, roofs and grounds. Shares are relative weights.
 
-Kinds of places: which blocks, roofs and grounds go together. Shares are relative weights.
+Surfaces, coverings of roofs and grounds, have colours as in aerial pictures, and a grain.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ def shift(rng: np.random.Generator, colour: tuple[int, int, int], *, by: float =
 
 
 def surface(rng: np.random.Generator, name: str) -> Surface:
-    """One of the looks that a covering or ground of `TABLE` has."""
+    """Draw one appearance of a covering or ground of `TABLE`."""
     colours, grain, patches, rows, contrast = TABLE[name]
     tint = shift(rng, colours[int(rng.integers(len(colours)))])
     uneven = rng.uniform(0.5, 1.4)
@@ -72,9 +72,9 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Region:
-    """One kind of place; lengths in metres.
+    """One kind of region; lengths in metres.
 
-    block: length at which blocks are cut no further. street: width. lot: width. styles: of blocks. roofs: kinds, of
+    block: greatest length of undivided blocks. street: width. lot: width. styles: of blocks. roofs: kinds, of
     houses. coverings: of pitched roofs. flats: coverings of flat roofs. lots, streets: grounds. trees: a lot. storeys:
     lowest and highest. pools, panels: share of the houses.
     """

@@ -44,8 +44,7 @@ def draw(town: Town, grid: Grid, look: Look) -> tuple[Floats, Floats, NDArray[np
     """Everything but the light.
 
     Returns:
-        reflectance, linear float32 (H, W, 3); rise along x and y, float32 (H, W, 2); where the sun is hidden, bool
-        (H, W).
+        reflectance, linear float32 (H, W, 3); rise along x and y, float32 (H, W, 2); shadow, bool (H, W).
     """
     textures = grid.noise(1, look.offsets[0]), grid.noise(8, look.offsets[1])
     colour = ground(town, grid, textures).reshape(-1, 3)
@@ -75,7 +74,7 @@ def ground(town: Town, grid: Grid, textures: tuple[Floats, Floats]) -> Floats:
 
 
 def _ragged(ids: Ids, textures: tuple[Floats, Floats], step: float) -> Ids:
-    """The same areas with borders that are moved a little by the textures, as those of grass and soil are."""
+    """Move the borders of areas a little by the textures, like borders of grass and soil."""
     height, width = ids.shape
     by = (RAGGED / step * (textures[0] + 0.5 * textures[1])).astype(np.int32)
     rows, columns = np.arange(height)[:, None] + by, np.arange(width) - by
@@ -90,14 +89,14 @@ def _row(surface: Surface, angle: float) -> tuple[float, ...]:
 
 
 def _put(layer: Painted, height: Floats, colour: Floats, normal: Floats) -> None:
-    """Lay a layer over what is there, where it is higher."""
+    """Put a layer on the raster; higher values win."""
     above = layer.height > height[layer.at]
     at = layer.at[above]
     height[at], colour[at], normal[at] = layer.height[above], layer.colour[above], layer.normal[above]
 
 
 def _stand(town: Town, grid: Grid, height: Floats, colour: Floats) -> None:
-    """Cars, chimneys, panels: they stand on what is below them."""
+    """Cars, chimneys, panels: on the surface below them."""
     ids = grid.draw([thing.outline for thing in town.things]).ravel()
     at = np.flatnonzero(ids)
     if at.size:

@@ -1,4 +1,4 @@
-"""A town while it is planned: streets bent a little, and lots on which things are placed."""
+"""A town during planning: slightly bent streets, and lots with things on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,9 +92,9 @@ class Sketch:
     Args:
         rng: draws everything.
         town: is filled.
-        region: what kind of place it is.
+        region: kind of region.
         bend: plan to world.
-        density: share of the lots that are built on, in [0, 1].
+        density: share of lots with buildings, in [0, 1].
     """
 
     def __init__(self, rng: np.random.Generator, town: Town, region: Region, *, bend: Bend, density: float) -> None:
@@ -122,13 +122,13 @@ class Sketch:
         self.town.areas.append(Area(outline, surface(self.rng, name), angle))
 
     def block(self, rect: Rect, name: str, angle: float = 0.0) -> None:
-        """Ground that follows the bent streets."""
+        """Add ground along the bent streets."""
         corners = np.array([(rect.x0, rect.y0), (rect.x1, rect.y0), (rect.x1, rect.y1), (rect.x0, rect.y1)])
         parts = [np.linspace(a, b, max(1, int(np.abs(b - a).max() / STEP)), endpoint=False) for a, b in _sides(corners)]
         self.ground(self.bend(np.concatenate(parts)), name, angle)
 
     def thing(self, outline: Points, height: float, colour: Colour) -> None:
-        """A box that stands on what is below it."""
+        """Add a box on the surface below it."""
         self.town.things.append(Thing(outline, height, colour))
 
     def tree(self, x: float, y: float, size: float = 1.0) -> None:

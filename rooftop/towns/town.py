@@ -1,4 +1,4 @@
-"""What a town is made of. World frame: metres, x right, y down, origin at the upper left corner of the town."""
+"""Parts of a town. World frame: metres, x right, y down, origin at the upper left corner of the town."""
 
 from dataclasses import dataclass, field
 
@@ -37,7 +37,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Area:
-    """A piece of ground; those that come later lie on top. angle: of its stripes, radians."""
+    """A piece of ground; later ones are on top. angle: of its stripes, radians."""
 
     outline: Points
     surface: Surface
@@ -85,7 +85,7 @@ class Building:
 
 @dataclass(frozen=True)
 class Thing:
-    """A box that stands on what is below it: a car, a chimney, a solar panel, a wall. height: of itself, metres."""
+    """A box on the surface below it: a car, a chimney, a solar panel, a wall. height: of itself, metres."""
 
     outline: Points
     height: float
@@ -94,7 +94,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Tree:
-    """A crown; the light is that of a lumpy dome. radius and height in metres."""
+    """A crown, lit like a lumpy dome. radius and height in metres."""
 
     x: float
     y: float
@@ -105,10 +105,10 @@ class Tree:
 
 @dataclass
 class Town:
-    """A plan of everything, in the order in which it is drawn.
+    """The complete plan, in drawing order.
 
-    width, height: of the ground that is fully planned, in metres; things go on a little beyond it. base: what lies
-    under all areas, that is the streets.
+    width, height: of the fully planned ground, in metres; things continue a little beyond it. base: ground below
+    all areas: the streets.
     """
 
     width: float
