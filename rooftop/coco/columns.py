@@ -121,7 +121,7 @@ class _Table(NamedTuple):
     Attributes:
         id, row, kind, crowd, area, ring_count, run_bytes, runs: see `Columns`.
         is_run: bool (A,), the annotation has run lengths, valid or not.
-        number_count: int64 (R,), number of coordinates of a ring, x and y each.
+        number_count: int64 (R,), number of coordinates of a ring, two for each point.
         numbers: float64 (sum of `number_count`,), x, y, x, y, ... of all rings.
     """
 
