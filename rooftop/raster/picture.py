@@ -74,7 +74,7 @@ def list_pictures(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Pa
         DataError: there is no such folder, or no picture in it.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; name the folder that holds the pictures.")
+        raise DataError(f"{folder}: no such folder; give the folder of the pictures.")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     if not found:
         raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) in this folder.")
