@@ -1,13 +1,15 @@
-"""The two sides of each roof, as a gable has them; its ridge is taken to lie on the long axis of its outline.
+"""Augmentation of picture and mask together; the only door to albumentations.
 
-Augmentation of picture and mask together; the only door to albumentations.
-
-albumentations 2.0.8 is the last MIT release. It looks for updates online when imported, and unseeded it repeats the
-same draw in every epoch for the same worker and batch position (AlbumentationsX issue 266); so the look-up is
-switched off, and each picture is seeded by (seed, epoch, its place there): draws depend on no worker or rank.
+albumentations 2.0.8 is the last MIT release. On import it looks for updates online; the variable below, set before the
+import, turns that off. Unseeded, it repeats the same draw in every epoch for the same worker and batch position
+(AlbumentationsX issue 266). Here each picture is seeded by (seed, epoch, position in the epoch's order): draws do not
+depend on workers or ranks.
 """
 
 import os
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
 import random
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -21,31 +23,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rooftop.errors import ConfigError
-
-
-def sides_of_ridges(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Mark the sides of each roof's long axis, +1 above and -1 below: uint8 (H, W) -> float32 (H, W), 0 elsewhere."""
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros(mask.shape, np.float32)
-    rows, columns = np.nonzero(labels)
-    roof = labels[rows, columns]
-    pixels = np.bincount(roof, minlength=count + 1).clip(1)
-
-    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
-        means: NDArray[np.float64] = (np.bincount(roof, values, count + 1) / pixels)[roof]
-        return means
-
-    down, right = rows - mean(rows), columns - mean(columns)
-    axis = np.arctan2(2 * mean(down * right), mean(right**2) - mean(down**2)) / 2  # of the longest extent, from east
-    across = right * np.sin(axis) - down * np.cos(axis)  # distance from it; positive above, since |axis| <= 90 degrees
-    sides = np.zeros(mask.shape, np.float32)
-    sides[rows, columns] = np.sign(across)
-    return sides
-
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-
 
 Array = NDArray[np.uint8]
 _TURNED_BY_OPENCV = (1, 2, 3, 4, 6, 8, 12)  # numbers of bands
@@ -170,6 +147,27 @@ class Augment:
         *masks, seen = result["masks"]
         image: Array = result["image"].reshape(*result["image"].shape[:2], -1)  # OpenCV drops the axis of a single band
         return image, np.stack(masks), seen.astype(bool)
+
+
+def sides_of_ridges(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mark the sides of each roof's long axis, +1 above and -1 below: uint8 (H, W) -> float32 (H, W), 0 elsewhere."""
+    labels, count = ndimage.label(mask)
+    if count == 0:
+        return np.zeros(mask.shape, np.float32)
+    rows, columns = np.nonzero(labels)
+    roof = labels[rows, columns]
+    pixels = np.bincount(roof, minlength=count + 1).clip(1)
+
+    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
+        means: NDArray[np.float64] = (np.bincount(roof, values, count + 1) / pixels)[roof]
+        return means
+
+    down, right = rows - mean(rows), columns - mean(columns)
+    axis = np.arctan2(2 * mean(down * right), mean(right**2) - mean(down**2)) / 2  # of the longest extent, from east
+    across = right * np.sin(axis) - down * np.cos(axis)  # distance from it; positive above, since |axis| <= 90 degrees
+    sides = np.zeros(mask.shape, np.float32)
+    sides[rows, columns] = np.sign(across)
+    return sides
 
 
 class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]

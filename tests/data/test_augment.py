@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import albumentations
@@ -138,3 +140,18 @@ def test_colours_of_four_bands_are_refused():
     with pytest.raises(ConfigError, match=r"augmentation\.hue: HueSaturationValue works on colours, not on 4 bands"):
         check_operations({"hue": operation}, 4)
     assert operation.p == 0.1
+
+
+def test_importing_looks_for_no_update_online():
+    code = """
+import os, sys, urllib.request
+os.environ.pop("NO_ALBUMENTATIONS_UPDATE", None)
+asked = []
+urllib.request.urlopen = lambda *what, **how: asked.append(what) or sys.exit("looked online")
+class Opener:
+    def open(self, *what, **how): asked.append(what); raise OSError
+urllib.request.build_opener = lambda *handlers: Opener()
+import rooftop.data.augment
+sys.exit(len(asked))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
