@@ -19,14 +19,14 @@ _WEST, _EAST = box(-180, -90, 180, 90), box(180, -90, 540, 90)
 
 
 def write_geojson(path: Path, roofs: Iterable[Roof], *, ground: Ground, categories: Sequence[str]) -> None:
-    """Write roofs with their attributes, whole or not at all, one feature a line.
+    """Write roofs with their attributes, atomically, one feature per line.
 
-    Without a place on the map coordinates are pixels, x right and y down, and the file says so: `"frame": "pixels"`.
+    Without georeference, coordinates are pixels, x right and y down, and the file contains `"frame": "pixels"`.
 
     Args:
         path: of the file.
-        roofs: a generator serves.
-        ground: where the pixels lie.
+        roofs: iterated once.
+        ground: georeference and size of the pixels.
         categories: names by index.
     """
     frame = "" if ground.georeference else '"frame": "pixels, x right, y down, no place on the map", '
@@ -38,7 +38,7 @@ def write_geojson(path: Path, roofs: Iterable[Roof], *, ground: Ground, categori
 
 
 def attributes(roof: Roof, ground: Ground, categories: Sequence[str]) -> dict[str, Any]:
-    """What a map shows of a roof, rounded to what can be known."""
+    """Return the attributes of a roof, rounded to their precision."""
     return {
         "category": categories[roof.category],
         "confidence": round(roof.confidence, 3),
@@ -65,7 +65,7 @@ def _placed(polygon: Polygon, ground: Ground) -> Polygon | MultiPolygon:
 
 
 def _cut(polygon: Polygon) -> Polygon | MultiPolygon:
-    """In two at the antimeridian, where longitudes jump from 180 to -180 or go on beyond 180."""
+    """Cut in two at the antimeridian: longitudes jump from 180 to -180 or exceed 180."""
     west, _, east, _ = polygon.bounds
     if east - west < 180 and west >= -180 and east <= 180:
         return polygon

@@ -1,6 +1,6 @@
-"""GeoPackage in the reference system of the source, with a style that QGIS takes up when it opens the file.
+"""GeoPackage in the reference system of the source, with a style for QGIS.
 
-GDAL as rasterio ships it writes no vectors; pyogrio is the only door to those.
+The GDAL of rasterio writes no vector files; pyogrio does.
 """
 
 import sqlite3
@@ -37,16 +37,16 @@ CREATE TABLE layer_styles (
 
 
 def write_geopackage(path: Path, roofs: Iterable[Roof], *, ground: Ground, categories: Sequence[str]) -> None:
-    """Write roofs with their attributes, whole or not at all.
+    """Write roofs with their attributes, atomically.
 
     Args:
-        path: of the file; one that exists is replaced.
-        roofs: a generator serves.
-        ground: where the pixels lie; a place on the map is needed.
+        path: of the file; an old one is replaced.
+        roofs: iterated once.
+        ground: of a georeferenced source.
         categories: names by index.
 
     Raises:
-        RooftopError: the disk is full or the folder cannot be written to.
+        RooftopError: the disk is full, or the folder is not writable.
     """
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
     with atomic_write(path) as part, _plainly_named(part) as file:
@@ -61,7 +61,7 @@ def write_geopackage(path: Path, roofs: Iterable[Roof], *, ground: Ground, categ
 
 @contextmanager
 def _plainly_named(path: Path) -> Iterator[Path]:
-    """The same file, by way of a link where its folder has a name in which pyogrio sees parts of an address."""
+    """Yield the file, or a link to it if pyogrio would take its folder's name for an address."""
     if not _ADDRESS & set(str(path.absolute())):
         yield path
         return
@@ -72,7 +72,7 @@ def _plainly_named(path: Path) -> Iterator[Path]:
 
 
 def _chunks(roofs: Iterable[Roof]) -> Iterator[list[Roof]]:
-    """At least one, so that a file without roofs has its columns too."""
+    """Yield at least one chunk: a file without roofs has its columns, too."""
     left = iter(roofs)
     yield list(islice(left, _CHUNK))
     while chunk := list(islice(left, _CHUNK)):

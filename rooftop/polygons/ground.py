@@ -1,4 +1,4 @@
-"""Lengths, areas and directions of roofs: on the ground where it is known, else in pixels."""
+"""Lengths, areas and directions of roofs: on the ground if known, else in pixels."""
 
 import math
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ _SQUARE = 0.01  # share by which a pixel's sides may differ on the ground: right
 
 @dataclass(frozen=True)
 class Ground:
-    """What a pixel is on the ground.
+    """Georeference and size of the pixels on the ground.
 
     Attributes:
-        georeference: place on the map; None = unknown.
-        gsd: metres per pixel; None = unknown, and lengths and areas are in pixels.
+        georeference: None: unknown.
+        gsd: metres per pixel; None: unknown; lengths and areas are in pixels.
     """
 
     georeference: Georeference | None
@@ -41,10 +41,10 @@ class Ground:
         return self.roughly(polygon.area), polygon.exterior.length * (self.gsd or 1.0)
 
     def stretch(self, polygon: Polygon) -> Points | None:
-        """What makes the pixels about a polygon square on the ground; None where they are, or the ground is unknown.
+        """Return the stretch to square pixels around a polygon; None if they are square or unknown.
 
         Returns:
-            Symmetric matrix float64 (2, 2) of determinant 1 for points of the pixel frame: areas stay what they are.
+            Symmetric matrix float64 (2, 2) of determinant 1 for points of the pixel frame: areas do not change.
         """
         if not self.georeference:
             return None

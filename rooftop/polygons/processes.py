@@ -20,14 +20,13 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux' prctl
 
 
 def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield work(item) for each item; with many items, on all cores that this process may use.
+    """Parallel map: yield work(item) for each item, in order; many items use all cores of this process.
 
-    Processes are forked, so that `work` may be a closure over whatever was opened before; only items and results
-    travel.
+    Processes are forked: `work` may be a closure over open files; only items and results are sent.
 
     Args:
         work: depends on nothing but its item.
-        items: taken as they are needed, a few batches ahead.
+        items: iterated lazily, a few batches ahead.
     """
     left = iter(items)
     yield from map(work, islice(left, _ALONE))
@@ -40,7 +39,7 @@ def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 def cores() -> int:
-    """How many cores this process may use: OMP_NUM_THREADS, by which launchers share them out, or all it is given."""
+    """Return the number of cores for this process: OMP_NUM_THREADS, as set by launchers, or all available."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(there, max(1, int(asked))) if asked.isdecimal() else there
@@ -66,7 +65,7 @@ _work: Callable[[Any], Any] = str
 
 
 def _inherit(work: Callable[[Any], Any], parent: int) -> None:
-    """Keep what a fork passes on without a copy; end with the parent, and leave Ctrl-C to it."""
+    """Keep inherited objects without a copy; end with the parent, and leave Ctrl-C to it."""
     global _work
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,17 +1,17 @@
-"""Touching roofs apart: a watershed on the distance to the outline, or on what a network has learned of roofs' middles.
+"""Separation of touching roofs: a watershed on the distance to the outline, or on predicted cores of roofs.
 
-Each pixel climbs to the summit above it; pixels with one summit are a basin. Two basins become one roof again where
-the pass between them is nearly as high as the lower summit, in other words where the neck is nearly as wide as the
-smaller part. That is the watershed by dynamics (M. Grimaud, A new measure of contrast: the dynamics, 1992) with a
+Each pixel climbs to the summit above it; pixels with one summit are a basin. Two basins become one roof again if
+the pass between them is nearly as high as the lower summit: the neck is nearly as wide as the smaller part. This is
+the watershed by dynamics (M. Grimaud, A new measure of contrast: the dynamics, 1992) with a
 ratio instead of a difference: it does not depend on the size of a pixel on the ground.
 
-The distance is the mean over several masks, each within the one before: where a network is less sure between two
-roofs, they drift apart there long before the outline does.
+The distance is the mean over several nested masks at rising thresholds: in a less certain seam, the higher ones
+separate long before the outline does.
 
 Banepa test tiles, object F1 at IoU 0.5, roofs from 10 m2: truth masks (3023 roofs in 1422 connected components) 0.54
 as components, 0.93 so; a U-Net of 0.65 pixel IoU 0.30 as components, 0.44 with one mask, 0.49 with five.
 
-Where the network has learned the middles of roofs, they take the place of the distance: 0.41 and 0.40 of the default
+If the network predicts cores of roofs, these replace the distance: 0.41 and 0.40 of the default
 training become 0.46 and 0.48 (benchmarks/results_predict.md).
 """
 
@@ -30,12 +30,12 @@ Heights = NDArray[np.float64]
 
 
 def separate(mask: NDArray[np.uint8], *, ratio: float, surer: Sequence[NDArray[np.uint8]] = ()) -> NDArray[np.int32]:
-    """Label the roofs of a mask, touching ones apart.
+    """Label the roofs of a mask, touching ones separately.
 
     Args:
         mask: uint8 (H, W), 1 = roof.
-        ratio: in (0, 1]: parts whose neck is wider than this share of the smaller part's width stay one roof.
-        surer: masks of those parts of `mask` that are more certainly roof, if they are known.
+        ratio: in (0, 1]: parts stay one roof if their neck is wider than this share of the smaller part's width.
+        surer: masks at higher thresholds, parts of `mask`, if known.
 
     Returns:
         int32 (H, W), 0 = background, 1 ... N in reading order; each label is 4-connected.
@@ -50,10 +50,9 @@ def distances(mask: NDArray[np.uint8], surer: Sequence[NDArray[np.uint8]]) -> He
 
 
 def middles(mask: NDArray[np.uint8], middle: NDArray[np.float32]) -> Heights:
-    """How surely a pixel of a mask, uint8 (H, W), is in the middle of a roof, with a rim.
+    """Return the core probability inside a mask, uint8 (H, W), padded with a rim.
 
-    middle: float32 (H, W) in [0, 1], by a network: the higher the surer far from where a roof ends; outside the mask
-    none counts.
+    middle: float32 (H, W) in [0, 1], predicted; ignored outside the mask.
     """
     height: Heights = np.pad(middle * (mask > 0), RIM) + _SLOPE * _distance(mask)
     return height
@@ -123,13 +122,13 @@ def passes(basins: Basins, height: Heights) -> tuple[Basins, Heights]:
 
 
 def highest_first(pairs: Basins, heights: Heights) -> tuple[Basins, Heights]:
-    """Passes in order: of equal ones first that of the first summits."""
+    """Order passes from high to low; equal ones by the order of their summits."""
     order = np.lexsort((pairs[1], pairs[0], -heights))
     return pairs[:, order], heights[order]
 
 
 def _climbed(path: Basins) -> Basins:
-    """Follow each index to where it leads in the end, all of them twice as far at each step."""
+    """Follow each index to its end, twice as far at each step (pointer jumping)."""
     while not np.array_equal(further := path[path], path):
         path = further
     return path

@@ -1,8 +1,8 @@
-"""Outlines made simple, without a gap between neighbours.
+"""Simplification of outlines without gaps between neighbours.
 
-Outlines are cut where three or more walls meet, and each piece is simplified once for both sides (D. H. Douglas and
-T. K. Peucker, 1973): a wall that two roofs share stays one wall. What is simplified are the middles of steps, which
-lie nearest to straight walls but beside the corners between them: a corner is where the lines through both walls meet.
+Outlines are cut at points with three or more walls, and each piece is simplified once for both sides (D. H. Douglas
+and T. K. Peucker, 1973): a shared wall stays one wall. The midpoints of steps are simplified: they are closest to
+straight walls. Corners are the intersections of the lines through both walls.
 """
 
 import math
@@ -41,12 +41,12 @@ class Kept(NamedTuple):
 
 
 def simplified(polygons: Sequence[Polygon], tolerance: float) -> Walls:
-    """Simplify roofs that touch, all together.
+    """Simplify touching roofs, all together.
 
     Args:
         polygons: on the pixel grid, as `polygonise_labels` gives them.
-        tolerance: by how many pixels a wall may leave the stepped outline. Roofs that it would spoil keep their corners
-            on the stepped outline; if they are spoilt still, it is halved for them.
+        tolerance: largest distance of a wall from the stepped outline, in pixels. Spoilt roofs keep their corners
+            on the stepped outline; if still spoilt, the tolerance is halved for them.
     """
     stepped = [[_steps(ring) for ring in (polygon.exterior, *polygon.interiors)] for polygon in polygons]
     junctions = _junctions([ring for rings in stepped for ring in rings])
@@ -62,7 +62,7 @@ def simplified(polygons: Sequence[Polygon], tolerance: float) -> Walls:
 
 
 def _way(tolerance: float, care: int) -> tuple[float, bool]:
-    """The tolerance that is left with so much care, and whether corners may leave the stepped outline."""
+    """Return the tolerance at this level of care, and the freedom of corners to leave the stepped outline."""
     left = tolerance / 2 ** (care // 2)
     return (left, care % 2 == 0) if left >= _LEAST else (0.0, False)
 
@@ -73,7 +73,7 @@ def _steps(ring: shapely.LinearRing) -> Ring:
 
 
 def _junctions(rings: list[Ring]) -> set[Corner]:
-    """Corners where more than two different steps end."""
+    """Return the corners with more than two different steps."""
     steps = {key(*side) for ring in rings for side in sides(ring)}
     ends, count = np.unique(np.array([end for step in steps for end in step]), axis=0, return_counts=True)
     return {(int(x), int(y)) for x, y in ends[count > 2]}
@@ -109,7 +109,7 @@ def _same(piece: Ring) -> Piece:
 
 
 def _pieces(ring: Ring, junctions: set[Corner]) -> list[Ring]:
-    """A ring cut at junctions; without any, at a corner that both sides of it would choose: the outermost."""
+    """Cut a ring at junctions; without any, at its outermost corner: both sides would choose it."""
     cuts = [i for i, corner in enumerate(ring) if corner in junctions]
     if not cuts:
         away = np.array(ring) - np.mean(ring, axis=0)
@@ -120,7 +120,7 @@ def _pieces(ring: Ring, junctions: set[Corner]) -> list[Ring]:
 
 
 def _kept(piece: Piece, junctions: set[Corner], tolerance: float, meet: bool) -> Kept:
-    """A piece simplified; its walls are let `meet` in its corners, or these stay where they are."""
+    """Simplify a piece; its walls `meet` in its corners, or the corners stay."""
     points = _middles(piece, junctions)
     simple = shapely.get_coordinates(LineString(points).simplify(tolerance, preserve_topology=False))
     if piece[0] == piece[-1] and len(simple) <= _TRIANGLE:
@@ -140,7 +140,7 @@ def _kept(piece: Piece, junctions: set[Corner], tolerance: float, meet: bool) ->
 
 
 def _drop_stubs(corners: Ring, walls: list[Wall], at: dict[Corner, tuple[float, float]]) -> None:
-    """Drop walls too short to have a direction where those beside them meet instead."""
+    """Drop walls too short for a direction if their neighbours meet instead."""
     i = 1
     while i < len(walls) - 1 and len(walls) > _FEWEST:
         ends = [at[corners[i]], at[corners[i + 1]]]
@@ -150,7 +150,7 @@ def _drop_stubs(corners: Ring, walls: list[Wall], at: dict[Corner, tuple[float, 
 
 
 def _meeting(one: Wall, other: Wall, points: list[tuple[float, float]]) -> tuple[float, float] | None:
-    """Where two walls meet, if it is near the points between them."""
+    """Return the intersection of two walls, if it is near the points between them."""
     turn = math.sin(other.direction - one.direction)
     if abs(turn) < _PARALLEL:
         return None

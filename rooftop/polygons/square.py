@@ -1,9 +1,8 @@
-"""Right angles where the roof has them.
+"""Right angles for nearly rectangular roofs.
 
-Each roof has a main direction. Walls that run nearly along it, or nearly across, are laid exactly so: corners joined
-by such walls get one coordinate in common, the mean of the stepped outline that the walls stand for. Only corners
-move, and a corner that two roofs share is one corner, so that shared walls stay shared. A wall that would move too
-far stays: a round or oblique roof remains what it is.
+Each roof has a main direction. Walls nearly along or across it are aligned exactly: their corners get one common
+coordinate, the mean of the stepped outline. Only corners move, and a corner shared by two roofs is one corner:
+shared walls stay shared. A wall with too far to move stays: round and oblique roofs keep their shape.
 """
 
 import cmath
@@ -25,8 +24,8 @@ class _Frame:
 
     Attributes:
         direction: of the first axis, in radians.
-        angle: by which a wall may leave an axis, in radians.
-        shift: by which a corner may move, in pixels.
+        angle: largest angle between a wall and an axis, in radians.
+        shift: largest movement of a corner, in pixels.
     """
 
     direction: float
@@ -44,7 +43,7 @@ class _Frame:
         return on_grid(point @ self.turn.T)
 
     def axis(self, one: Points, other: Points) -> int | None:
-        """The coordinate that a wall between two points of this frame keeps: 1 along, 0 across, None oblique.
+        """Return the constant coordinate of a wall between two points: 1 along, 0 across, None oblique.
 
         A wall shorter than the shift is a ripple and never oblique.
         """
@@ -54,16 +53,16 @@ class _Frame:
 
 
 def squared(walls: Walls, *, angle: float, shift: float, stretch: Points | None = None) -> Walls:
-    """Make corners right-angled, the largest roof first; neighbours adapt to what is placed already.
+    """Make corners right-angled, the largest roof first; neighbours adapt to corners placed before.
 
     Args:
-        walls: roofs that touch.
-        angle: in degrees: walls that leave the main direction or its right angle by less are laid along it.
-        shift: in pixels: corners that would have to move farther stay where they are.
-        stretch: symmetric matrix (2, 2) that makes pixels square on the ground; None = they are.
+        walls: touching roofs.
+        angle: in degrees: walls closer than this to the main direction or its normal are aligned.
+        shift: in pixels: corners with farther to move stay.
+        stretch: symmetric matrix (2, 2) to square pixels on the ground; None: they are square.
 
     Returns:
-        Other walls; a roof that would become invalid or overlap one of the others stays as it was.
+        New walls; a roof stays unchanged if it would become invalid or overlap another.
     """
     if stretch is None:
         return _squared(walls, angle=angle, shift=shift)
@@ -100,7 +99,7 @@ def _squared(walls: Walls, *, angle: float, shift: float) -> Walls:
 def _square(
     walls: Walls, roof: int, *, directions: dict[Corner, float], owners: dict[Corner, list[int]], frame: _Frame
 ) -> float:
-    """Make one roof right-angled, and give its direction; corners that have one are placed already."""
+    """Make one roof right-angled and set the direction of its corners; corners with a direction are fixed."""
     nearby = [directions[corner] for ring in walls.rings[roof] for corner in ring if corner in directions]
     frame = replace(frame, direction=_direction(walls, roof, nearby, frame.angle))
     _drop_bevels(walls, roof, frame=frame, placed=directions, owners=owners)
@@ -109,7 +108,7 @@ def _square(
 
 
 def _near(bounds: Points, own: Points, beside: list[int]) -> list[int]:
-    """Neighbours, and all whose bounds meet a roof's."""
+    """Return neighbours, and all roofs with bounds meeting a roof's."""
     meet = (bounds[:, :2] <= own[2:]).all(axis=1) & (bounds[:, 2:] >= own[:2]).all(axis=1)
     return sorted({*np.flatnonzero(meet).tolist(), *beside})
 
@@ -137,7 +136,7 @@ def _apart(one: float, other: float) -> float:
 def _drop_bevels(
     walls: Walls, roof: int, *, frame: _Frame, placed: Container[Corner], owners: dict[Corner, list[int]]
 ) -> None:
-    """Where a short oblique wall cuts off a right angle, put the corner back."""
+    """Restore a right angle cut off by a short oblique wall."""
     for ring in walls.rings[roof]:
         for one in [*ring]:
             if one not in ring or len(ring) < 5:  # dropped as the other end of a bevel
@@ -152,7 +151,7 @@ def _drop_bevels(
 
 
 def _tip(frame: _Frame, corners: Points) -> Points | None:
-    """Where the outer two of three walls (corners (4, 2)) meet, if at right angles and near the inner, oblique one."""
+    """Return the corner of the outer two of three walls (corners (4, 2)), if right-angled and near the inner one."""
     a, b, c, d = corners
     if {frame.axis(a, b), frame.axis(c, d)} != {0, 1} or frame.axis(b, c) is not None:
         return None
@@ -179,7 +178,7 @@ def _place(walls: Walls, roof: int, *, frame: _Frame, placed: Container[Corner])
 
 
 def _lines(pairs: list[tuple[Corner, Corner]]) -> list[list[tuple[Corner, Corner]]]:
-    """Walls that hang together corner by corner."""
+    """Group walls connected corner by corner."""
     line_of: dict[Corner, list[tuple[Corner, Corner]]] = {}
     for pair in pairs:
         one, other = (line_of.get(corner, []) for corner in pair)
@@ -191,7 +190,7 @@ def _lines(pairs: list[tuple[Corner, Corner]]) -> list[list[tuple[Corner, Corner
 def _coordinate(
     walls: Walls, line: list[tuple[Corner, Corner]], *, axis: int, frame: _Frame, placed: list[Points]
 ) -> float | None:
-    """Where a straight line of walls lies: where its placed corners are, else where the stepped outline is."""
+    """Return the coordinate of a straight line of walls: of its fixed corners, else of the stepped outline."""
     if placed:
         return float(np.mean([point[axis] for point in placed]))
     found = [walls.wall(*pair) for pair in line]

@@ -1,14 +1,12 @@
-"""Polygons of a mask of any size, read tile by tile: the same as those of the whole mask, each once.
+"""Polygons and separation of roofs for masks of any size, tile by tile, with the result of the whole mask.
 
-Regions that reach a tile's border wait, as pieces, until no pixel of theirs lies on the last row any more; then
-their pieces are united. Which pieces belong together is decided on pixels (4-connectivity across the seam), so that
-nothing depends on geometric tolerances; corners are integers, so that uniting them is exact.
+Polygons: regions at a tile's border wait as pieces until none of their pixels is on the last row; then the pieces
+are united. Pieces are joined by pixels (4-connectivity across the seam), not by geometric tolerances; corners are
+integers, so the union is exact.
 
-Touching roofs apart where they are too many to be looked at as a whole: tile by tile, with the same result.
-
-A tile is seen with a margin in which the summits of its pixels lie, and a summit has the same name whichever tile sees
-it. Summits and the passes between them are gathered from all tiles; these alone decide what is a roof. Only a roof
-that reaches farther than the margin may be cut at a tile's border.
+Separation: a tile is read with a margin for the summits of its pixels; a summit has the same name in every tile.
+Summits and passes are collected from all tiles; they alone decide the roofs. Only a roof larger than the margin may
+be cut at a tile's border.
 """
 
 from collections import defaultdict
@@ -31,13 +29,13 @@ Labels = NDArray[np.int64]
 def components(
     height: int, width: int, read: Callable[[Window], NDArray[np.uint8]], *, tile: int = COMPONENT_TILE
 ) -> Iterator[Polygon]:
-    """Polygons of the 4-connected regions of a mask, pixel frame of the whole mask, holes kept.
+    """Yield polygons of the 4-connected regions of a mask, pixel frame of the whole mask, holes kept.
 
     Args:
         height: of the mask in pixels.
         width: of the mask in pixels.
-        read: gives the mask, uint8 (h, w), 1 = roof, in a window.
-        tile: side of the windows in which the mask is read, in pixels.
+        read: returns the mask, uint8 (h, w), 1 = roof, in a window.
+        tile: side of the windows, in pixels.
     """
     seams = _Seams(width)
     for window in tiles(height, width, tile):
@@ -49,7 +47,7 @@ def components(
 
 
 class _Seams:
-    """Pieces of regions that are not complete yet, and which of them belong together (union-find)."""
+    """Pieces of incomplete regions, joined by union-find."""
 
     def __init__(self, width: int) -> None:
         self._above, self._below = np.zeros(width, np.int64), np.zeros(width, np.int64)
@@ -59,7 +57,7 @@ class _Seams:
         self._next = 1
 
     def add(self, window: Window, labels: NDArray[np.int32]) -> Iterator[Polygon]:
-        """Take the tile right of the last one; gives the regions that lie wholly inside."""
+        """Add the tile right of the last one; yields the regions completely inside."""
         named = np.where(labels > 0, labels.astype(np.int64) + self._next - 1, 0)
         first = self._next
         self._next += int(labels.max())
@@ -78,7 +76,7 @@ class _Seams:
                 yield without_straight_corners(placed)
 
     def end_of_row(self) -> Iterator[Polygon]:
-        """Gives the regions that do not reach the last row of pixels; the others wait under their root's name."""
+        """Yield the regions without pixels on the last row; the others wait under their root's name."""
         alive = {name: self._root(name) for name in np.unique(self._below).tolist() if name}
         pieces = self._gathered()
         yield from (united(pieces.pop(root)) for root in sorted(set(pieces) - set(alive.values())))
@@ -87,11 +85,11 @@ class _Seams:
         self._parent, self._pieces = {}, pieces
 
     def rest(self) -> Iterator[Polygon]:
-        """Gives the regions that reach the mask's last row."""
+        """Yield the regions on the mask's last row."""
         yield from map(united, self._gathered().values())
 
     def _gathered(self) -> dict[int, list[Polygon]]:
-        """Pieces under the names that their regions have after all joining so far."""
+        """Group pieces by the current names of their regions."""
         gathered: dict[int, list[Polygon]] = defaultdict(list)
         for name, parts in self._pieces.items():
             gathered[self._root(name)] += parts
@@ -110,7 +108,7 @@ class _Seams:
 
 
 def united(pieces: list[Polygon]) -> Polygon:
-    """A region out of its pieces, which share edges."""
+    """Unite the pieces of a region; they share edges."""
     return without_straight_corners(pieces[0] if len(pieces) == 1 else shapely.union_all(pieces))
 
 
@@ -121,13 +119,13 @@ Labelled = tuple[Window, NDArray[np.int32], NDArray[np.uint8]]
 
 
 def separate_large(height: int, width: int, look: Look, *, ratio: float) -> Iterator[tuple[Window, NDArray[np.int32]]]:
-    """Label the roofs of a mask of any size, touching ones apart.
+    """Label the roofs of a mask of any size, touching ones separately.
 
     Args:
         height: of the mask in pixels.
         width: of the mask in pixels.
-        look: gives, in a window, the mask, uint8 (h, w), 1 = roof, and its `distances` or `middles`; called twice for
-            each tile.
+        look: returns, for a window, the mask, uint8 (h, w), 1 = roof, and its `distances` or `middles`; called twice
+            for each tile.
         ratio: as for `separate`.
 
     Yields:
@@ -145,9 +143,9 @@ def separate_large(height: int, width: int, look: Look, *, ratio: float) -> Iter
 
 
 def _tile(tile: Window, size: tuple[int, int], look: Look) -> tuple[Basins, Heights, Heights]:
-    """Names of the summits of a tile's pixels, -1 for none; their heights and the pixels' own.
+    """Return the names of the summits of a tile's pixels, -1 for none; their heights and the pixels' own.
 
-    One row and one column more than the tile has, where there are more. A name is the summit's flat index in the whole.
+    With one more row and column than the tile, if the mask has them. A name is the summit's flat index in the mask.
     """
     top, left = max(tile.row - MARGIN, 0), max(tile.column - MARGIN, 0)
     bottom, right = min(tile.row + tile.height + MARGIN, size[0]), min(tile.column + tile.width + MARGIN, size[1])
@@ -174,7 +172,7 @@ def _passes(names: Basins, summits: Heights, heights: Heights) -> tuple[Basins, 
 
 
 def gathered(labelled: Iterable[Labelled]) -> list[tuple[Polygon, float]]:
-    """Polygons of the regions of equal labels in the order of their first pixels, and the mean value in each.
+    """Yield the polygons of regions of equal labels in the order of their first pixels, and the mean value in each.
 
     Args:
         labelled: windows that tile a raster, labels, int32 (h, w), 0 = background, and values, uint8 (h, w), in each.

@@ -1,4 +1,4 @@
-"""Neighbouring roofs as one graph of corners and walls, so that a wall that two roofs share is one wall."""
+"""Neighbouring roofs as one graph of corners and walls: a shared wall is one wall."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _STRAIGHT = 2 / _GRID  # pixels, how far a corner on a straight wall may lie bes
 
 @dataclass(frozen=True)
 class Wall:
-    """A straight wall, and the stepped outline that it stands for.
+    """A straight wall, and its part of the stepped outline.
 
     Attributes:
         middle: float64 (2,), mean of the stepped outline, more exact than either end.
@@ -31,14 +31,14 @@ class Wall:
     length: float
 
     def stretched(self, matrix: Points) -> "Wall":
-        """The same wall in a frame that `matrix`, symmetric (2, 2), leads to."""
+        """Transform the wall by `matrix`, symmetric (2, 2)."""
         along = np.array([math.cos(self.direction), math.sin(self.direction)]) @ matrix
         return Wall(self.middle @ matrix, math.atan2(along[1], along[0]), self.length * math.hypot(*along))
 
 
 @dataclass
 class Walls:
-    """Roofs that touch. A corner's name is where it lay, in half pixels; `at` says where it lies now, in pixels.
+    """Touching roofs. A corner's name is its original position in half pixels; `at` is its current one in pixels.
 
     Attributes:
         rings: for each roof its outline and holes, as names of corners, without the closing one.
@@ -64,7 +64,7 @@ class Walls:
         return self.walls[key(one, other)]
 
     def stretched(self, matrix: Points) -> "Walls":
-        """The same walls in a frame that `matrix`, symmetric (2, 2), leads to."""
+        """Transform the walls by `matrix`, symmetric (2, 2)."""
         result = self.copy()
         result.walls = {ends: wall.stretched(matrix) for ends, wall in self.walls.items()}
         points = np.reshape([*self.at.values()], (-1, 2)) @ matrix
@@ -76,7 +76,7 @@ class Walls:
         return Walls([[[*ring] for ring in rings] for rings in self.rings], dict(self.walls), dict(self.at))
 
     def owners(self) -> dict[Corner, list[int]]:
-        """For each corner the roofs that have it."""
+        """Return the roofs of each corner."""
         found: dict[Corner, list[int]] = {}
         for roof, rings in enumerate(self.rings):
             for corner in {corner for ring in rings for corner in ring}:
@@ -92,7 +92,7 @@ class Walls:
         return len(meeting) == 2
 
     def drop(self, corner: Corner, owners: dict[Corner, list[int]]) -> None:
-        """Let both walls of an inner corner become one; the longer says where it lies."""
+        """Merge both walls of an inner corner into one; the longer one gives its line."""
         for ring in self._rings(corner, owners):
             i = ring.index(corner)
             before, behind = ring[i - 1], ring[(i + 1) % len(ring)]
@@ -101,7 +101,7 @@ class Walls:
             del ring[i]
 
     def drop_straight(self, owners: dict[Corner, list[int]]) -> None:
-        """Drop inner corners in which nothing turns."""
+        """Drop inner corners without a turn."""
         for ring in [ring for rings in self.rings for ring in rings]:
             for corner in [*ring]:
                 i = ring.index(corner)
@@ -127,7 +127,7 @@ def sides(ring: Ring) -> list[tuple[Corner, Corner]]:
 
 
 def unsound(polygons: Sequence[Polygon]) -> NDArray[np.bool_]:
-    """Which polygons, bool (N,), are invalid, or overlap another or fit it badly."""
+    """Report the polygons, bool (N,), with faults: invalid, overlapping another, or fitting it badly."""
     misfits = shapely.coverage_invalid_edges(polygons)
     found: NDArray[np.bool_] = ~shapely.is_valid(polygons) | ~shapely.is_empty(misfits)
     return found

@@ -1,4 +1,4 @@
-"""Roofs over the picture as one HTML file that needs nothing else: pan, pinch, tap a roof."""
+"""Roofs over the picture in one self-contained HTML file: pan, pinch, tap a roof."""
 
 import base64
 import io
@@ -28,13 +28,13 @@ def write_map(
     scene: tuple[str, int, int, Ground],
     categories: Sequence[str],
 ) -> None:
-    """Write the map, whole or not at all.
+    """Write the map, atomically.
 
     Args:
         path: of the file.
-        roofs: a generator serves.
+        roofs: iterated once.
         picture: uint8 (h, w, 3), the scene or a thinned-out picture of it.
-        scene: title, height and width in pixels, what a pixel is on the ground.
+        scene: title, height and width in pixels, ground of the pixels.
         categories: names by index.
     """
     title, height, width, ground = scene
@@ -67,5 +67,5 @@ def _data_address(picture: NDArray[np.uint8]) -> str:
 
 
 def _script(content: object) -> str:
-    """JSON that may stand inside a script: no text in it can end the script."""
+    """Return JSON for a script element: no text in it can end the script."""
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
