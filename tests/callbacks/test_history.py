@@ -36,9 +36,9 @@ def test_ctrl_c_says_how_to_go_on_and_the_result_is_the_same(
     monkeypatch.setattr(RooftopTask, "training_step", honest)
     if step == 1:
         assert "no epoch was finished" in text
-        assert "name a run that finished an epoch" in run_script("train", f"resume={tmp_path}/parts")[1]
+        assert "name a run with one finished epoch or more" in run_script("train", f"resume={tmp_path}/parts")[1]
         return
-    assert f"go on with: python train.py resume={tmp_path}/parts" in text
+    assert f"resume with: python train.py resume={tmp_path}/parts" in text
     code, text = run_script("train", f"resume={tmp_path}/parts")
     assert code == 0, text
     whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
