@@ -1,4 +1,4 @@
-"""Make a data set out of GIS data: orthophotos + footprints -> pictures + COCO json.
+"""Make a data set from GIS data: orthophotos + footprints -> pictures + COCO json.
 
 python make_tiles.py source=ortho.tif footprints=buildings.gpkg
 python make_tiles.py source='area/*.tif' footprints=osm.geojson size=512 gsd=0.3
@@ -21,7 +21,7 @@ BAR = ("{task.description}", SpinnerColumn(), MofNCompleteColumn(), TaskProgress
 
 @script
 def main(cfg: DictConfig) -> None:
-    """Cut the rasters, then say what was made and how to train on it."""
+    """Cut the rasters; log the counts and the commands to check and train."""
     folder, plan = run_folder(), tiling(cfg)
     tiles = Tiles(find_rasters(cfg.source), Path(cfg.footprints), folder, plan, cfg.layer)
     with Progress(*BAR) as bar:
@@ -42,7 +42,7 @@ def main(cfg: DictConfig) -> None:
 
 
 def arguments(tiles: Tiles) -> str:
-    """What names these tiles on a command line of the other scripts."""
+    """Return the overrides for these tiles on the command line of the other scripts."""
     bands = ",".join(str(band + 1) for band in range(tiles.channels))
     how = (
         f"data={'tiles' if tiles.is_rgb else f'bands data.bands=[{bands}]'} {shell_setting('data.root', tiles.folder)}"
@@ -56,7 +56,7 @@ def arguments(tiles: Tiles) -> str:
 
 
 def tiling(cfg: DictConfig) -> Tiling:
-    """How to cut, checked."""
+    """Validate the settings of the cut."""
     shares = plain(cfg.shares)
     shares = {split: share for split, share in shares.items() if share > 0}
     if abs(sum(shares.values()) - 1) > 1e-6 or not shares:
