@@ -29,7 +29,7 @@ class Window:
         gsd: lowest and highest ground sampling distance in metres per pixel; drawn evenly on a logarithmic scale.
         seed: of the run.
         filters: box, bilinear, hamming, bicubic or lanczos, antialiased; each resampled window draws one. Truth is
-        resampled by the bilinear one.
+            resampled by the bilinear one.
     """
 
     def __init__(
@@ -56,39 +56,42 @@ class Window:
             Picture, mask and valid in the size of the window.
         """
         random = np.random.default_rng([self._seed, *draw, 2])
-        drawn, places, kept = random.random(), random.random(2), random.random()
-        sight = self._filters[random.integers(len(self._filters))]
-        as_it_is = kept < AS_THEY_ARE and self._may_stay(picture.shape[:2], gsd)
-        scale = 1.0 if as_it_is else self._scale(picture.shape[:2], gsd, drawn)
+        drawn, position, share = random.random(), random.random(2), random.random()
+        resampling = self._filters[random.integers(len(self._filters))]
+        native = share < AS_THEY_ARE and self._may_stay(picture.shape[:2], gsd)
+        scale = 1.0 if native else self._scale(picture.shape[:2], gsd, drawn)
+        # in pixels of the picture: spans of the window, sides, room to move, top, left; each (vertical, horizontal)
         spans = np.array([self.height, self.width]) * scale
         sides = np.array(picture.shape[:2])
         room = np.where(sides > spans, sides - spans, 0.3 * sides)
-        top, left = sides / 2 + (places - 0.5) * room - spans / 2
-        if as_it_is:
+        top, left = sides / 2 + (position - 0.5) * room - spans / 2
+        if native:
             top, left = np.floor([top, left])
+        # padding around the picture, for windows beyond its edge
         before = np.maximum(np.ceil([-top, -left]), 0).astype(int)
         after = np.maximum(np.ceil([top + spans[0] - sides[0], left + spans[1] - sides[1]]), 0).astype(int)
+        # the window in pixels of the padded picture
         box = (left + before[1], top + before[0], left + before[1] + spans[1], top + before[0] + spans[0])
         border = [(before[0], after[0]), (before[1], after[1])]
         truth = [self._cut(band * 255, box, border, _TRUTH) > 127 for band in mask]
         seen = np.ones((self.height, self.width), bool)
         if not valid.all():
             seen = self._cut(valid.astype(np.uint8) * 255, box, border, _TRUTH) > 127
-        return self._cut(picture, box, [*border, (0, 0)], sight), np.stack(truth).astype(np.uint8), seen
+        return self._cut(picture, box, [*border, (0, 0)], resampling), np.stack(truth).astype(np.uint8), seen
 
     def _may_stay(self, sides: tuple[int, ...], gsd: float) -> bool:
-        """Whether the picture's own pixels are within the range, and enough of them for a window."""
+        """Report whether the picture's own pixels are within the range, and enough for a window."""
         return self.low <= gsd <= self.high and max(self.height, self.width) <= BEYOND * min(sides)
 
     def _scale(self, sides: tuple[int, ...], gsd: float, draw: float) -> float:
-        """Pixels of the picture for one of the window."""
+        """Return the scale: pixels of the picture per pixel of the window."""
         low = max(self.low / gsd, SHARPER)
         high = max(low, min(self.high / gsd, BEYOND * min(sides) / max(self.height, self.width)))
         return float(np.exp(np.log(low) + draw * (np.log(high) - np.log(low))))
 
-    def _cut(self, pixels: Array, box: Box, border: list[tuple[int, int]], sight: Image.Resampling) -> Array:
-        """Resample a box by a filter, antialiased."""
-        whole = np.pad(pixels, border, mode="symmetric") if any(map(any, border)) else pixels
+    def _cut(self, pixels: Array, box: Box, border: list[tuple[int, int]], resampling: Image.Resampling) -> Array:
+        """Pad by mirroring, then resample a box of the padded picture to the size of the window, antialiased."""
+        padded = np.pad(pixels, border, mode="symmetric") if any(map(any, border)) else pixels
         left, top, right, bottom = box
-        box = (max(left, 0.0), max(top, 0.0), min(right, whole.shape[1]), min(bottom, whole.shape[0]))  # rounding
-        return resize(whole, (self.height, self.width), sight, box)
+        box = (max(left, 0.0), max(top, 0.0), min(right, padded.shape[1]), min(bottom, padded.shape[0]))  # rounding
+        return resize(padded, (self.height, self.width), resampling, box)

@@ -1,6 +1,6 @@
-"""A town as one large GeoTIFF, drawn block by block: memory does not grow with its size beyond the plan.
+"""A data set of synthetic towns: pictures and annotations, made in parallel; an interrupted run resumes.
 
-A data set of made-up towns: pictures and annotations, in parallel, stopped and gone on with at any time.
+Or one town as a large GeoTIFF, drawn block by block: memory grows only with the plan.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
