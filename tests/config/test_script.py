@@ -1,5 +1,6 @@
 """The command line as a user types it, right and wrong."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,13 +95,14 @@ def test_help_shows_examples_and_settings(run_script, tmp_path, script):
 
 @pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error():
-    root = Path(__file__).parents[2]
+    read_end, write_end = os.pipe()
+    os.close(read_end)  # closed before the first letter: `| head` may or may not be gone in time
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' train.py --help | head -n 1"],
-        cwd=root, capture_output=True, text=True, check=False,
+        [sys.executable, "train.py", "--help"],
+        cwd=Path(__file__).parents[2], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
+    os.close(write_end)
     assert (done.returncode, done.stderr) == (141, "")  # as of any program that writes to a closed pipe
-    assert done.stdout.startswith("Train a network")
 
 
 def test_cfg_job_prints_the_configuration(run_script):
