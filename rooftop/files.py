@@ -39,6 +39,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise
 
 
+def require_file(path: Path, kind: type[RooftopError] = RooftopError) -> None:
+    """Refuse anything but a regular file: a pipe or a device may never end.
+
+    Raises:
+        RooftopError: of this kind.
+    """
+    try:
+        exists, is_file = path.exists(), path.is_file()
+    except OSError as error:
+        raise kind(f"{str(path)[:200]}: cannot be opened ({error.strerror}); correct the path.") from error
+    if not exists:
+        raise kind(f"{path}: no such file.")
+    if not is_file:
+        raise kind(f"{path}: a folder, pipe or device; give a file.")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented UTF-8 JSON, atomically; NaN is refused, JSON has none."""
     with atomic_write(path) as part:

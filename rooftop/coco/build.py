@@ -21,10 +21,12 @@ from rooftop.coco.arrays import Array, narrow, write_arena
 from rooftop.coco.columns import Columns, Frame, Tally, columns
 from rooftop.coco.names import pack_names, stays_inside
 from rooftop.coco.parse import (
+    LONGEST,
     NOT_JSON,
     Annotation,
     Category,
     CutError,
+    LongEntryError,
     PictureEntry,
     map_file,
     parse_document,
@@ -38,6 +40,7 @@ Block: TypeAlias = tuple[Columns, Tally]
 
 BLOCK = 1 << 24  # bytes of text for one task of a process
 PROCESSES = 4  # at most
+_LONGEST_NAME = 4096  # letters; no file system has longer paths
 _ANNOTATION = msgspec.json.Decoder(Annotation)
 _ANNOTATIONS = msgspec.json.Decoder(list[Annotation])
 _PICTURE = msgspec.json.Decoder(PictureEntry)
@@ -151,7 +154,7 @@ def build_index(source: Path, target: Path) -> None:
         DataError: `source` is not a COCO annotation file, or one of its pictures or categories cannot be used.
     """
     document = parse_document(source, map_file(source))
-    with _without_collector():
+    with _without_collector(), _short_entries(source):
         categories = _read_categories(source, document.categories)
         pictures = _read_pictures(source, document.images)
         sizes = np.array([(p.height, p.width) for p in pictures], np.int32).reshape(-1, 2)
@@ -184,6 +187,17 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def _short_entries(source: Path) -> Iterator[None]:
+    """Name the file of an entry that is too long to parse."""
+    try:
+        yield
+    except LongEntryError as error:
+        raise DataError(
+            f"{source}: an entry is longer than {LONGEST >> 20} MB; shorten it, or remove it from the file."
+        ) from error
 
 
 def _read_categories(source: Path, text: msgspec.Raw) -> list[Category]:
@@ -222,6 +236,10 @@ def _picture(source: Path, item: PictureEntry | msgspec.Raw, row: int) -> Pictur
         raise DataError(
             f"{source}: entry {row} of images is not in COCO format ({error}); it needs id, file_name, width, height."
         ) from error
+    if len(entry.file_name) > _LONGEST_NAME:
+        raise DataError(
+            f"{source}: picture {entry.id} has a file_name of {len(entry.file_name):,} letters; correct it."
+        )
     if not stays_inside(entry.file_name):
         raise DataError(
             f"{source}: picture {entry.id} has a file_name outside the folder of the pictures "

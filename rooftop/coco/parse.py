@@ -13,12 +13,14 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from rooftop.errors import DataError
+from rooftop.files import require_file
 
 T = TypeVar("T")
 Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # pixels
 
 PIECE = 1 << 17  # bytes; larger pieces fall out of the cache and take twice the time
+LONGEST = 1 << 27  # bytes of the text of one entry
 NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeError)
 _MARK = b"\xef\xbb\xbf"  # byte order mark; some editors write it first
 _BOUNDARY = re.compile(rb"\}\s*,\s*\{")  # between two objects of a list
@@ -82,11 +84,10 @@ def map_file(path: Path) -> mmap.mmap:
     Raises:
         DataError: it is missing, empty, or not a file.
     """
+    require_file(path, DataError)
     try:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such annotation file; give the path of a COCO json.") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}); give the path of a COCO json.") from None
 
@@ -133,6 +134,10 @@ class CutError(Exception):
     """A list was cut in the middle of an item."""
 
 
+class LongEntryError(Exception):
+    """An item of a list is longer than `LONGEST`; parsing it would take several times its length in memory."""
+
+
 def split_list(items: msgspec.Raw, size: int) -> list[memoryview]:
     """Cut the text of a JSON list of objects, without its brackets, into parts of about `size` bytes.
 
@@ -159,11 +164,14 @@ def parse_list(body: memoryview, decoder: "msgspec.json.Decoder[list[T]]") -> It
 
     Raises:
         CutError: `body` ends in the middle of an item.
+        LongEntryError: an item is longer than `LONGEST`.
     """
     start, size = 0, PIECE
     while start < len(body):
         boundary = _BOUNDARY.search(body, min(start + size, len(body)))
         end = boundary.start() + 1 if boundary else len(body)
+        if end - start > LONGEST:
+            raise LongEntryError
         parsed = _parse_piece(b"".join((b"[", body[start:end], b"]")), decoder)
         if parsed is not None:
             yield parsed

@@ -68,10 +68,19 @@ def test_what_is_no_coco_file_is_one_sentence(load, content):
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
-    with pytest.raises(DataError, match=r"missing.json: no such annotation file"):
+    with pytest.raises(DataError, match=r"missing.json: no such file"):
         open_index(tmp_path / "missing.json", cache=tmp_path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="a folder, pipe or device; give a file"):
         open_index(tmp_path, cache=tmp_path)
+
+
+def test_an_entry_of_many_bytes_is_refused_before_it_is_parsed(load, monkeypatch):
+    content = document([annotation()], [picture(1, file_name="a" * 5000 + ".jpg")])
+    with pytest.raises(DataError, match=r"picture 1 has a file_name of 5,\d+ letters; correct it"):
+        load(content)
+    monkeypatch.setattr(parse, "LONGEST", 1000)
+    with pytest.raises(DataError, match=r"annotation\.json: an entry is longer than \d+ MB; shorten it, or remove it"):
+        load(content)
 
 
 def test_nesting_that_is_legal_but_deep(load):
