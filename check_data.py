@@ -20,6 +20,7 @@ from rooftop.data.layout import check_layout, complete
 from rooftop.data.splits import cells_of, share_place
 from rooftop.errors import ConfigError, FaultError
 from rooftop.files import write_json
+from rooftop.raster.mask_values import MaskValues
 from rooftop.raster.reading import reading_of
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
     """Open the splits of the data configuration, in order of priority."""
     root, parts = Path(data["root"]), {name: complete(data[name]) for name in PRIORITY if data[name]}
     reading = reading_of(data["bands"], data["scale"])
+    values = MaskValues.of(data["roof_values"], data["ignored_values"])
     check_layout(root, parts)
 
     def index(part: dict[str, Any]) -> Index | None:
@@ -94,6 +96,7 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
             index=index(part),
             masks=root / part["masks"] if part["masks"] else None,
             reading=reading,
+            mask_values=values,
         )
         for name, part in parts.items()
     ]

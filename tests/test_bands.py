@@ -167,7 +167,7 @@ def test_one_and_two_bands(train, bands):
     [
         (["data.bands=[5]"], "bands=[5] must be among its bands 1 to 4"),
         (["data.bands=[0]"], "must name one band or more, counted from 1"),
-        (["data.bands=null"], "not a picture that can be read; replace or remove it, or name the bands"),
+        (["data.bands=null"], "has more than 8 bits; name the bands to read, e.g. data.bands=[1,2,3]"),
         (["data.mean=[0.5,0.5]"], "data.mean has 2 values, but pictures have 4 bands"),
         (["data.scale=[[5,5]]"], "data.scale: [5, 5] must be two values, the lower one first"),
         (["data.scale=[0,1,2,3]"], "data.scale: 0 must be two values"),

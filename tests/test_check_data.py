@@ -86,10 +86,10 @@ def test_masks_beside_pictures(run_script, tiny, tmp_path):
         Image.new("L", (80, 48), 2 * path.name.startswith("18_2_0")).save(path)
     code, text = run_script("check_data", "data=masks", f"data.root={folder}", f"hydra.run.dir={tmp_path}/out")
     assert code == 1, text
-    where = {"missing file": "18_0_1", "mask of another size": "18_0_0", "unreadable picture": "18_1_0"}
+    where = {"missing file": "18_0_1", "mask of another size": "18_0_0", "unreadable mask": "18_1_0"}
     for finding, name in where.items():
         assert f"{finding} (error): {name}.png" in text
-    assert "train: 2 unreadable picture (error): 18_1_0.png, 18_2_0.png" in text
+    assert "train: 3 unreadable mask (error): 18_1_0.png, 18_1_1.png, 18_2_0.png" in text
 
 
 def test_a_category_that_a_file_has_not_is_told(run_script, tiny):

@@ -14,7 +14,8 @@ from rooftop.audit.findings import Finding, Findings
 from rooftop.audit.pictures import Facts, Pairs, find_pairs, gather
 from rooftop.coco import Index, unpaired
 from rooftop.errors import DataError
-from rooftop.raster.picture import list_pictures, read_mask
+from rooftop.raster.mask_values import USUAL, MaskValues
+from rooftop.raster.picture import list_pictures, read_mask_with_valid, settle_mask_values
 from rooftop.raster.reading import PlainReading, Reading
 
 Progress = Callable[[str, int, int], None]
@@ -35,6 +36,7 @@ class Split:
         borders: result of the audit: borders with missing roofs.
         facts: result of the audit.
         reading: how picture files are read.
+        mask_values: meaning of the values of mask pictures.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Split:
     borders: list[Border] = field(default_factory=list)
     facts: Facts | None = None
     reading: Reading = field(default_factory=PlainReading)
+    mask_values: MaskValues = USUAL
 
     @cached_property
     def names(self) -> Sequence[str]:
@@ -163,19 +166,26 @@ def _check_masks(split: Split, masks: Path) -> None:
     """Compare pictures with their masks."""
     assert split.facts is not None
     by_stem = {path.stem: path for path in list_pictures(masks)}
+    values, fault = split.mask_values, ""
+    try:
+        values = settle_mask_values([*by_stem.values()], values)
+    except DataError as error:
+        fault = str(error)
     for name, real in zip(split.names, split.facts.sizes.tolist(), strict=True):
         mask = by_stem.get(Path(name).stem)
         if mask is None:
             split.findings.add(Finding("missing file", name, f"no mask in {masks}"))
             continue
         try:
-            size = list(read_mask(mask).shape)
+            size = list(read_mask_with_valid(mask, values)[0].shape)
         except DataError as error:
-            split.findings.add(Finding("unreadable picture", name, f"mask: {error}"))
+            split.findings.add(Finding("unreadable mask", name, str(error)))
             continue
         if any(real) and size != real:
             detail = f"{size[1]} x {size[0]} mask, {real[1]} x {real[0]} picture"
             split.findings.add(Finding("mask of another size", name, detail))
+    if fault and not split.findings.count("unreadable mask"):
+        split.findings.add(Finding("no annotation", "", fault))
 
 
 def _compare(splits: Sequence[Split]) -> Pairs:

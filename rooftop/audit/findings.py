@@ -34,6 +34,7 @@ KINDS = {
     "annotation left out": Kind(True, "Correct the annotation; until then it is not drawn."),
     "self-crossing outline": Kind(True, "Draw the outline again, or let `fix` repair it."),
     "duplicated annotation": Kind(True, "Remove one of them, or let `fix` do it; otherwise it counts twice."),
+    "unreadable mask": Kind(True, "Export the mask again, or name its values by `data.roof_values`."),
     "mask of another size": Kind(True, "Make the mask again."),
     "leak": Kind(True, "The same place in two splits makes scores too good; let `fix` separate the splits."),
     "file without entry": Kind(False, "Not used. If it should be, add an entry, with or without annotations."),

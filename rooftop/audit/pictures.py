@@ -33,7 +33,7 @@ from rooftop.errors import DataError
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.reading import PlainReading, Reading
 
-_FORMAT = 2  # of the cache
+_FORMAT = 3  # of the cache
 SIDE = 16  # cells, of the small grey picture for comparisons
 _BATCH = 256  # pictures in a file of the cache
 

@@ -113,7 +113,7 @@ class SplitConfig:
 
     images: Annotated[str, "folder of pictures"]
     annotations: Annotated[str | None, "COCO annotation file; null: masks are given"] = None
-    masks: Annotated[str | None, "folder of mask pictures, 255 or 1 = roof; null: annotations are given"] = None
+    masks: Annotated[str | None, "folder of mask pictures, see roof_values; null: annotations are given"] = None
 
 
 @dataclass
@@ -164,6 +164,15 @@ class DataConfig:
     cache: Annotated[str, "folder of compact indexes of annotation files"]
     # The keys below have a default, since older run folders lack them and must still resume.
     bands: Annotated[list[int] | None, stated("1 or more"), "1-based band numbers; null: 8-bit RGB"] = None
+    roof_values: Annotated[
+        Any,
+        stated("nonzero, bright, or values such as [1] or [[255,0,0]]"),
+        "values of roofs in mask pictures; null: 255, or 1 with 255 as not judged; nonzero: one number a roof; "
+        "bright: above 127",
+    ] = None
+    ignored_values: Annotated[
+        list[Any] | None, stated("values"), "values in mask pictures that are not judged; null: as for roof_values"
+    ] = None
     scale: Annotated[list[Any] | None, stated("pairs"), "file values that become 0 and 255; null: measured"] = None
     percentiles: Annotated[list[float] | None, stated("two of 0 to 100"), "where a measured scale cuts off"] = None
 

@@ -18,6 +18,7 @@ from rooftop.coco import open_index
 from rooftop.data.sources import CocoSource, Drawing, MaskSource, MixedSource, Source, take
 from rooftop.data.splits import has_location, is_near, split_by_place
 from rooftop.errors import ConfigError, DataError
+from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.reading import PlainReading, Reading
 from rooftop.raster.targets import ROOF, TARGETS
 
@@ -102,6 +103,7 @@ class DataLayout:
     cache: Path
     drawing: Drawing
     reading: Reading
+    mask_values: MaskValues = USUAL
 
 
 def read_layout(config: dict[str, Any], reading: Reading | None = None) -> DataLayout:
@@ -117,6 +119,7 @@ def read_layout(config: dict[str, Any], reading: Reading | None = None) -> DataL
         cache=Path(config["cache"]),
         drawing=Drawing(_targets(config["targets"]), gaps=config["gaps"]),
         reading=reading or PlainReading(),
+        mask_values=MaskValues.of(config.get("roof_values"), config.get("ignored_values")),
     )
 
 
@@ -203,7 +206,7 @@ def _open_part(layout: DataLayout, part: dict[str, Any], drawing: Drawing, masks
                 f"{layout.root / part['masks']}: mask pictures do not separate one roof from the next, as "
                 f"data.targets={list(drawing.targets)} needs; give annotations, or data.targets=[{ROOF}]."
             )
-        return MaskSource(images, layout.root / part["masks"], reading=layout.reading)
+        return MaskSource(images, layout.root / part["masks"], reading=layout.reading, values=layout.mask_values)
     index = open_index(layout.root / str(part["annotations"]), cache=layout.cache)
     if len(index.rejected):
         listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from rooftop.coco import Index, MaskFolder, picture_path, unpaired
 from rooftop.errors import DataError
-from rooftop.raster.picture import list_pictures, read_mask
+from rooftop.raster.mask_values import USUAL, MaskValues
+from rooftop.raster.picture import list_pictures, read_mask, read_mask_with_valid, settle_mask_values
 from rooftop.raster.rasterise import number
 from rooftop.raster.reading import PlainReading, Reading
 from rooftop.raster.targets import ROOF, TARGETS, gaps
@@ -193,12 +194,15 @@ class MaskSource:
         images: folder of the pictures.
         masks: folder of the masks.
         reading: how picture files are read.
+        values: meaning of the values of the masks.
 
     Raises:
-        DataError: a picture without mask.
+        DataError: a picture without mask, masks of unknown meaning, or not one roof in them.
     """
 
-    def __init__(self, images: Path, masks: Path, *, reading: Reading | None = None) -> None:
+    def __init__(
+        self, images: Path, masks: Path, *, reading: Reading | None = None, values: MaskValues = USUAL
+    ) -> None:
         self._reading = reading or PlainReading()
         self.categories: tuple[str, ...] = ("roof",)
         self.paths = list_pictures(images)
@@ -211,6 +215,7 @@ class MaskSource:
         idle = sorted(set(by_stem) - {_stem(path) for path in self.paths})
         if idle:
             log.warning("%s: %d masks without picture are left out: %s", masks, len(idle), first_names(idle))
+        self._values = settle_mask_values(self.masks, values)
         self.sizes = np.array([self._reading.size(path) for path in self.paths], dtype=np.int32)
 
     def path(self, i: int) -> Path:
@@ -226,15 +231,16 @@ class MaskSource:
         return self._reading.picture(self.paths[i])
 
     def truth(self, i: int) -> Truth:
-        """Return mask uint8 (1, H, W) and valid bool (H, W), False without data."""
-        mask = read_mask(self.masks[i])
+        """Return mask uint8 (1, H, W) and valid bool (H, W): False where the mask says so, and without data."""
+        mask, judged = read_mask_with_valid(self.masks[i], self._values)
         if mask.shape != tuple(self.sizes[i]):
             height, width = self.sizes[i]
             raise DataError(
                 f"{self.masks[i]}: {mask.shape[1]} x {mask.shape[0]} px, but its picture has {width} x {height}; "
                 "make the mask again."
             )
-        return mask[None], with_data(np.ones(mask.shape, dtype=bool), self._reading, self.paths[i])
+        valid = np.ones(mask.shape, dtype=bool) if judged is None else judged
+        return mask[None], with_data(valid, self._reading, self.paths[i])
 
 
 def _stem(path: Path) -> str:

@@ -16,7 +16,7 @@ from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers
 from rooftop.raster.bands import as_rgb
-from rooftop.raster.picture import MAX_PIXELS, is_transparent, write_mask, write_png
+from rooftop.raster.picture import MAX_PIXELS, write_mask, write_png
 from rooftop.raster.probability import at_least, stored
 from rooftop.raster.scene import open_scene
 from rooftop.raster.windows import Window
@@ -61,7 +61,7 @@ def log_assumed_gsd(card: Card, job: Job) -> None:
 def _read(path: Path, predictor: Predictor, job: Job) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Picture uint8 (H, W, C) in the bands of the run, and its valid pixels, bool (H, W)."""
     preparation = predictor.preparation_of(job.bands)
-    if preparation.bands is None and (job.bands or is_transparent(path, key="bands")):
+    if preparation.bands is None and job.bands:
         with open_scene(str(path), bands=job.bands) as scene:
             return scene.read(Window(0, 0, scene.width, scene.height))
     reading = preparation.reading

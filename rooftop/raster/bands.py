@@ -1,7 +1,7 @@
 """Choice of the bands of a raster, and conversion of their values to 0-255."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,16 +32,23 @@ class Palette:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Values are stretched linearly, each band from [low, high] to [0, 255], the same over the whole raster."""
+    """Values are stretched linearly, each band from [low, high] to [0, 255], the same over the whole raster.
+
+    Attributes:
+        low: value of each band for 0, float64 (C,).
+        high: value of each band for 255, float64 (C,).
+        inverted: the lowest value is white; 0 and 255 change places.
+    """
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    inverted: bool = False
 
     @classmethod
-    def of(cls, scale: Sequence[Sequence[float]]) -> "Stretch":
+    def of(cls, scale: Sequence[Sequence[float]], *, inverted: bool = False) -> "Stretch":
         """From a pair (low, high) for each band."""
         low, high = np.array(scale, np.float64).T
-        return cls(low, high)
+        return cls(low, high, inverted)
 
     def __call__(self, values: NDArray[np.generic]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Values (C, H, W) of any number type to uint8 (C, H, W) and valid bool (H, W): finite in each band."""
@@ -61,7 +68,8 @@ class Stretch:
         finite = np.asarray(np.isfinite(number).all(axis=0))
         span = np.maximum(self.high - self.low, np.finfo(np.float64).tiny)
         share = (np.where(finite, number, 0) - self.low[:, None, None]) / span[:, None, None]
-        return np.rint(255 * share.clip(0, 1)).astype(np.uint8), finite
+        share = share.clip(0, 1)
+        return np.rint(255 * (1 - share if self.inverted else share)).astype(np.uint8), finite
 
 
 Conversion = Palette | Stretch
@@ -103,13 +111,14 @@ class Form:
         )
 
 
-def choose_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str) -> list[int]:
+def choose_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str, key: str = "bands") -> list[int]:
     """Return the 1-based numbers of the bands for red, green and blue; a single band stands for all three.
 
     Args:
         dataset: an open raster.
         bands: as typed; None: by the colours named in the file, else the first three of 3 or 4.
         path: for messages.
+        key: the caller's configuration key for bands; for messages.
 
     Raises:
         SourceError: a band does not exist, or red, green and blue are unknown.
@@ -118,7 +127,7 @@ def choose_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str)
     if bands:
         wrong = [band for band in bands if not 1 <= band <= count]
         if wrong or len(bands) not in (1, 3):
-            raise SourceError(f"{path}: bands={list(bands)} must be one or three of its bands 1 to {count}.")
+            raise SourceError(f"{path}: {key}={list(bands)} must be one or three of its bands 1 to {count}.")
         return list(bands)
     if set(_RGB) <= set(colours):
         return [colours.index(colour) + 1 for colour in _RGB]
@@ -128,9 +137,9 @@ def choose_bands(dataset: DatasetReader, bands: Sequence[int] | None, path: str)
     if len(pictures) in (3, 4):
         return pictures[:3]
     raise SourceError(
-        f"{path}: none of its {count} bands is marked red, green or blue; name three, e.g. bands=[1,2,{count}]."
+        f"{path}: none of its {count} bands is marked red, green or blue; name three, e.g. {key}=[1,2,{count}]."
         if count > 2
-        else f"{path}: has two bands and neither is transparency; name the one to look at, e.g. bands=[1]."
+        else f"{path}: has two bands and neither is transparency; name the one to look at, e.g. {key}=[1]."
     )
 
 
@@ -163,15 +172,36 @@ def choose_conversion(dataset: DatasetReader, bands: list[int], path: str) -> Co
     kinds = _check_real(dataset, bands, path)
     if bands == [1] and dataset.colorinterp[0] == ColorInterp.palette:
         return Palette(_table(dataset.colormap(1)))
-    return None if kinds == {np.dtype(np.uint8)} else _stretch(dataset, bands)
+    inverted = is_min_white(dataset)
+    if kinds != {np.dtype(np.uint8)}:
+        return replace(_stretch(dataset, bands), inverted=inverted)
+    highest = [highest_value(dataset, band) for band in bands]
+    return Stretch.of([(0, top) for top in highest], inverted=inverted) if inverted or min(highest) < 255 else None
+
+
+def is_min_white(dataset: DatasetReader) -> bool:
+    """Report whether 0 is white in a grey TIFF without palette (photometric MinIsWhite)."""
+    return bool(dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES")
+
+
+def highest_value(dataset: DatasetReader, band: int) -> int:
+    """Return the highest value of a band of whole numbers by its bits: 1 for 1 bit, 15 for 4, 255 for 8."""
+    stated = dataset.tags(band, ns="IMAGE_STRUCTURE").get("NBITS", "")
+    bits = 8 * np.dtype(dataset.dtypes[band - 1]).itemsize
+    return int(2 ** (min(int(stated), bits) if stated.isdecimal() and len(stated) < 3 and int(stated) else bits) - 1)
 
 
 def _check_real(dataset: DatasetReader, bands: list[int], path: str) -> set[np.dtype[np.generic]]:
     """Number types of these bands."""
-    kinds: set[np.dtype[np.generic]] = {np.dtype(dataset.dtypes[band - 1]) for band in bands}
-    if any(kind.kind == "c" for kind in kinds):
+    names = [dataset.dtypes[band - 1] for band in bands]
+    if any(name.startswith("complex") for name in names):  # NumPy has no complex_int16
         raise SourceError(f"{path}: holds complex numbers; convert it to a picture of real numbers first.")
-    return kinds
+    return {np.dtype(name) for name in names}
+
+
+def item_size(name: str) -> int:
+    """Return the bytes of a value of GDAL's number type of this name."""
+    return 4 if name == "complex_int16" else np.dtype(name).itemsize
 
 
 def _table(colours: dict[int, tuple[int, int, int, int]]) -> NDArray[np.uint8]:

@@ -1,14 +1,17 @@
 """Pictures and masks on disk: read with a limit on their size, written atomically, resized.
 
-JPEG is decoded by libjpeg-turbo (simplejpeg): Pillow's pixels in two thirds of the time. Masks are written as PNG with
-run-length compression, fast and small: a mask consists of long runs.
+GDAL reads all kinds of files: it tells bits, colours, transparency and nodata apart. JPEG is decoded by libjpeg-turbo
+(simplejpeg): Pillow's pixels in two thirds of the time. Masks are written as PNG with run-length compression, fast and
+small: a mask consists of long runs.
 """
 
 import glob
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,17 +19,32 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from rooftop.errors import DataError
-from rooftop.files import atomic_write
+from rooftop.errors import DataError, SourceError
+from rooftop.files import atomic_write, require_file
+from rooftop.raster.mask_values import MIDDLE, USUAL, MaskValues, distinct, is_bright_or_dark, listed
+from rooftop.raster.scene import Scene, open_scene
+from rooftop.raster.windows import Window
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # a 10,000 x 10,000 px picture; larger ones are scenes, read by window
 
-_KEY = "data.bands"  # by which files are read that Pillow cannot
-_MORE_BITS = ("I", "F")  # Pillow's modes of 16-bit and 32-bit integers and of floats, which it would cut off at 255
+_SAMPLE = 64  # masks of a set that tell the meaning of its values
+_MOST_NUMBER = 2**53  # of a float: beyond it whole numbers have gaps
 _PIECE = 2**18  # bytes; nearly all files are smaller, and one call of the system is enough to read them
-_DARK = 127  # the brightest value that is ground where 255 is roof
-_START = b"\xff\xd8\xff"
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+# first bytes of the formats of a data set; GDAL knows others, such as VRT, which name further files or addresses
+_DRIVERS = {
+    "GTiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "PNG": (_PNG,),
+    "JPEG": (_JPEG,),
+    "JP2OpenJPEG": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "WEBP": (b"RIFF",),
+    "BMP": (b"BM",),
+    "GIF": (b"GIF8",),
+}
+_HEAD = 26  # bytes, up to bit depth and colour type of a PNG
+_GREY, _COLOUR = b"\x08\x00", b"\x08\x02"  # bit depth and colour type: 8-bit grey, 8-bit RGB
 # long runs are all there is to compress in a mask: run-length strategy, no row filter (a flag of newer OpenCV only)
 _MASK_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):
@@ -35,6 +53,7 @@ if hasattr(cv2, "IMWRITE_PNG_FILTER"):
 Box = tuple[float, float, float, float]
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
+Valid = NDArray[np.bool_]
 
 
 def decode_jpeg(content: bytes, *, most: int) -> NDArray[np.uint8] | None:
@@ -48,7 +67,7 @@ def decode_jpeg(content: bytes, *, most: int) -> NDArray[np.uint8] | None:
         uint8 (H, W, 3), RGB; None for anything but a complete, faultless grey or colour JPEG of at most `most`
         pixels: Pillow then decodes it or reports the fault.
     """
-    if not content.startswith(_START):
+    if not content.startswith(_JPEG):
         return None
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)
@@ -93,52 +112,68 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: missing, no picture, or larger than `MAX_PIXELS`.
     """
-    with _opened(path) as image:
-        return image.height, image.width
-
-
-def can_open(path: Path) -> bool:
-    """Report whether the readers here know this kind of file; its contents may still be invalid."""
-    try:
-        with Image.open(path):
-            return True
-    except (OSError, SyntaxError, Image.DecompressionBombError):
-        return False
-
-
-def is_transparent(path: Path, *, key: str) -> bool:
-    """Report whether a picture may have transparent pixels, by its header.
-
-    Args:
-        path: of the picture.
-        key: the caller's configuration key for bands; for messages.
-
-    Raises:
-        DataError: missing, no picture, or larger than `MAX_PIXELS`.
-    """
-    with _opened(path, key) as image:
-        return image.has_transparency_data
+    head = _head(path)
+    if head.startswith((_JPEG, _PNG)):
+        with _opened(path) as image:
+            return image.height, image.width
+    with _opened_by_gdal(path, head) as scene:
+        return scene.height, scene.width
 
 
 def read_picture(path: Path) -> Picture:
-    """Read a picture as uint8 (H, W, 3), RGB; grey and palette become RGB, alpha is dropped, EXIF turns are ignored.
+    """Read a picture as uint8 (H, W, 3), RGB, black without data; as `read_with_valid`."""
+    return read_with_valid(path)[0]
+
+
+def read_with_valid(path: Path) -> tuple[Picture, Valid | None]:
+    """Read a picture and the pixels with data, the same pixels in every script.
+
+    Bits below 8, colours, palettes, transparency and nodata are those of the file; grey becomes RGB; EXIF turns are
+    ignored. GDAL reads all files. JPEG, and PNG of 8-bit grey or RGB without transparency, take a faster way to the
+    same pixels.
+
+    Returns:
+        uint8 (H, W, 3), RGB, black without data; and bool (H, W), or None: data everywhere.
 
     Raises:
         DataError: missing, no picture, truncated, of more than 8 bits, or larger than `MAX_PIXELS`.
     """
-    pixels = _read_jpeg(path)
+    head = _head(path)
+    is_jpeg = head.startswith(_JPEG)
+    pixels = _read_jpeg(path) if is_jpeg else None
     if pixels is not None:
-        return pixels
-    with _opened(path) as image:
-        if image.mode.startswith(_MORE_BITS):
-            raise DataError(f"{path}: has more than 8 bits; {_name_bands(_KEY)}, or convert it to 8 bits.")
-        return np.asarray(image.convert("RGB"))
+        return pixels, None
+    if is_jpeg or _is_plain_png(head, _GREY, _COLOUR):
+        with _opened(path) as image:
+            if not image.has_transparency_data:
+                return np.asarray(image.convert("RGB")), None
+    with _opened_by_gdal(path, head) as scene:
+        if scene.kinds != {np.dtype(np.uint8)}:
+            bands = "[" + ",".join(map(str, scene.bands)) + "]"
+            raise DataError(
+                f"{path}: has more than 8 bits; name the bands to read, e.g. data.bands={bands}, or convert it to 8 "
+                "bits."
+            )
+        picture, valid = scene.read(Window(0, 0, scene.width, scene.height))
+    return picture, None if valid.all() else valid
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file."""
+    require_file(path, DataError)
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(_HEAD)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}); correct its access rights.") from error
+
+
+def _is_plain_png(head: bytes, *kinds: bytes) -> bool:
+    return head.startswith(_PNG) and head[_HEAD - 2 :] in kinds
 
 
 def _read_jpeg(path: Path) -> Picture | None:
     """Read a picture by the fast decoder; None leaves it to Pillow."""
-    if not path.name.lower().endswith((".jpg", ".jpeg")):
-        return None
     try:
         with path.open("rb", buffering=0) as file:
             content = file.read(_PIECE)
@@ -150,29 +185,83 @@ def _read_jpeg(path: Path) -> Picture | None:
 
 
 def read_mask(path: Path) -> Mask:
-    """Read a mask picture as uint8 (H, W) of 0 and 1.
+    """Read a mask picture of a usual form as uint8 (H, W), 1 = roof; as `read_mask_with_valid`."""
+    return read_mask_with_valid(path)[0]
 
-    Roof is above 127, or 1 in a file with only 0 and 1. A palette of greys counts by its greys, any other by its
-    indices.
+
+def read_mask_with_valid(path: Path, values: MaskValues = USUAL) -> tuple[Mask, Valid | None]:
+    """Read a mask picture.
+
+    The numbers of the file count, whatever its bits. A palette of greys counts by its greys, any other by its indices.
+
+    Args:
+        path: of the mask.
+        values: their meaning.
+
+    Returns:
+        Mask uint8 (H, W), 1 = roof; and valid bool (H, W), or None: all pixels are judged.
 
     Raises:
-        DataError: missing, no picture, truncated, larger than `MAX_PIXELS`, or with other values.
+        DataError: missing, no picture, truncated, larger than `MAX_PIXELS`, or with values of unknown meaning.
     """
-    with _opened(path) as image:
-        numbers = image.mode in ("L", "1") or (image.mode == "P" and not _is_grey(image))
-        values = np.asarray(image if numbers else image.convert("L"))
-    brightest = int(values.max(initial=0))
-    if 1 < brightest <= _DARK:
+    numbers = _read_values(path)
+    return values.split(numbers, distinct(numbers), path)
+
+
+def settle_mask_values(paths: Sequence[Path], values: MaskValues) -> MaskValues:
+    """Return the meaning of the values of a set of masks: 255 is roof, or not judged beside 1.
+
+    Looks at masks spread evenly over the set, and at the others only until the first roof.
+
+    Raises:
+        DataError: a mask cannot be read, its values have no known meaning, or no mask of the set has a roof.
+    """
+    spread = np.linspace(0, len(paths) - 1, min(len(paths), _SAMPLE)).astype(int).tolist()
+    looked = {paths[i]: distinct(_read_values(paths[i])) for i in spread}
+    settled = values.settled(set(chain.from_iterable(looked.values())))
+    has_roof = [settled.has_roof(found, path) for path, found in looked.items()]
+    rest = (path for path in paths if path not in looked)
+    if not any(has_roof) and not any(settled.has_roof(distinct(_read_values(path)), path) for path in rest):
         raise DataError(
-            f"{path}: holds values from {values.min()} to {brightest}; a mask is 0 and 255, or 0 and 1: write it so."
+            f"{paths[0].parent}: no roof in any of its {len(paths):,} masks; their values: "
+            f"{listed({*chain.from_iterable(looked.values())})}; name those of roofs, e.g. data.roof_values=[1]."
         )
-    return (values > (_DARK if brightest > 1 else 0)).astype(np.uint8)
+    return settled
 
 
-def _is_grey(image: Image.Image) -> bool:
-    """Report whether a palette picture uses only greys."""
-    red, green, blue = image.convert("RGB").split()
-    return red.tobytes() == green.tobytes() == blue.tobytes()
+def _read_values(path: Path) -> NDArray[Any]:
+    """Read the values of a mask picture: whole numbers (H, W), or colours uint8 (H, W, 3).
+
+    A JPEG of ground and roof becomes 0 and 255. The full value of a file of less than 8 bits becomes 255.
+    """
+    head = _head(path)
+    if _is_plain_png(head, _GREY) or head.startswith(_JPEG):
+        with _opened(path) as image:
+            values: NDArray[Any] = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+        values = _one_band(values)
+        if head.startswith(_JPEG) and values.ndim == 2 and is_bright_or_dark(values):
+            return np.where(values > MIDDLE, 255, 0).astype(np.uint8)
+        return values
+    with _opened_by_gdal(path, head) as scene:
+        return _whole_numbers(_one_band(scene.labels()), path)
+
+
+def _one_band(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values (H, W) for colours (H, W, 3) that are all greys."""
+    if values.ndim == 3 and all(np.array_equal(values[..., 0], values[..., i]) for i in range(1, values.shape[2])):
+        return values[..., 0]
+    return values
+
+
+def _whole_numbers(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    if values.dtype.kind != "f":
+        return values
+    if not np.array_equal(values, np.rint(values)) or np.abs(values).max(initial=0) >= _MOST_NUMBER:
+        raise DataError(
+            f"{path}: holds fractions, or no numbers; a mask is 0 and 255, or 0 and 1: convert it, e.g. "
+            "gdal_calc.py -A FILE --calc='A>0.5' --type=Byte --outfile=MASK.tif."
+        )
+    return values.astype(np.int64)
 
 
 def write_mask(path: Path, mask: Mask) -> None:
@@ -194,35 +283,38 @@ def write_jpeg(path: Path, pixels: NDArray[np.uint8], *, quality: int) -> None:
 
 
 @contextmanager
-def _opened(path: Path, key: str = _KEY) -> Iterator[Image.Image]:
+def _opened_by_gdal(path: Path, head: bytes) -> Iterator[Scene]:
+    driver = next((name for name, starts in _DRIVERS.items() if head.startswith(starts)), None)
+    if driver is None:
+        raise DataError(f"{path}: not a picture that can be read; replace or remove it.")
+    try:
+        with open_scene(str(path), driver=driver, key="data.bands") as scene:
+            _require_bounded(path, scene.height, scene.width)
+            yield scene
+    except SourceError as error:
+        raise DataError(str(error)) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # bounded below, before decoding
             warnings.filterwarnings("ignore", "Corrupt EXIF data")  # what cannot be read ends in an error anyway
             with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise DataError(
-                        f"{path}: {image.width} x {image.height} px is more than {MAX_PIXELS:,} px; cut it into tiles."
-                    )
+                _require_bounded(path, image.height, image.width)
                 yield image
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file.") from error
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: not a picture that can be read; {_remedy(path, key)}.") from error
+        raise DataError(f"{path}: not a picture that can be read; replace or remove it.") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: too many pixels; cut it into tiles.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: truncated or damaged ({error}); replace or remove it.") from error
 
 
-def _name_bands(key: str) -> str:
-    return f"name the bands to read, e.g. {key}=[1]"
-
-
-def _remedy(path: Path, key: str) -> str:
-    """Return the remedy for a TIFF unknown to Pillow: rasterio reads all kinds."""
-    is_tiff = path.suffix.lower() in (".tif", ".tiff")
-    return f"replace or remove it{f', or {_name_bands(key)}' if is_tiff else ''}"
+def _require_bounded(path: Path, height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise DataError(f"{path}: {width} x {height} px is more than {MAX_PIXELS:,} px; cut it into tiles.")
 
 
 def resize(pixels: Picture, size: tuple[int, int], method: Image.Resampling, box: Box | None = None) -> Picture:

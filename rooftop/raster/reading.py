@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from rooftop.errors import DataError, SourceError
 from rooftop.raster.bands import Stretch
-from rooftop.raster.picture import MAX_PIXELS, read_picture, read_size
+from rooftop.raster.picture import MAX_PIXELS, read_picture, read_size, read_with_valid
 from rooftop.raster.scene import Scene, open_bands, open_scene
 from rooftop.raster.windows import Window
 
 T = TypeVar("T")
+_STRIP = 1 << 22  # pixels read at once
 _Read = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
@@ -41,7 +42,7 @@ class Reading(Protocol):
 
 
 class PlainReading:
-    """8-bit RGB, with data everywhere."""
+    """8-bit RGB."""
 
     channels = 3
 
@@ -53,11 +54,22 @@ class PlainReading:
         return read_size(path)
 
     def picture(self, path: Path) -> NDArray[np.uint8]:
-        """The picture, uint8 (H, W, 3)."""
-        return read_picture(path)
+        """Read the picture, uint8 (H, W, 3), black without data."""
+        picture: NDArray[np.uint8] = self._latest(path)[0].copy()  # one's own, to be changed at will
+        return picture
 
-    def valid(self, path: Path) -> None:
-        """Everywhere."""
+    def valid(self, path: Path) -> NDArray[np.bool_] | None:
+        """Return the pixels with data; None: all."""
+        return self._latest(path)[1]
+
+    @cached_property
+    def _latest(self) -> Callable[[Path], tuple[NDArray[np.uint8], NDArray[np.bool_] | None]]:
+        """Keep the last file read: picture and valid are asked for one after the other."""
+        return lru_cache(1)(read_with_valid)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Pickle for a loader process, without the latest picture."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,14 @@ def read_sample(path: Path, bands: Sequence[int], limit: int) -> tuple[NDArray[n
 
 
 def _whole(scene: Scene) -> _Read:
-    return scene.read(Window(0, 0, scene.width, scene.height))
+    """Read a scene by strips: values of many bytes take memory for one strip only."""
+    picture = np.zeros((scene.height, scene.width, scene.channels), np.uint8)
+    valid = np.zeros((scene.height, scene.width), bool)
+    rows = max(1, _STRIP // scene.width)
+    for row in range(0, scene.height, rows):
+        window = Window(0, row, scene.width, min(rows, scene.height - row))
+        picture[window.slices], valid[window.slices] = scene.read(window)
+    return picture, valid
 
 
 def _read(path: Path, use: Callable[[Scene], T], bands: Sequence[int], stretch: Stretch | None = None) -> T:

@@ -12,15 +12,25 @@ import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as GdalWindow
 
 from rooftop.errors import SourceError
-from rooftop.raster.bands import Conversion, Form, Stretch, check_bands, choose_bands, choose_conversion
+from rooftop.files import require_file
+from rooftop.raster.bands import (
+    Conversion,
+    Form,
+    Stretch,
+    check_bands,
+    choose_bands,
+    choose_conversion,
+    highest_value,
+    is_min_white,
+    item_size,
+)
 from rooftop.raster.georeference import Georeference
-from rooftop.raster.picture import can_open
 from rooftop.raster.windows import WHOLE, Window
 
 _ADDRESS = re.compile(r"/vsi|\w[\w+.-]*://|\w{2,}:")  # GDAL's own file systems, a scheme, DRIVER:FILE:PART
@@ -62,6 +72,11 @@ class Scene:
                 "gdal_edit.py -a_srs EPSG:CODE FILE, or none (-a_srs None) and find roofs in pixels."
             ) from error
 
+    @property
+    def bands(self) -> list[int]:
+        """1-based numbers of the bands that are read."""
+        return self._bands
+
     @cached_property
     def kinds(self) -> set[np.dtype[np.generic]]:
         """Number types of the read bands."""
@@ -90,6 +105,32 @@ class Scene:
         columns = window.slices[1]
         return values[..., columns], known[:, columns]
 
+    def labels(self) -> NDArray[np.generic]:
+        """Read the whole raster as a picture of classes: numbers (H, W), or colours uint8 (H, W, 3).
+
+        A palette of greys counts by its greys, any other by its indices. Numbers of less than 8 bits keep their value,
+        but for the highest one: it becomes 255. Nodata does not count.
+
+        Raises:
+            SourceError: several bands other than colours, transparent pixels, or unreadable.
+        """
+        form, whole = self.form, Window(0, 0, self.width, self.height)
+        if form.has_alpha and not self.read(whole)[1].all():
+            raise SourceError(
+                f"{self.path}: has transparent pixels, and a mask may not; take the transparency itself, e.g. "
+                f"gdal_translate -b {self._dataset.count} FILE MASK.tif, or leave it out."
+            )
+        values, _ = self.values(whole)
+        if form.has_palette:
+            colours, _ = self.read(whole)
+            is_grey = (colours == colours[..., :1]).all()
+            return colours[..., 0] if is_grey and colours.any() else values[0]
+        if len(values) > 1:
+            return np.moveaxis(values, 0, -1)
+        top = highest_value(self._dataset, 1)
+        inverted = top - values[0] if is_min_white(self._dataset) else values[0]
+        return np.where(inverted == top, 255, inverted).astype(np.uint8) if top < 255 else np.asarray(inverted)
+
     def preview(self, limit: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The whole scene, thinned out until its longest side is at most `limit` pixels; as `read`."""
         return self._converted(*self.thinned(limit))
@@ -114,8 +155,12 @@ class Scene:
 
     @cached_property
     def _striped(self) -> bool:
-        """Report whether the file stores whole rows: each window of a row would decode all of them again."""
-        return all(width == self.width for _, width in self._dataset.block_shapes)
+        """Report whether the file stores whole rows: each window of a row would decode all of them again.
+
+        Rows of too many bytes to keep are decoded again all the same.
+        """
+        row = self.width * len(self._bands) * max(kind.itemsize for kind in self.kinds)
+        return all(width == self.width for _, width in self._dataset.block_shapes) and row <= _ROW
 
     @cached_property
     def _rows(self) -> Callable[[int, int], tuple[NDArray[np.generic], NDArray[np.bool_]]]:
@@ -172,6 +217,8 @@ def unreadable(path: str, error: Exception) -> str:
     return f"{path}: cannot be read ({reason}); download or copy it again, and check it with gdalinfo."
 
 
+_ROW = 1 << 19  # bytes of a row of pixels; some thousand rows are kept
+_BLOCK = 1 << 30  # bytes of a decoded block
 _CACHE = 64 << 20  # bytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
 ONE_CORE, ALL_CORES = "1", "ALL_CPUS"  # in GDAL's words
 
@@ -185,7 +232,14 @@ def unplaced() -> Iterator[None]:
 
 
 @contextmanager
-def open_scene(path: str, *, bands: Sequence[int] | None = None, cores: str = ONE_CORE) -> Iterator[Scene]:
+def open_scene(
+    path: str,
+    *,
+    bands: Sequence[int] | None = None,
+    cores: str = ONE_CORE,
+    driver: str | None = None,
+    key: str = "bands",
+) -> Iterator[Scene]:
     """Open a raster as an RGB picture, by window; memory does not grow with its size.
 
     Args:
@@ -193,12 +247,14 @@ def open_scene(path: str, *, bands: Sequence[int] | None = None, cores: str = ON
         bands: one or three 1-based band numbers; None: red, green and blue as marked in the file.
         cores: ONE_CORE, or ALL_CORES to decompress blocks in parallel. ALL_CORES is unsafe before a fork: a forked
             reader would wait for threads it has not inherited.
+        driver: GDAL's name of the only format to try; None: all.
+        key: the caller's configuration key for bands; for messages.
 
     Raises:
         SourceError: missing, corrupt, or not a picture; the message has the remedy.
     """
-    with _opened(path, cores) as dataset:
-        chosen = choose_bands(dataset, bands, path)
+    with _opened(path, cores, driver) as dataset:
+        chosen = choose_bands(dataset, bands, path, key)
         try:
             conversion = choose_conversion(dataset, chosen, path)
         except RasterioError as error:
@@ -227,21 +283,36 @@ def open_bands(
 
 
 @contextmanager
-def _opened(path: str, cores: str) -> Iterator[DatasetReader]:
+def _opened(path: str, cores: str, driver: str | None = None) -> Iterator[DatasetReader]:
     # a server is not asked for files beside the picture; a folder is: .tfw, .msk and .ovr count
     beside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"} if is_address(path) and "://" in path else {}
     # whole png files at once would be faster, but where one is cut short GDAL keeps it to itself
     careful = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
     with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=cores, **careful, **beside):
         try:
+            if not is_address(path):
+                require_file(Path(path), SourceError)
             with unplaced():
-                dataset = rasterio.open(path)
+                dataset = rasterio.open(path, driver=driver)
         except RasterioError as error:
             raise SourceError(unreadable(path, error)) from error
         with dataset:
             if not dataset.count:
                 raise SourceError(f"{path}: holds no picture of its own; name one of its parts: {dataset.subdatasets}.")
+            _require_small_blocks(dataset, path)
             yield dataset
+
+
+def _require_small_blocks(dataset: DatasetReader, path: str) -> None:
+    """Refuse blocks too large to decode: GDAL decodes whole blocks, whatever is read of them."""
+    together = dataset.count if dataset.interleaving == Interleaving.pixel else 1
+    height, width = max(dataset.block_shapes, key=lambda shape: shape[0] * shape[1])
+    itemsize = max(item_size(kind) for kind in dataset.dtypes)
+    if height * width * itemsize * together > _BLOCK:
+        raise SourceError(
+            f"{path}: is stored in blocks of {width} x {height} px, too large to decode; write it in small tiles, e.g. "
+            "gdal_translate -co TILED=YES FILE NEW.tif."
+        )
 
 
 def _georeference(dataset: DatasetReader) -> Georeference | None:
@@ -277,17 +348,19 @@ def files_of(path: str) -> list[Path]:
 def is_scene(path: str) -> bool:
     """Report whether to read a file by window: large, georeferenced, a collection, or not 8-bit grey or colours.
 
-    A TIFF with nodata or of a kind unknown to Pillow is a scene, too. An unreadable file is not: reading it as a
+    A TIFF with nodata is a scene, too. An unreadable file is not: reading it as a
     picture reports the fault. An address is a scene; it is not opened yet.
     """
     if is_address(path):
         return True
+    if not Path(path).is_file():  # a pipe would be waited for; reading reports it
+        return False
     try:
         with unplaced(), rasterio.open(path) as dataset:
             if not dataset.count or dataset.crs or dataset.driver == "VRT" or dataset.height * dataset.width > WHOLE:
                 return True
             form = Form.of(dataset)
-            if dataset.driver == "GTiff" and (form.nodata is not None or form.has_mask or not can_open(Path(path))):
+            if dataset.driver == "GTiff" and (form.nodata is not None or form.has_mask):
                 return True
             return not form.is_rgb and dataset.colorinterp[0] != ColorInterp.cyan
     except RasterioError:

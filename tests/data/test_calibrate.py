@@ -28,7 +28,7 @@ def config(tmp_path):
                 tmp_path / "images" / f"{number}.tif", "w", driver="GTiff", transform=Affine.scale(2), **shape
             ) as file:
                 file.write(values)
-            write_mask(tmp_path / "masks" / f"{number}.png", np.zeros((height, width), np.uint8))
+            write_mask(tmp_path / "masks" / f"{number}.png", np.ones((height, width), np.uint8))
         values = {"bands": None, "scale": None, "percentiles": [0, 100], "mean": None, "std": None}
         return {**OPEN, **SPLITS, "root": str(tmp_path), "cache": str(tmp_path / "i"), **values, **keys}
 

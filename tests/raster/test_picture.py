@@ -186,5 +186,5 @@ def test_a_jpeg_keeps_its_picture_and_quality_its_worth(tmp_path):
 def test_a_mask_of_values_that_are_neither_ground_nor_roof_is_refused(tmp_path, values):
     """As label maps of several classes, or roofs painted red: they were read as ground without a word."""
     Image.fromarray(np.array([values], np.uint8)).save(tmp_path / "m.png")
-    with pytest.raises(DataError, match=rf"m\.png: holds values from {values[0]} to {values[-1]}; a mask is 0 and 255"):
+    with pytest.raises(DataError, match=r"m\.png: holds the values [\d, ]+; a mask is 0 and 255"):
         read_mask(tmp_path / "m.png")

@@ -1,6 +1,7 @@
 """"""
 
 import http.server
+import os
 import threading
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,10 @@ from rasterio.enums import ColorInterp as Colour
 
 from rooftop.errors import SourceError
 from rooftop.raster.georeference import Georeference
-from rooftop.raster.scene import files_of, open_bands, open_scene, unplaced
+from rooftop.raster.scene import files_of, is_scene, open_bands, open_scene, unplaced
 from rooftop.raster.windows import Window
 from rooftop.raster.write import Sheet, write_raster
+from tests.raster.conftest import AFFINE
 
 WHOLE = Window(0, 0, 53, 37)
 PART = Window(column=11, row=5, width=20, height=13)
@@ -339,3 +341,37 @@ def test_of_a_cog_on_a_server_only_what_is_asked_for_is_read(address, tmp_path, 
 def test_a_missing_file_on_a_server_is_named(address):
     with pytest.raises(SourceError, match=r"nowhere\.tif: cannot be read"), open_scene(f"{address}/nowhere.tif"):
         pass
+
+
+def test_a_pipe_is_refused_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tif")
+    assert not is_scene(str(tmp_path / "pipe.tif"))
+    with (
+        pytest.raises(SourceError, match=r"pipe\.tif: a folder, pipe or device"),
+        open_scene(str(tmp_path / "pipe.tif")),
+    ):
+        pass
+
+
+def test_blocks_too_large_to_decode_are_refused(tmp_path):
+    path = tmp_path / "claims.tif"
+    form = {"count": 3, "height": 40000, "width": 40000, "dtype": "uint8", "crs": "EPSG:32645", "transform": AFFINE}
+    blocks = {"tiled": True, "blockxsize": 32768, "blockysize": 32768, "sparse_ok": True, "bigtiff": "yes"}
+    with rasterio.open(path, "w", driver="GTiff", **form, **blocks):
+        pass
+    with (
+        pytest.raises(SourceError, match=r"claims\.tif: is stored in blocks of 32768 x 32768 px"),
+        open_scene(str(path)),
+    ):
+        pass
+
+
+def test_short_complex_numbers_are_one_sentence(tmp_path):
+    path = tmp_path / "radar.tif"
+    form = {"count": 1, "height": 20, "width": 30, "dtype": "complex_int16", "crs": "EPSG:32645", "transform": AFFINE}
+    with rasterio.open(path, "w", driver="GTiff", **form):
+        pass
+    assert is_scene(str(path))
+    for opened in (open_scene, open_bands):
+        with pytest.raises(SourceError, match=r"radar\.tif: holds complex numbers"), opened(str(path)):
+            pass
