@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
@@ -85,7 +86,8 @@ class Scene:
     @property
     def form(self) -> Form:
         """How the file marks colours and missing data."""
-        return Form.of(self._dataset)
+        with _readable(self.path):
+            return Form.of(self._dataset)
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Read a window: picture uint8 (h, w, C), RGB after `open_scene`, black without data; valid bool (h, w).
@@ -188,7 +190,7 @@ class Scene:
                 known = self._dataset.read_masks(self._bands, window=area, out_shape=(len(self._bands), *shape)).any(0)
             else:
                 known = self._dataset.dataset_mask(window=area, out_shape=shape) > 0
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise SourceError(unreadable(self.path, error)) from error
         return values, known
 
@@ -220,6 +222,7 @@ def unreadable(path: str, error: Exception) -> str:
 _ROW = 1 << 19  # bytes of a row of pixels; some thousand rows are kept
 _BLOCK = 1 << 30  # bytes of a decoded block
 _CACHE = 64 << 20  # bytes that GDAL may keep of decoded blocks: enough for neighbouring windows of a tiled raster
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)  # rasterio lets some errors of GDAL through as they are
 ONE_CORE, ALL_CORES = "1", "ALL_CPUS"  # in GDAL's words
 
 
@@ -229,6 +232,15 @@ def unplaced() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Turn an error of GDAL into one sentence."""
+    try:
+        yield
+    except GDAL_ERRORS as error:
+        raise SourceError(unreadable(path, error)) from error
 
 
 @contextmanager
@@ -254,12 +266,11 @@ def open_scene(
         SourceError: missing, corrupt, or not a picture; the message has the remedy.
     """
     with _opened(path, cores, driver) as dataset:
-        chosen = choose_bands(dataset, bands, path, key)
-        try:
+        with _readable(path):
+            chosen = choose_bands(dataset, bands, path, key)
             conversion = choose_conversion(dataset, chosen, path)
-        except RasterioError as error:
-            raise SourceError(unreadable(path, error)) from error
-        yield Scene(path, dataset.height, dataset.width, _georeference(dataset), 3, dataset, chosen, conversion)
+            georeference = _georeference(dataset)
+        yield Scene(path, dataset.height, dataset.width, georeference, 3, dataset, chosen, conversion)
 
 
 @contextmanager
@@ -278,8 +289,10 @@ def open_bands(
         SourceError: missing, corrupt, or without one of the bands.
     """
     with _opened(path, cores) as dataset:
-        chosen = check_bands(dataset, bands, path)
-        yield Scene(path, dataset.height, dataset.width, _georeference(dataset), len(chosen), dataset, chosen, stretch)
+        with _readable(path):
+            chosen = check_bands(dataset, bands, path)
+            georeference = _georeference(dataset)
+        yield Scene(path, dataset.height, dataset.width, georeference, len(chosen), dataset, chosen, stretch)
 
 
 @contextmanager
@@ -289,17 +302,15 @@ def _opened(path: str, cores: str, driver: str | None = None) -> Iterator[Datase
     # whole png files at once would be faster, but where one is cut short GDAL keeps it to itself
     careful = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
     with rasterio.Env(GDAL_CACHEMAX=_CACHE, GDAL_NUM_THREADS=cores, **careful, **beside):
-        try:
-            if not is_address(path):
-                require_file(Path(path), SourceError)
-            with unplaced():
-                dataset = rasterio.open(path, driver=driver)
-        except RasterioError as error:
-            raise SourceError(unreadable(path, error)) from error
+        if not is_address(path):
+            require_file(Path(path), SourceError)
+        with _readable(path), unplaced():
+            dataset = rasterio.open(path, driver=driver)
         with dataset:
             if not dataset.count:
                 raise SourceError(f"{path}: holds no picture of its own; name one of its parts: {dataset.subdatasets}.")
-            _require_small_blocks(dataset, path)
+            with _readable(path):
+                _require_small_blocks(dataset, path)
             yield dataset
 
 
@@ -338,7 +349,7 @@ def files_of(path: str) -> list[Path]:
         try:
             with unplaced(), rasterio.open(left.pop()) as dataset:
                 new = {*dataset.files} - found
-        except RasterioError:  # told where it is read
+        except GDAL_ERRORS:  # told where it is read
             continue
         found |= new
         left += [name for name in new if name.lower().endswith(".vrt")]
@@ -363,5 +374,5 @@ def is_scene(path: str) -> bool:
             if dataset.driver == "GTiff" and (form.nodata is not None or form.has_mask):
                 return True
             return not form.is_rgb and dataset.colorinterp[0] != ColorInterp.cyan
-    except RasterioError:
+    except GDAL_ERRORS:
         return False
