@@ -1,4 +1,7 @@
-"""`build(node)` turns a `_target_` node into an object; the only caller of Hydra's `instantiate`.
+"""`build(node)` turns a `_target_` node into an object.
+
+Hydra's `instantiate` is not used: it resolves the interpolations of plain containers, after any check of them, and
+`${oc.create:...}` in the card of a stranger would name any `_target_`. Here a node is data: what is checked is called.
 
 A `_target_` may come from the card of a stranger. It is allow-listed twice: by its path, and by the module that defines
 the object (`rooftop.run.subprocess.run` has a good path and a bad home). It must be a class or a function of ours:
@@ -7,13 +10,13 @@ networks.
 """
 
 import difflib
+import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from rooftop.errors import ConfigError, RooftopError
@@ -114,26 +117,42 @@ def build_network(node: Mapping[str, Any], key: str) -> Any:
 def build(node: Any, key: str, **arguments: Any) -> Any:
     """Instantiate a `_target_` node and all nodes below it.
 
+    `_args_` (positional arguments) and `_partial_` (a function of the other arguments) mean what they mean in Hydra.
+
     Args:
-        node: node of the configuration or plain mapping with `_target_`; None gives None.
+        node: node of the configuration or plain mapping with `_target_`; None gives None. Interpolations of a
+            configuration are resolved; in a plain mapping `${...}` is a text like any other.
         key: key of the node, for messages.
         arguments: further arguments of the topmost target, for objects that YAML cannot express.
 
     Raises:
         ConfigError: a target is outside the allow-list or rejects its values.
     """
-    if node is None:
-        return None
     plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
     for inner, target in targets(plain, key):
         locate(str(target["_target_"]), inner)
     try:
-        return instantiate(plain, **arguments, _convert_="all")
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, RooftopError):
-            raise cause from error
-        raise ConfigError(f"{key}: {_first_line(cause or error)}") from error
+        return _construct(plain, key, **arguments)
+    except RooftopError:
+        raise
+    except Exception as error:  # of the constructor
+        raise ConfigError(f"{key}: {_first_line(error)}") from error
+
+
+def _construct(node: Any, key: str, **arguments: Any) -> Any:
+    """Call the target of a plain node with its values; inner nodes come first."""
+    if isinstance(node, list):
+        return [_construct(child, key) for child in node]
+    if not isinstance(node, Mapping):
+        return node
+    values = {str(name): _construct(child, key) for name, child in node.items()}
+    if "_target_" not in values:
+        return values
+    target = locate(str(values.pop("_target_")), key)
+    positional, partial = values.pop("_args_", []), values.pop("_partial_", False)
+    values.pop("_convert_", None)  # every value is plain already
+    make = functools.partial(target, *positional, **{**values, **arguments})
+    return make if partial else make()
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,6 @@
 import pytest
+import torch
+from omegaconf import OmegaConf
 from torch import nn
 
 from rooftop.config import build, build_network
@@ -52,6 +54,38 @@ def test_a_card_names_networks_only(tmp_path):
         node = {"_target_": "torch.nn.Sequential", "_args_": [{"_target_": inner}]}
         with pytest.raises(ConfigError, match="outside the allowed packages"):
             build_network(node, "card.json: network")
+
+
+UNET = dict(in_channels=3, classes=1, depth=2, width=4, norm="batch", dropout=0.0, upsampling="bilinear")
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "${oc.decode:'{a: 1}'}", "${x}", "${", "???"])
+def test_a_text_of_a_card_is_no_interpolation(text):
+    with pytest.raises(ConfigError) as caught:
+        build_network({"_target_": "rooftop.models.UNet", "activation": text, **UNET}, "card.json: network")
+    assert f"activation={text} is unknown" in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["x", "_args_"])
+def test_a_target_made_by_an_interpolation_is_never_called(tmp_path, where):
+    made = "${oc.create:'{_target_: os.mkdir, path: " + str(tmp_path / "owned") + "}'}"
+    node = {"_target_": "torch.nn.Sequential", where: [made] if where == "_args_" else made}
+    with pytest.raises(ConfigError):
+        build_network(node, "card.json: network")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_values_of_a_configuration_are_resolved_once():
+    values = {"_target_": "rooftop.models.UNet", "activation": "${name}", **UNET}
+    cfg = OmegaConf.create({"name": r"\${oc.env:HOME}", "model": values})
+    with pytest.raises(ConfigError, match=r"activation=\$\{oc\.env:HOME\} is unknown"):
+        build(cfg.model, "model")
+
+
+def test_a_partial_takes_the_other_arguments_later():
+    node = {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.5}
+    optimizer = build(node, "optimizer")([nn.Parameter(torch.zeros(1))])
+    assert optimizer.param_groups[0]["lr"] == 0.5
 
 
 def test_own_package_can_be_allowed(monkeypatch):
