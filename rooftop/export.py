@@ -61,8 +61,10 @@ def write_onnx(run: Run, path: Path) -> float:
 
     Raises:
         ConfigError: the packages are not installed.
-        RunError: the network cannot be written as ONNX, or ONNX Runtime disagrees with torch.
+        RunError: the network cannot be written as ONNX, has other output channels than the card names, or ONNX
+            Runtime disagrees with torch.
     """
+    run.require_outputs()
     onnx, _ = _packages()
     model = onnx.load_from_string(_onnx(run, nn.Sequential(Raw(run), nn.Sigmoid())))
     onnx.helper.set_model_props(model, metadata(run.card))

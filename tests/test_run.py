@@ -75,6 +75,14 @@ def test_damaged_card_is_named(run, content):
         read_card(run[0])
 
 
+def test_an_old_card_lacks_keys_and_a_new_one_has_more(run):
+    content = json.loads((run[0] / "card.json").read_text())
+    kept = {key: content[key] for key in ("network", "preparation", "categories", "threshold")}
+    (run[0] / "card.json").write_text(json.dumps({**kept, "of_tomorrow": [1]}))
+    card = load(run[0]).card
+    assert (card.targets, card.gsd, card.gsd_range) == (["roof"], None, None)
+
+
 def test_newer_format_asks_for_an_update(run):
     content = json.loads((run[0] / "card.json").read_text())
     (run[0] / "card.json").write_text(json.dumps({**content, "format": 99}))

@@ -24,6 +24,7 @@ from rooftop.errors import ConfigError, RooftopError
 ALLOWED = ("rooftop", "torch.nn", "torch.optim", "pytorch_lightning", "albumentations")
 NETWORKS = ("rooftop.models", "torch.nn")  # allowed in a card
 OURS = "rooftop"
+MOST_LETTERS = 300  # of a library's message; it may repeat a value of any length
 ALLOW_VARIABLE = "ROOFTOP_ALLOW"  # comma-separated packages of the user: own networks and losses
 
 
@@ -43,22 +44,22 @@ def locate(target: str, key: str, packages: tuple[str, ...] = ALLOWED) -> Callab
     Raises:
         ConfigError: the path is outside the allow-list, or does not exist.
     """
-    allowed = (*packages, *trusted_packages())
+    allowed, shown = (*packages, *trusted_packages()), target[:MOST_LETTERS]
     if not _inside(target, allowed):
         raise ConfigError(
-            f"{key}._target_={target} is outside the allowed packages ({', '.join(allowed)}); "
+            f"{key}._target_={shown} is outside the allowed packages ({', '.join(allowed)}); "
             f"set {ALLOW_VARIABLE}=package if you trust it."
         )
     try:
         found: Any = get_object(target)
     except Exception as error:
-        raise ConfigError(f"{key}._target_={target} cannot be imported: {_first_line(error)}") from error
+        raise ConfigError(f"{key}._target_={shown} cannot be imported: {_first_line(error)}") from error
     home = getattr(found, "__module__", None) or ""
     if not callable(found) or not _inside(home, allowed):
-        raise ConfigError(f"{key}._target_={target} is defined in {home or 'no module'}, outside the allowed packages.")
+        raise ConfigError(f"{key}._target_={shown} is defined in {home or 'no module'}, outside the allowed packages.")
     plain_function = inspect.isfunction(found) and "." not in found.__qualname__
     if not inspect.isclass(found) and not (plain_function and _inside(home, (OURS, *trusted_packages()))):
-        raise ConfigError(f"{key}._target_={target} is not a class of the allowed packages; name a class.")
+        raise ConfigError(f"{key}._target_={shown} is not a class of the allowed packages; name a class.")
     return found  # type: ignore[no-any-return]
 
 
@@ -111,7 +112,10 @@ def build_network(node: Mapping[str, Any], key: str) -> Any:
     """Instantiate the network of a card: like `build`, but only networks are allowed inside."""
     for inner, target in targets(node, key):
         locate(str(target["_target_"]), inner, NETWORKS)
-    return build(node, key)
+    try:
+        return build(node, key)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; copy the run folder again.") from error
 
 
 def build(node: Any, key: str, **arguments: Any) -> Any:
@@ -156,4 +160,4 @@ def _construct(node: Any, key: str, **arguments: Any) -> Any:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:MOST_LETTERS]

@@ -37,10 +37,12 @@ class Predictor:
         device: of the network.
 
     Raises:
+        RunError: the network has other output channels than the card names.
         ConfigError: there is no such device, or the engine cannot use it.
     """
 
     def __init__(self, run: Run, *, device: str = "auto", logits: Callable[[Tensor], Tensor] | None = None) -> None:
+        run.require_outputs()
         self.run = run
         self.preparation = Preparation.of(run.card.preparation)
         self.own, self.logits = logits is None, logits or self._logits
