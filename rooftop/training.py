@@ -1,6 +1,7 @@
 """A training, built from the configuration of `train.py`: data, task, card and trainer; then fit and test."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from rooftop.callbacks import AtomicCheckpoints, Board, ChooseThreshold, History, RequireValidation, WriteRun
 from rooftop.callbacks.best_weights import find_keeper, require_validated
@@ -190,7 +192,7 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
     elif not _requeued(Path(trainer.default_root_dir)):
         for stale in (best, last):  # of an earlier training in this folder
             stale.unlink(missing_ok=True)
-    with own_process_group():
+    with own_process_group(), _exit_code_of_signal(trainer):
         trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
         require_validated(history, last.parents[1])
         # ranks started by a cluster have folders of their own; the first rank's folder counts
@@ -205,6 +207,22 @@ def _check_that_epochs_are_left(trainer: pl.Trainer, last: Path) -> None:
             f"trainer.max_epochs={trainer.max_epochs}: the run has {done} epochs already; give {done} to finish it, or "
             "more to continue."
         )
+
+
+@contextmanager
+def _exit_code_of_signal(trainer: pl.Trainer) -> Iterator[None]:
+    """Leave a stopped training with the exit code of a shell; after SIGTERM Lightning's is 0, as of a finished one.
+
+    Ranks beyond the first still end with 0: at any other code Lightning kills the first one before it is done.
+    """
+    try:
+        yield
+    except SystemExit as leave:
+        stopped = {SIGTERMException: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
+        number = stopped.get(type(leave)) or stopped.get(type(leave.__context__))
+        if number is None:
+            raise
+        raise SystemExit(128 + number if trainer.is_global_zero else 0) from leave
 
 
 @contextmanager

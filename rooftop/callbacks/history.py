@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rooftop.config import shell_setting
@@ -105,8 +106,8 @@ class History(Callback):
             learning_curve(self.folder / "pictures" / "learning_curve.png", self.rows, best=int(self.best["epoch"]))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Print the command to resume after Ctrl-C."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
+        """Print the command to resume after Ctrl-C, or SIGTERM from a scheduler."""
+        if isinstance(exception, KeyboardInterrupt | SIGTERMException) and trainer.is_global_zero:
             resume = shell_setting("resume", self.folder)
             how = f"resume with: python train.py {resume}" if self.rows else "no epoch was finished."
             print(f"\nstopped in epoch {trainer.current_epoch + 1}; {how}", file=sys.stderr)

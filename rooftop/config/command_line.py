@@ -6,19 +6,18 @@
 2. `values_of` reads one axis of the sweep: `model.depth=3,4` gives `["model.depth=3", "model.depth=4"]`.
 3. `first_jobs` picks few jobs with every value once: (3, bce), (4, bce), (3, dice); all combinations may be thousands.
 4. `_compose` builds the configuration of each of them; `check` compares it with the schema.
-5. `with_direction` adds the direction of the search if Optuna runs the sweep.
+5. `direction` adds the direction of the search if Optuna runs the sweep.
 
-The returned arguments go to Hydra.
+The arguments go to Hydra, once the output folder is claimed.
 """
 
 import glob
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
@@ -32,6 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rooftop.config.build import unknown_key
 from rooftop.config.check import check, keys_of
+from rooftop.config.output_folder import OutputFolder, output_folder
 from rooftop.config.paths import CONF
 from rooftop.errors import ConfigError, RunError
 
@@ -60,8 +60,29 @@ DIRECTION = "hydra.sweeper.direction"
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # Hydra reads these without quotes
 
 
-def compose_for_check(name: str, arguments: list[str]) -> list[str]:
-    """Check a command line; return it with `resume=` and `glob()` expanded.
+class Command(NamedTuple):
+    """A checked command line.
+
+    Attributes:
+        arguments: with `resume=` and `glob()` expanded.
+        overrides: the part of them without options.
+        folder: output folder; None if nothing runs, as for `--help`.
+    """
+
+    arguments: list[str]
+    overrides: list[str]
+    folder: OutputFolder | None
+
+    def with_overrides(self, more: list[str]) -> list[str]:
+        """Return the arguments with more overrides behind the others: of two for one key, the last counts."""
+        if not self.overrides:
+            return [*self.arguments, *more]
+        last = len(self.arguments) - self.arguments[::-1].index(self.overrides[-1])
+        return [*self.arguments[:last], *more, *self.arguments[last:]]  # options may not stand among overrides
+
+
+def compose_for_check(name: str, arguments: list[str]) -> Command:
+    """Check a command line, and read its output folder.
 
     In a sweep each value is checked once (the first `MOST` of an axis), with the first value of the other axes.
 
@@ -77,7 +98,7 @@ def compose_for_check(name: str, arguments: list[str]) -> list[str]:
     parsed = get_args_parser().parse_args(arguments)
     shows_only = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
     if shows_only or parsed.config_dir or parsed.experimental_rerun:
-        return arguments
+        return Command(arguments, parsed.overrides, None)
     folder = str(Path(parsed.config_path).absolute()) if parsed.config_path else str(CONF)
     root = (parsed.config_name or name).removesuffix(".yaml")
     GlobalHydra.instance().clear()
@@ -87,8 +108,10 @@ def compose_for_check(name: str, arguments: list[str]) -> list[str]:
         for cfg in jobs:
             with _pretended_job(cfg) as job:
                 check(job, name)
-                require_writable(cfg.hydra, sweep=parsed.multirun)
-    return with_direction(arguments, parsed.overrides, jobs[0])
+                output = output_folder(cfg.hydra, sweep=parsed.multirun)
+                output.require_writable()
+    command = Command(arguments, parsed.overrides, output)
+    return command._replace(arguments=command.with_overrides(direction(parsed.overrides, jobs[0])))
 
 
 @contextmanager
@@ -236,46 +259,19 @@ def first_jobs(axes: list[list[str]]) -> list[list[str]]:
     return [first, *([*first[:i], value, *first[i + 1 :]] for i, value in others)]
 
 
-def with_direction(arguments: list[str], overrides: list[str], cfg: DictConfig) -> list[str]:
-    """Make Optuna search for the best monitored score; its default is the lowest, for IoU the worst.
+def direction(overrides: list[str], cfg: DictConfig) -> list[str]:
+    """Return the override that makes Optuna search for the best monitored score; its default is the lowest.
 
     Args:
-        arguments: command line.
-        overrides: the part of it without options.
+        overrides: of the command line.
         cfg: composed configuration with its hydra node.
     """
     given = any(override.lstrip("+").startswith(DIRECTION) for override in overrides)
     optuna = cfg.hydra.runtime.choices.get("hydra/sweeper") == "optuna"
-    if not overrides or not optuna or given or "monitor" not in cfg:
-        return arguments
-    i = arguments.index(overrides[0])  # options may stand before and after the overrides, but not among them
-    direction = {"max": "maximize", "min": "minimize"}[cfg.monitor.mode]
-    return [*arguments[:i], f"{DIRECTION}={direction}", *arguments[i:]]
-
-
-# --- output folder ---
-
-
-def require_writable(hydra: DictConfig, *, sweep: bool) -> None:
-    """Check whether the output folder of a job can be made and written to.
-
-    Args:
-        hydra: hydra node of a composed configuration.
-        sweep: whether the job belongs to a sweep.
-
-    Raises:
-        ConfigError: a file is in the way, or the folder is not writable.
-    """
-    key = "sweep" if sweep else "run"
-    try:
-        folder = Path(str(OmegaConf.select(hydra, f"{key}.dir"))).absolute()
-    except OmegaConfBaseException:  # the name depends on something known only in the job
-        return
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir():
-        raise ConfigError(f"hydra.{key}.dir={folder}: {there} is a file; name another folder.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"hydra.{key}.dir={folder}: {there} is not writable; name another folder.")
+    if not optuna or given or "monitor" not in cfg:
+        return []
+    best = {"max": "maximize", "min": "minimize"}[cfg.monitor.mode]
+    return [f"{DIRECTION}={best}"]
 
 
 # --- Hydra's errors in one sentence ---

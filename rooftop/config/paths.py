@@ -1,5 +1,6 @@
-"""Paths in settings: files of the project, and quoting for the shell."""
+"""Paths in settings: `~`, files of the project, and quoting for Hydra and the shell."""
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -29,6 +30,20 @@ def with_shipped(cfg: DictConfig) -> DictConfig:
             if isinstance(value, str):
                 OmegaConf.update(cfg, key, shipped(value))
     return cfg
+
+
+def expand_home(path: str) -> str:
+    """Replace `~` or `~user` at the start of a path by the home folder, as a shell does."""
+    return os.path.expanduser(path)  # noqa: PTH111 (an address, https://..., must stay as it is)
+
+
+def hydra_setting(key: str, value: object) -> str:
+    """Format `key=value` for Hydra, with quotes if it needs them."""
+    text = str(value)
+    if _PLAIN.match(text):
+        return f"{key}={text}"
+    escaped = re.sub(r"(\\+)(?=$|')", r"\1\1", text).replace("'", r"\'")
+    return f"{key}='{escaped}'"
 
 
 def shell_setting(key: str, value: object) -> str:

@@ -3,7 +3,7 @@
 A command such as `python train.py model.depth=4 loss=dice` takes these steps:
 
 1. `script` passes `["model.depth=4", "loss=dice"]` to `compose_for_check`. A mistake ends here: no folder is made.
-2. Hydra composes the same settings, makes `outputs/train/<date>_<time>/` and starts the log there.
+2. `claimed` makes and locks `outputs/train/<date>_<time>/`. Hydra composes the same settings and starts the log there.
 3. `_job` checks the settings again, since the check converts types, and calls `main(cfg)`.
 4. A `RooftopError` on the way is printed as `error: <sentence>`; the exit code is 2.
 
@@ -19,7 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import hydra
@@ -31,6 +31,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rooftop.config import sweep
 from rooftop.config.check import check
 from rooftop.config.command_line import compose_for_check
+from rooftop.config.output_folder import claimed, in_use, is_first_rank
 from rooftop.config.paths import CONF
 from rooftop.errors import RooftopError
 
@@ -46,9 +47,11 @@ def script(function: Main) -> Callable[[], None]:
     @functools.wraps(function)
     def entry() -> None:
         with _one_sentence():
-            sys.argv[1:] = compose_for_check(name, sys.argv[1:])
+            command = compose_for_check(name, sys.argv[1:])
             job = functools.wraps(function)(functools.partial(_job, function, name))
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+            with claimed(command.folder) if command.folder else nullcontext([]) as output:
+                sys.argv[1:] = command.with_overrides(output)
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
 
     return entry
 
@@ -96,13 +99,18 @@ def _single_job(function: Main, name: str, cfg: DictConfig) -> float | None:
 
 
 def _sweep_job(function: Main, name: str, cfg: DictConfig) -> float | None:
-    """Run one job of a sweep; skip it if it is done, record its error if it fails, so that the others run."""
-    settings, number = overrides(), HydraConfig.get().job.num
-    with _one_sentence():
-        finished = sweep.find_finished(run_folder(), Path(HydraConfig.get().sweep.dir).absolute(), settings)
-    if finished:
-        log.info("job %s is done already", number)
-        return finished["score"]  # type: ignore[no-any-return]
+    """Run one job of a sweep, unless it is done already."""
+    with _one_sentence(), in_use(run_folder(), "hydra.sweep.subdir"):
+        finished = sweep.find_finished(run_folder(), Path(HydraConfig.get().sweep.dir).absolute(), overrides())
+        if finished:
+            log.info("job %s is done already", HydraConfig.get().job.num)
+            return finished["score"]  # type: ignore[no-any-return]
+        return _recorded_job(function, name, cfg)
+
+
+def _recorded_job(function: Main, name: str, cfg: DictConfig) -> float | None:
+    """Run one job of a sweep; record its error if it fails, so that the others run."""
+    settings = overrides()
     sweep.note(run_folder(), sweep.STARTED, settings)
     start = time.monotonic()
     score: float | None = float("nan")
@@ -111,7 +119,8 @@ def _sweep_job(function: Main, name: str, cfg: DictConfig) -> float | None:
             score = function(check(cfg, name))
             status, result = sweep.DONE, dict[str, object](score=score)
         except Exception as error:
-            log.error("job %s failed: %s", number, error, exc_info=not isinstance(error, RooftopError))
+            unexpected = not isinstance(error, RooftopError)
+            log.error("job %s failed: %s", HydraConfig.get().job.num, error, exc_info=unexpected)
             status, result = sweep.FAILED, dict[str, object](error=f"{type(error).__name__}: {error}")
         sweep.note(run_folder(), status, settings, **result, seconds=round(time.monotonic() - start, 1))
     return score
@@ -152,7 +161,7 @@ def _one_sentence() -> Iterator[None]:
     except RooftopError as error:
         _exit(error, str(error), error.exit_code)
     except KeyboardInterrupt:
-        if _is_first_rank():
+        if is_first_rank():
             print("\ninterrupted; run the same command again to continue or restart.", file=sys.stderr)
         sys.exit(130)  # 128 + SIGINT
     except BrokenPipeError:  # the reader has closed the pipe, as `| head` does; keep the flush at exit silent too
@@ -167,12 +176,6 @@ def _one_sentence() -> Iterator[None]:
 def _exit(error: Exception, sentence: str, code: int = 2) -> None:
     if os.environ.get(FULL_ERROR) == "1":
         raise error
-    if _is_first_rank():
+    if is_first_rank():
         print(f"error: {sentence}", file=sys.stderr)
     sys.exit(code)
-
-
-def _is_first_rank() -> bool:
-    """Return whether this process prints messages; the other ranks would repeat them."""
-    named = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
-    return next((rank for rank in named if rank), "0") == "0"

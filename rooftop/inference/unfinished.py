@@ -7,7 +7,6 @@ a finished scene is compressed while the other scenes of a folder are predicted.
 """
 
 import errno
-import fcntl
 import gzip
 import hashlib
 import json
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.errors import ConfigError, RooftopError
-from rooftop.files import atomic_write, read_json, write_json
+from rooftop.files import atomic_write, lock, read_json, unlock, write_json
 from rooftop.inference.distributed import Processes
 from rooftop.raster.windows import Window
 
@@ -212,51 +211,23 @@ def locked_folder(parent: Path, key: dict[str, Any]) -> Iterator[Path]:
         shutil.rmtree(gone, ignore_errors=True)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     folders = (parent / (f"{name}-{number}" if number else name) for number in count())
-    folder, lock = next((folder, lock) for folder in folders if (lock := _lock(folder)) is not None)
+    folder, held = next((folder, held) for folder in folders if (held := lock(folder / _LOCK)) is not None)
     try:
         _tidy(folder, key)
         yield folder
     finally:
-        os.close(lock)
+        unlock(held)
 
 
 @contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
     """Lock a folder until the block ends, if it is free; yields whether it was."""
-    lock = _lock(folder)
+    held = lock(folder / _LOCK)
     try:
-        yield lock is not None
+        yield held is not None
     finally:
-        if lock is not None:
-            os.close(lock)
-
-
-def _lock(folder: Path) -> int | None:
-    """Open and lock the lock file; None if another process holds it. The system unlocks it when its process ends."""
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
-        except FileNotFoundError:  # its owner deleted the folder in between
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return None
-        except OSError:  # a disk without locks
-            return lock
-        if _same(lock, folder / _LOCK):
-            return lock
-        os.close(lock)
-
-
-def _same(lock: int, path: Path) -> bool:
-    """Report whether an open file still has that name; its owner may have deleted it before unlocking."""
-    try:
-        return os.path.samestat(os.fstat(lock), path.stat())
-    except FileNotFoundError:
-        return False
+        if held is not None:
+            unlock(held)
 
 
 def _tidy(folder: Path, key: dict[str, Any]) -> None:

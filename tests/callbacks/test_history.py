@@ -13,28 +13,34 @@ from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.task import RooftopTask
 
 
+def stop(monkeypatch, step, number):
+    """Send a signal in the step of this number of the next training."""
+    honest = RooftopTask.training_step
+
+    def stopping(self, batch, index):
+        if self.global_step == step:
+            os.kill(os.getpid(), number)
+        return honest(self, batch, index)
+
+    monkeypatch.setattr(RooftopTask, "training_step", stopping)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [1, 3])  # in the first epoch, in the second
-def test_ctrl_c_says_how_to_go_on_and_the_result_is_the_same(
-    run_script, tiny, tmp_path, fast, monkeypatch, request, step
+@pytest.mark.parametrize("step", [0, 2])  # in the first epoch, in the second
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_says_how_to_go_on_and_the_result_is_the_same(
+    run_script, tiny, tmp_path, fast, monkeypatch, request, step, number
 ):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs behind it ignore Ctrl-C
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     common = ("train", *fast, f"data.root={tiny}", "trainer.max_epochs=2", "data.batch_size=4")
     assert run_script(*common, f"hydra.run.dir={tmp_path}/whole")[0] == 0
-    honest = RooftopTask.training_step
-
-    def stopping(self, batch, index):
-        if self.global_step == step:
-            os.kill(os.getpid(), signal.SIGINT)
-        return honest(self, batch, index)
-
-    monkeypatch.setattr(RooftopTask, "training_step", stopping)
-    code, text = run_script(*common, f"hydra.run.dir={tmp_path}/parts")
-    assert code != 0
+    with monkeypatch.context() as patch:
+        stop(patch, step, number)
+        code, text = run_script(*common, f"hydra.run.dir={tmp_path}/parts")
+    assert code == 128 + number
     assert not (tmp_path / "parts" / "card.json").exists()
-    monkeypatch.setattr(RooftopTask, "training_step", honest)
-    if step == 1:
+    if step == 0:
         assert "no epoch was finished" in text
         assert "name a run with one finished epoch or more" in run_script("train", f"resume={tmp_path}/parts")[1]
         return
@@ -43,6 +49,14 @@ def test_ctrl_c_says_how_to_go_on_and_the_result_is_the_same(
     assert code == 0, text
     whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_training_ended_by_a_scheduler_is_not_taken_for_a_finished_one(run_script, tiny, tmp_path, fast, monkeypatch):
+    stop(monkeypatch, 2, signal.SIGTERM)
+    common = ("train", *fast, f"data.root={tiny}", "trainer.max_epochs=2", "data.batch_size=4")
+    code, text = run_script(*common, f"hydra.run.dir={tmp_path}/run")
+    assert code == 143
+    assert text.endswith(f"stopped in epoch 2; resume with: python train.py resume={tmp_path}/run\n")
 
 
 def test_epochs_that_are_not_validated_have_training_scores_of_their_own_and_no_others(

@@ -50,7 +50,7 @@ def test_a_wrong_value_beyond_those_checked_is_a_row_of_the_table(run_script, ti
 def test_optuna_is_told_which_way_is_better(more, direction):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     asked = ["-m", "hydra/sweeper=optuna", SPACE, *more]
-    told = compose_for_check("train", asked)
+    told = compose_for_check("train", asked).arguments
     assert f"hydra.sweeper.direction={direction}" in told
     assert [argument for argument in told if "direction" not in argument] == asked
 
@@ -58,7 +58,7 @@ def test_optuna_is_told_which_way_is_better(more, direction):
 def test_a_direction_that_was_given_stays():
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     asked = ["hydra/sweeper=optuna", SPACE, "hydra.sweeper.direction=minimize", "-m"]
-    assert compose_for_check("train", asked) == asked
+    assert compose_for_check("train", asked).arguments == asked
 
 
 @pytest.mark.slow

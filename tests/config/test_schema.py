@@ -67,7 +67,7 @@ def test_null_and_values_at_the_edge_pass():
     edge = ["data.window=null", "data.draws=null", "data.size=[1,1]", "seed=0", "data.workers=0", "pictures=0"]
     edge += ["data.place='^.*_'", "callbacks.early_stop=null", "data.categories=null", "monitor.name=train/loss"]
     edge += ["monitor.mode=min"]
-    assert compose_for_check("train", edge) == edge
+    assert compose_for_check("train", edge).arguments == edge
 
 
 @pytest.mark.parametrize(

@@ -139,4 +139,4 @@ def test_every_experiment_composes_and_is_a_short_page(name, monkeypatch):
 def test_every_choice_passes_the_check(choice):
     from rooftop.config.command_line import compose_for_check
 
-    assert compose_for_check("train", [choice]) == [choice]
+    assert compose_for_check("train", [choice]).arguments == [choice]
