@@ -1,6 +1,7 @@
 """The run folder of a finished training: weights, card, scores, pictures."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from rooftop.callbacks.board import show
 from rooftop.callbacks.history import History
-from rooftop.config import shell_setting
+from rooftop.config import shell_setting, working_folder
 from rooftop.data.datamodule import RoofDataModule
 from rooftop.files import write_json
 from rooftop.plots.panels import ContactSheet, panel
@@ -76,11 +77,12 @@ def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path, *,
     table.add_row(*(f"{value:.4f}" for value in measured.values()))
     Console().print(table)
     split = "" if scores["split"] == "test" else f" split={scores['split']}"
-    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    run = shell_setting("run", shown)
+    here = working_folder()
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    run, logs = shell_setting("run", shown), "outputs" if shown.parts[0] == "outputs" else shlex.quote(str(shown))
     print(
         f"run folder:  {shown}\n"
         f"next:        python predict.py {run} source=PICTURE_OR_FOLDER\n"
         f"             python evaluate.py {run}{split}"
-        + ("\n             tensorboard --logdir outputs" if logged else "")
+        + (f"\n             tensorboard --logdir {logs}" if logged else "")
     )

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from rooftop.config.build import check_target, targets, unknown_key
-from rooftop.config.paths import with_shipped
+from rooftop.config.paths import with_paths
 from rooftop.config.schema import SCHEMAS, check_ranges, type_of
 from rooftop.errors import ConfigError
 
@@ -21,7 +21,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
 
     Returns:
         The configuration with values converted to the types of the schema (`no` to False for a switch, 2024 to "2024"
-        for a path), and with paths of the project found from any folder.
+        for a path), and with usable paths.
 
     Raises:
         ConfigError: unknown key (with the nearest known one), wrong type, missing value, value outside its range, or
@@ -44,7 +44,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
     check_ranges(settings, script)
     for key, node in targets(settings, ""):
         check_target(key, node)
-    return with_shipped(merged)
+    return with_paths(merged)
 
 
 def _type_fault(script: str, key: str, reason: str) -> str:

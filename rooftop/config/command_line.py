@@ -2,7 +2,8 @@
 
 `python train.py -m model.depth=3,4 loss=bce,dice` takes these steps in `compose_for_check`:
 
-1. `expand_resume`, `expand_glob`: `resume=RUN` becomes the stored configuration of RUN, `glob(*.tif)` a list of files.
+1. `with_home` replaces `~/` by the home folder, `expand_resume` `resume=RUN` by the stored configuration of RUN,
+   `expand_glob` `glob(*.tif)` by a list of files.
 2. `values_of` reads one axis of the sweep: `model.depth=3,4` gives `["model.depth=3", "model.depth=4"]`.
 3. `first_jobs` picks few jobs with every value once: (3, bce), (4, bce), (3, dice); all combinations may be thousands.
 4. `_compose` builds the configuration of each of them; `check` compares it with the schema.
@@ -16,6 +17,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +34,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rooftop.config.build import unknown_key
 from rooftop.config.check import check, keys_of
 from rooftop.config.output_folder import OutputFolder, output_folder
-from rooftop.config.paths import CONF
+from rooftop.config.paths import CONF, with_home
 from rooftop.errors import ConfigError, RunError
 
 LOGGING = (  # as in conf/output.yaml; the stored configuration of a run lacks it
@@ -57,6 +59,12 @@ RESTORED = (  # keys fixed by a checkpoint: it contains their values, or its wei
 )
 MOST = 12  # values of an axis to check before the sweep starts; each takes a third of a second
 DIRECTION = "hydra.sweeper.direction"
+PLUGINS = {  # of the extra `sweep`: choice -> package
+    "hydra/launcher=joblib": "hydra-joblib-launcher",
+    "hydra/launcher=submitit_local": "hydra-submitit-launcher",
+    "hydra/launcher=submitit_slurm": "hydra-submitit-launcher",
+    "hydra/sweeper=optuna": "hydra-optuna-sweeper",
+}
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # Hydra reads these without quotes
 
 
@@ -91,10 +99,12 @@ def compose_for_check(name: str, arguments: list[str]) -> Command:
         arguments: command line after the name of the script.
 
     Raises:
-        ConfigError: a wrong key, group or value.
+        ConfigError: a wrong key, group or value, or a plugin that is not installed.
         RunError: `resume` names no run.
     """
-    arguments = [expand_glob(argument, CONF) for argument in expand_resume(arguments)]
+    for argument in arguments:
+        require_plugin(argument.lstrip("+"))
+    arguments = [expand_glob(argument, CONF) for argument in expand_resume([*map(with_home, arguments)])]
     parsed = get_args_parser().parse_args(arguments)
     shows_only = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
     if shows_only or parsed.config_dir or parsed.experimental_rerun:
@@ -110,6 +120,9 @@ def compose_for_check(name: str, arguments: list[str]) -> Command:
                 check(job, name)
                 output = output_folder(cfg.hydra, sweep=parsed.multirun)
                 output.require_writable()
+    if [] in axes and jobs[0].hydra.runtime.choices.get("hydra/sweeper") == "basic":
+        interval = parsed.overrides[axes.index([])]
+        raise ConfigError(f"{interval}: only a search draws values from an interval; add hydra/sweeper=optuna.")
     command = Command(arguments, parsed.overrides, output)
     return command._replace(arguments=command.with_overrides(direction(parsed.overrides, jobs[0])))
 
@@ -126,6 +139,25 @@ def _pretended_job(cfg: DictConfig) -> Iterator[DictConfig]:
         yield job
     finally:
         HydraConfig.instance().cfg = None
+
+
+def require_plugin(choice: str) -> None:
+    """Check whether a launcher or sweeper of the extra `sweep` is installed.
+
+    Args:
+        choice: an override; those of other keys pass.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if choice not in PLUGINS:
+        return
+    try:
+        metadata.distribution(PLUGINS[choice])
+    except metadata.PackageNotFoundError as error:
+        raise ConfigError(
+            f"{choice} needs the package {error.name}, which is not installed; pip install -e '.[sweep]'."
+        ) from error
 
 
 # --- resume ---
@@ -296,7 +328,7 @@ def _null_group(error: ValueError, overrides: list[str]) -> str:
     for override in overrides:
         group, _, value = override.partition("=")
         if value in ("null", "None", "~") and (CONF / group).is_dir():
-            choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+            choices = sorted(GlobalHydra.instance().config_loader().get_group_options(group))
             return f"{override}: choose one of {', '.join(choices)}."
     return str(error).splitlines()[0]
 
@@ -304,8 +336,9 @@ def _null_group(error: ValueError, overrides: list[str]) -> str:
 def _missing_group(error: MissingConfigException) -> str:
     """Name the unknown choice of a group, and the nearest known one."""
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    require_plugin(f"{group}={option}")
     if error.options and group:
-        known = [f"{group}={name}" for name in error.options]
+        known = [*(f"{group}={name}" for name in error.options), *(each for each in PLUGINS if each.startswith(group))]
         return unknown_key(f"{group}={option}", known).replace("unknown configuration key", "no such choice")
     return str(error).splitlines()[0]
 
@@ -326,6 +359,10 @@ def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
     known, (parent, _, name) = keys_of(cfg), key.rpartition(".")
     if parent in known and OmegaConf.select(cfg, parent) is None:
         return f"{parent} is null and has no key {name}; set it as a whole: '{parent}={{{name}: VALUE, ...}}'"
+    kind = parent.removeprefix("hydra.")
+    if "not in 'Basic" in text and kind in ("launcher", "sweeper"):
+        choices = " or ".join(choice for choice in PLUGINS if choice.startswith(f"hydra/{kind}="))
+        return f"{key}: the basic {kind} has no setting {name}; choose another one before it: {choices}."
     if inside := [name for name in known if name.rpartition(".")[0] == key]:
         some = "'++" + key + "={NAME: VALUE, ...}'"
         return f"{key} holds several settings; set one of them: {', '.join(inside)}; or several at once: {some}"

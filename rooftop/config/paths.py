@@ -4,37 +4,89 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONF = PROJECT / "conf"
-_SHIPPED_KEYS = ("run", "data.root", "callbacks.start.run")  # their values may be paths inside the project
+KEYS = (  # settings with a path; those of the splits start from data.root instead of the working directory
+    *("run", "compare", "predictions", "annotations", "images", "source", "footprints", "fix", "unfinished", "resume"),
+    *("data.root", "data.masks", "data.cache", "callbacks.start.run"),
+)
+_SHIPPED = ("run", "data.root", "callbacks.start.run")  # may be paths inside the project
+_ADDRESS = re.compile(r"\w[\w+.-]+:")  # https://..., s3://..., or DRIVER:FILE:PART
+_HOME = re.compile(r"""(?<=[=,:\[{(\s'"])~[\w.-]*(?=/)""")
 _PLAIN = re.compile(r"[\w/.+@%:-]+\Z", re.ASCII)  # Hydra reads these characters without quotes
 
 
-def shipped(path: str) -> str:
+def shipped(path: str, there: str | None = None) -> str:
     """Find a file or folder of the project from any working directory.
 
+    Args:
+        path: as it was typed.
+        there: the same path as seen from the present working directory; None: as typed.
+
     Returns:
-        The path inside the project, if it exists only there; otherwise the path itself.
+        The path inside the project, if it exists only there; otherwise `there`.
     """
-    return str(PROJECT / path) if not Path(path).exists() and (PROJECT / path).exists() else path
+    there = there or path
+    return str(PROJECT / path) if not Path(there).exists() and (PROJECT / path).exists() else there
 
 
-def with_shipped(cfg: DictConfig) -> DictConfig:
-    """Replace paths of a configuration by `shipped` ones, in place."""
+def working_folder() -> Path:
+    """Return the folder in which the command was typed; hydra.job.chdir=true leaves it for the output folder."""
+    return Path(HydraConfig.get().runtime.cwd) if HydraConfig.initialized() else Path.cwd()
+
+
+def with_paths(cfg: DictConfig) -> DictConfig:
+    """Make the paths of a configuration usable, in place: `~`, files of the project, and hydra.job.chdir=true."""
     with open_dict(cfg):
-        for key in _SHIPPED_KEYS:
+        for key in _texts(cfg, "~"):
+            OmegaConf.update(cfg, key, expand_home(OmegaConf.select(cfg, key)))
+        for key in KEYS:
             value = OmegaConf.select(cfg, key)
             if isinstance(value, str):
-                OmegaConf.update(cfg, key, shipped(value))
+                OmegaConf.update(cfg, key, _path(key, value))
+            elif isinstance(value, ListConfig):
+                OmegaConf.update(cfg, key, [_path(key, str(each)) for each in value])
     return cfg
+
+
+def _texts(node: DictConfig | ListConfig, start: str) -> list[str]:
+    """List the dotted keys of all texts with this start."""
+    found: list[str] = []
+
+    def walk(value: Any, key: str) -> None:
+        if isinstance(value, dict | list):
+            for name, child in value.items() if isinstance(value, dict) else enumerate(value):
+                walk(child, f"{key}.{name}" if key else str(name))
+        elif isinstance(value, str) and value.startswith(start):
+            found.append(key)
+
+    walk(OmegaConf.to_container(node, resolve=False), "")
+    return found
+
+
+def _path(key: str, value: str) -> str:
+    """Return a path as seen from the present working directory."""
+    typed_in = working_folder()
+    there = value if typed_in == Path.cwd() or _ADDRESS.match(value) else str(typed_in / value)
+    return shipped(value, there) if key in _SHIPPED else there
 
 
 def expand_home(path: str) -> str:
     """Replace `~` or `~user` at the start of a path by the home folder, as a shell does."""
     return os.path.expanduser(path)  # noqa: PTH111 (an address, https://..., must stay as it is)
+
+
+def with_home(override: str) -> str:
+    """Replace `~/` at the start of each value of an override.
+
+    The shell does so neither after `key=` (a key with a dot is no variable) nor in quotes, and Hydra cannot read `~`.
+    """
+    return _HOME.sub(lambda found: expand_home(found[0]), override)
 
 
 def hydra_setting(key: str, value: object) -> str:

@@ -32,7 +32,7 @@ from rooftop.config import sweep
 from rooftop.config.check import check
 from rooftop.config.command_line import compose_for_check
 from rooftop.config.output_folder import claimed, in_use, is_first_rank
-from rooftop.config.paths import CONF
+from rooftop.config.paths import CONF, working_folder
 from rooftop.errors import RooftopError
 
 log = logging.getLogger(__name__)
@@ -100,8 +100,11 @@ def _single_job(function: Main, name: str, cfg: DictConfig) -> float | None:
 
 def _sweep_job(function: Main, name: str, cfg: DictConfig) -> float | None:
     """Run one job of a sweep, unless it is done already."""
+    whole = working_folder() / HydraConfig.get().sweep.dir
+    with _one_sentence():
+        sweep.require_inside(run_folder(), whole)
     with _one_sentence(), in_use(run_folder(), "hydra.sweep.subdir"):
-        finished = sweep.find_finished(run_folder(), Path(HydraConfig.get().sweep.dir).absolute(), overrides())
+        finished = sweep.find_finished(run_folder(), whole, overrides())
         if finished:
             log.info("job %s is done already", HydraConfig.get().job.num)
             return finished["score"]  # type: ignore[no-any-return]

@@ -4,8 +4,9 @@ The table is read from the job folders. Jobs may therefore run under any Hydra l
 """
 
 import csv
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from rooftop.config.paths import shell_setting
 from rooftop.errors import ConfigError
-from rooftop.files import atomic_write, read_json, write_json
+from rooftop.files import atomic_write, read_json, visible, write_json
 
 STATUS_FILE = "job.json"
 STARTED, DONE, FAILED = "started", "done", "failed"  # a killed job stays "started"
@@ -37,7 +38,7 @@ def find_finished(folder: Path, sweep: Path, overrides: Sequence[str]) -> dict[s
         ConfigError: the folder contains another finished job, which would be lost.
     """
     here = _done(folder)
-    others = (_done(path) for path in sweep.iterdir()) if sweep.is_dir() else ()
+    others = map(_done, job_folders(sweep)) if sweep.is_dir() else ()
     for known in chain([here], others):  # own folder first: in an unchanged sweep no other file is read
         if known and known["overrides"] == list(overrides):
             return known
@@ -47,6 +48,29 @@ def find_finished(folder: Path, sweep: Path, overrides: Sequence[str]) -> dict[s
             f"after the old ones, or choose another folder than {shell_setting('hydra.sweep.dir', sweep)}."
         )
     return None
+
+
+def job_folders(sweep: Path) -> Iterator[Path]:
+    """Yield the job folders of a sweep: with a status file, at any depth below it (`hydra.sweep.subdir=a/b`)."""
+    for folder in visible(sweep):
+        if (folder / STATUS_FILE).is_file():
+            yield folder
+        elif folder.is_dir() and not folder.is_symlink():
+            yield from job_folders(folder)
+
+
+def require_inside(folder: Path, sweep: Path) -> None:
+    """Check that a job folder lies below the folder of its sweep, where the table is made from.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    there, whole = (Path(os.path.normpath(path)) for path in (folder, sweep))
+    if whole not in there.parents:
+        raise ConfigError(
+            f"hydra.sweep.subdir: {there} is not a folder inside of {shell_setting('hydra.sweep.dir', whole)}; "
+            "choose another name, such as 'hydra.sweep.subdir=${hydra.job.num}'."
+        )
 
 
 def _done(folder: Path) -> dict[str, Any] | None:
@@ -72,7 +96,8 @@ class SweepTable(Callback):  # type: ignore[misc]
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the table; Hydra calls this once, after the last job."""
         folder = Path(config.hydra.sweep.dir)
-        rows = [_row(job) for job in sorted(folder.iterdir(), key=_number) if (job / STATUS_FILE).is_file()]
+        jobs = sorted((job.relative_to(folder) for job in job_folders(folder)), key=_numbers)
+        rows = [_row(folder, job) for job in jobs]
         if not rows:
             return
         varied = sorted({key for row in rows for key in row} - set(COLUMNS))
@@ -87,14 +112,16 @@ class SweepTable(Callback):  # type: ignore[misc]
             sys.exit(1)
 
 
-def _number(folder: Path) -> tuple[int, str]:
-    return (int(folder.name), "") if folder.name.isdigit() else (sys.maxsize, folder.name)
+def _numbers(job: Path) -> list[tuple[int, str]]:
+    """Return the sort key of a job: numbers by value, other names behind them."""
+    return [(int(name), "") if name.isdecimal() else (sys.maxsize, name) for name in job.parts]
 
 
-def _row(job: Path) -> dict[str, Any]:
+def _row(sweep: Path, name: Path) -> dict[str, Any]:
     """Return the row of a job: its overrides, its status, and the scores in `scores.json` or `summary.json`."""
+    job = sweep / name
     status = read_json(job / STATUS_FILE)
-    row: dict[str, Any] = {"job": job.name, **{key: value for key, value in status.items() if key in COLUMNS}}
+    row: dict[str, Any] = {"job": name.as_posix(), **{key: value for key, value in status.items() if key in COLUMNS}}
     pairs = (item.lstrip("+~").partition("=") for item in status["overrides"])
     row.update({key: value.strip("'") for key, _, value in pairs if key not in COLUMNS})
     scores, summary = job / "scores.json", job / "summary.json"

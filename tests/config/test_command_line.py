@@ -1,11 +1,13 @@
 """Sweeps are checked before they start, look for the best score, and may run over files."""
 
 import csv
+from importlib import metadata
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rooftop.config.command_line import compose_for_check, expand_glob
+from rooftop.config.paths import with_home
 
 NAMES = ("plain.tif", "a b.tif", "c,d.tif", "it's.tif", "back\\slash.tif", "e.png", "17.tif")
 SPACE = "optimizer.lr=tag(log,interval(0.001,0.01))"
@@ -42,6 +44,96 @@ def test_a_wrong_value_beyond_those_checked_is_a_row_of_the_table(run_script, ti
     rows = table(tmp_path / "sweep" / "sweep.csv")
     assert [row["status"] for row in rows] == ["done", "failed"]
     assert "seed" in rows[1]["error"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "package"),
+    [
+        ("hydra/launcher=joblib", "hydra-joblib-launcher"),
+        ("hydra/launcher=submitit_local", "hydra-submitit-launcher"),
+        ("hydra/launcher=submitit_slurm", "hydra-submitit-launcher"),
+        ("hydra/sweeper=optuna", "hydra-optuna-sweeper"),
+    ],
+)
+def test_a_plugin_that_is_not_installed_is_named_with_its_extra(run_script, tmp_path, monkeypatch, choice, package):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", missing)
+    code, text = run_script("predict", "-m", "source=glob(city/*.tif)", choice, "hydra.launcher.n_jobs=4")
+    assert code == 2
+    assert text == f"error: {choice} needs the package {package}, which is not installed; pip install -e '.[sweep]'.\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("override", "remedy"),
+    [
+        ("hydra.launcher.n_jobs=4", "choose another one before it: hydra/launcher=joblib or hydra/launcher=submitit_"),
+        ("hydra.sweeper.n_trials=9", "choose another one before it: hydra/sweeper=optuna"),
+        ("optimizer.lr=interval(0.1,1)", "add hydra/sweeper=optuna"),
+        ("hydra/launcher=submitit", "did you mean hydra/launcher=submitit_"),
+        ("hydra/job_logging=null", "choose one of default, disabled, none, short, stdout"),
+    ],
+)
+def test_settings_of_a_plugin_that_was_not_chosen_say_which_to_choose(run_script, tmp_path, override, remedy):
+    code, text = run_script("train", "-m", "seed=1", override)
+    assert code == 2
+    assert remedy in text
+    assert "Traceback" not in text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("choice", ["default", "disabled", "none", "short", "stdout"])
+def test_logging_of_hydra_can_be_chosen(run_script, tiny, tmp_path, choice):
+    where = (f"data.root={tiny}", f"hydra.run.dir={tmp_path}/run")
+    code, text = run_script("make_masks", *where, f"hydra/job_logging={choice}")
+    assert code == 0, text
+    assert ("10 masks made" in text) == (choice != "disabled")
+    assert (tmp_path / "run" / "make_masks.log").is_file() == (choice in ("default", "short"))
+
+
+@pytest.mark.parametrize("choice", ["disabled", "none"])
+def test_logging_of_a_sweep_can_be_chosen(run_script, tiny, tmp_path, choice):
+    where = (f"data.root={tiny}", f"hydra.sweep.dir={tmp_path}/sweep", "limit=1,2")
+    code, text = run_script("make_masks", "-m", *where, f"hydra/hydra_logging={choice}")
+    assert code == 0, text
+    assert "Launching" not in text
+    assert len(table(tmp_path / "sweep" / "sweep.csv")) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("source=~/city.tif", "source=HOME/city.tif"),
+        ("source='~/city.tif'", "source='HOME/city.tif'"),
+        ('hydra.run.dir="~/out"', 'hydra.run.dir="HOME/out"'),
+        ("run=[~/a,'~/b', ~/c]", "run=[HOME/a,'HOME/b', HOME/c]"),
+        ("+data.val={images: ~/a, masks: '~/b'}", "+data.val={images: HOME/a, masks: 'HOME/b'}"),
+        ("source=glob(~/city/*.tif)", "source=glob(HOME/city/*.tif)"),
+        ("data.root=~/a,~/b", "data.root=HOME/a,HOME/b"),
+        ("~callbacks/best", "~callbacks/best"),
+        ("data.root=a~/b", "data.root=a~/b"),
+        ("source=https://x.org/~someone/a.tif", "source=https://x.org/~someone/a.tif"),
+    ],
+)
+def test_the_home_folder_is_found_where_a_shell_does_not(monkeypatch, tmp_path, typed, read):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert with_home(typed) == read.replace("HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_no_setting_makes_a_folder_called_tilde(run_script, tiny, tmp_path, monkeypatch, quote):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    tiny.rename(tmp_path / "set")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "set").symlink_to(tmp_path / "set")
+    paths = {"data.root": "set", "hydra.run.dir": "out", "fix": "clean", "data.cache": "cache"}
+    code, text = run_script("check_data", *(f"{key}={quote}~/{name}{quote}" for key, name in paths.items()))
+    assert code == 0, text
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["cache", "clean", "out", "set"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "set"]
+    assert f"data.root={tmp_path}/home/set" in text
 
 
 @pytest.mark.parametrize(

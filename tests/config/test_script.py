@@ -37,7 +37,6 @@ from rooftop.config.schema import SCHEMAS
         ("model._target_=os.system", "allowed packages"),
         ("model.depth=[", "model.depth"),
         ("data.root=Bilder für Übung", "for the shell: \"data.root='Bilder für Übung'\""),
-        ("data.root=~/maps", "for the shell: \"data.root='~/maps'\""),
         ("data/banepa", "a setting is written name=value, without blanks"),
         ("data.categories=building", "data.categories is a list: write it in brackets: 'data.categories=["),
         ("data.val=images", "data.val holds several settings: 'data.val={NAME: VALUE, ...}'"),

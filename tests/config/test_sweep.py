@@ -1,8 +1,20 @@
 """A sweep knows its jobs by their overrides, whatever their numbers."""
 
+import csv
+
 import pytest
 
-from rooftop.config.sweep import DONE, FAILED, STARTED, find_finished, note, note_resumed
+from rooftop.config.sweep import (
+    DONE,
+    FAILED,
+    STARTED,
+    _numbers,
+    find_finished,
+    job_folders,
+    note,
+    note_resumed,
+    require_inside,
+)
 from rooftop.errors import ConfigError
 from rooftop.files import read_json
 
@@ -43,3 +55,30 @@ def test_a_resumed_job_is_done(sweep):
     note_resumed(sweep, 0.7)  # a run of its own
     assert not (sweep / "job.json").exists()
     assert read_json(sweep / "1" / "job.json")["status"] == FAILED
+
+
+@pytest.mark.parametrize("subdir", ["a/b/${hydra.job.num}", "${hydra.job.override_dirname}", "${hydra.job.num}"])
+def test_jobs_are_found_at_any_depth(run_script, tiny, tmp_path, subdir):
+    axes = (f"data.root={tiny},{tmp_path}/nowhere", "limit=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
+    code, text = run_script("make_masks", "-m", *axes, f"hydra.sweep.subdir={subdir}", "hydra.job.chdir=true")
+    assert code == 1, text
+    with (tmp_path / "sweep" / "sweep.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["status"] for row in rows) == ["done", "done", "failed", "failed"]
+    assert all((tmp_path / "sweep" / row["job"] / "job.json").is_file() for row in rows)
+    assert run_script("make_masks", "-m", *axes, f"hydra.sweep.subdir={subdir}")[1].count("is done already") == 2
+
+
+@pytest.mark.parametrize("subdir", ["../b/${hydra.job.num}", "/tmp/rooftop_elsewhere", "."])
+def test_jobs_outside_of_the_sweep_are_refused(tmp_path, subdir):
+    with pytest.raises(ConfigError, match=r"hydra\.sweep\.subdir: .* is not a folder inside of hydra\.sweep\.dir="):
+        require_inside(tmp_path / "sweep" / subdir, tmp_path / "sweep")
+    require_inside(tmp_path / "sweep" / "b" / ".." / "c", tmp_path / "sweep")
+
+
+def test_jobs_are_sorted_by_number_in_each_folder(sweep):
+    for name in ("b/10", "b/9", "a"):
+        (sweep / name).mkdir(parents=True)
+        note(sweep / name, DONE, [])
+    found = sorted((job.relative_to(sweep) for job in job_folders(sweep)), key=_numbers)
+    assert [job.as_posix() for job in found] == ["0", "1", "2", "a", "b/9", "b/10"]
