@@ -326,6 +326,20 @@ def test_broken_footprints_are_mended_or_counted(run_script, tmp_path):
     assert report["left_out"]["feature not an area"] == 1
 
 
+def test_needles_and_copies_pass_the_audit(run_script, cut, tmp_path):
+    write_raster(tmp_path / "ortho.tif")
+    needle = Polygon([(4, 4), (9, 4), (9, 9), (6.504, 9), (6.5, 13), (6.496, 9), (4, 9)])
+    court = Polygon(box(33, 33, 60, 60).exterior, [box(40, 40, 50, 50).exterior])
+    write_footprints(tmp_path / "roofs.gpkg", [needle, box(12, 12, 20, 20), box(12, 12, 20, 20), court, court])
+    code, text, report = cut(f"source={tmp_path}")
+    assert code == 0, text
+    assert report["made"]["train"]["buildings"] == 3
+    assert report["left_out"] == {"building drawn twice": 2}
+    assert "left out: 2 building drawn twice" in text
+    code, text = run_script("check_data", "data=tiles", f"data.root={tmp_path}/out", "data.val=null", "data.test=null")
+    assert code == 0, text
+
+
 @pytest.mark.parametrize(
     ("kind", "profile"),
     [

@@ -6,7 +6,7 @@ from rooftop.coco.masks import MaskFolder, MaskReport
 from rooftop.coco.names import Unpaired, picture_path, unpaired
 from rooftop.coco.parse import Category
 from rooftop.coco.results import ReadResult, Results, read_results
-from rooftop.coco.write import Picture, Result, measured, pictures, write_annotations, write_results
+from rooftop.coco.write import Picture, Result, measured, pictures, rounded, write_annotations, write_results
 
 __all__ = [
     "Category",
@@ -25,6 +25,7 @@ __all__ = [
     "picture_path",
     "pictures",
     "read_results",
+    "rounded",
     "unpaired",
     "write_annotations",
     "write_results",

@@ -10,8 +10,10 @@ from typing import IO, Any
 
 import msgspec
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from pycocotools import mask as coco
+from shapely import Polygon
 
 from rooftop.coco.index import CocoObject, Index
 from rooftop.coco.parse import Category
@@ -77,6 +79,30 @@ def measured(thing: CocoObject, height: int, width: int) -> CocoObject:
     pycocotools refuses to evaluate annotations without an area.
     """
     return replace(thing, area=float(coco.area(encode(rasterise([thing], height, width)))))
+
+
+def rounded(polygon: Polygon) -> list[Polygon]:
+    """Round the corners of a polygon to the precision of an annotation file: 0.01 px.
+
+    A polygon that crosses itself once its corners are rounded is mended: narrow necks part and slivers vanish.
+
+    Args:
+        polygon: valid, in the pixel frame.
+
+    Returns:
+        Valid polygons: nearly always one, none of a sliver.
+    """
+    simple = _round_corners(polygon)
+    if simple.is_valid and not simple.is_empty:
+        return [simple]
+    parts = shapely.get_parts(shapely.set_precision(polygon, 10.0**-_DIGITS))
+    mended = [_round_corners(part) for part in parts if isinstance(part, Polygon) and not part.is_empty]
+    return [part for part in mended if part.is_valid]
+
+
+def _round_corners(polygon: Polygon) -> Polygon:
+    found: Polygon = shapely.transform(polygon, lambda corners: np.round(corners, _DIGITS) + 0.0)  # no negative zero
+    return found
 
 
 def write_annotations(path: Path, content: Iterable[Picture], categories: Sequence[Category]) -> None:
@@ -161,7 +187,9 @@ def _result(result: Result) -> dict[str, Any]:
     fields |= {name: text for name in ("picture", "category") if (text := getattr(result, name))}
     if result.outline is None:
         return fields
-    return fields | {"outline": [ring.round(_DIGITS).ravel().tolist() for ring in result.outline]}
+    simple = [ring.round(_DIGITS) for ring in result.outline]
+    is_valid = Polygon(simple[0], simple[1:]).is_valid
+    return fields | {"outline": [ring.ravel().tolist() for ring in (simple if is_valid else result.outline)]}
 
 
 def _as_text(rle: Run) -> Run:

@@ -334,7 +334,7 @@ class MakeTilesConfig:
     overlap: Annotated[int, stated("0 or more, below size"), "px: overlap of neighbouring tiles"]
     gsd: Annotated[float | None, ABOVE_0, "metres per pixel to resample to; null: as the raster is"]
     min_valid: Annotated[float, SHARE, "smallest share of a tile with data"]
-    min_area: Annotated[float, "square px: smallest part of a building inside a tile"]
+    min_area: Annotated[float, at_least(0), "square px: smallest part of a building inside a tile"]
     shares: Annotated[SharesConfig, "shares of the ground, cut into strips"]
 
 

@@ -4,9 +4,9 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from rooftop.coco import Category, CocoObject, Picture, measured, write_annotations
+from rooftop.coco import Category, CocoObject, Picture, measured, rounded, write_annotations
 from rooftop.errors import DataError, SourceError
 from rooftop.raster.picture import matching, write_png
 from rooftop.raster.polygonise import polygonise
@@ -30,17 +30,26 @@ from rooftop.tiling.grid import Claims, is_claimed, split_of, strips, windows
 from rooftop.tiling.shelf import Shelf
 
 CATEGORY = Category(100, "building")
-_DIGITS = 2  # of a pixel that coordinates keep, as annotation files usually do
+_TOO_LITTLE = "building of which too little lies inside"
 
 
-def building(number: int, shape: Polygon, window: Window) -> CocoObject:
-    """A building as an annotation: a ring, or run lengths if it has a court."""
-    height, width = window.height, window.width
+def building(shape: Polygon, window: Window) -> list[CocoObject]:
+    """Return a building of a tile as annotations without ids: a ring, or run lengths if it has a court.
+
+    There are several, or none, if it has necks or is a sliver narrower than the precision of the file.
+    """
+    parts = [shape] if shape.interiors else rounded(shape)
+    if len(parts) == 1:
+        return [_annotation(parts[0], shape.area, window)]
+    return [_annotation(part, part.area, window) for part in parts]
+
+
+def _annotation(shape: Polygon, area: float, window: Window) -> CocoObject:
     if shape.interiors:
-        run = encode(rasterise([shape], height, width))
-        return measured(CocoObject(number, CATEGORY.id, False, 0.0, None, run), height, width)
-    ring = np.asarray(shape.exterior.coords)[:-1].round(_DIGITS) + 0.0  # no negative zero
-    return CocoObject(number, CATEGORY.id, False, round(float(shape.area), _DIGITS), [ring], None)
+        run = encode(rasterise([shape], window.height, window.width))
+        return measured(CocoObject(0, CATEGORY.id, False, 0.0, None, run), window.height, window.width)
+    ring = np.asarray(shape.exterior.coords)[:-1]
+    return CocoObject(0, CATEGORY.id, False, round(float(area), 2), [ring], None)
 
 
 def unknown(number: int, valid: NDArray[np.bool_]) -> CocoObject:
@@ -205,7 +214,7 @@ class Tiles:
                     file = f"{path.stem}_{window.row:06d}_{window.column:06d}{raster.suffix}"
                     write(self.folder / "images" / split / file)
                     roofs = self._cut(shelf, window, valid)
-                    objects = [building(next(numbers), shape, window) for shape in roofs]
+                    objects = [replace(thing, annotation_id=next(numbers)) for thing in self._drawn(roofs, window)]
                     self.made[split].update({"tiles": 1, "buildings": len(objects)})
                     if not valid.all() and raster.suffix == ".png":  # a GeoTIFF says itself where it has no data
                         objects.append(unknown(next(numbers), valid))
@@ -261,6 +270,21 @@ class Tiles:
         tiling = self.tiling
         return strips(max(scene.height, scene.width), tiling.size - tiling.overlap, tiling.shares)
 
+    def _drawn(self, shapes: Iterable[Polygon], window: Window) -> Iterator[CocoObject]:
+        """Annotations without ids of the parts of footprints in a tile; of equal ones the first."""
+        seen: set[bytes] = set()
+        for shape in shapes:
+            things = building(shape, window)
+            if not things:
+                self.left_out[_TOO_LITTLE] += 1
+            for thing in things:
+                outline = thing.rle["counts"] if thing.rle else b"".join(ring.tobytes() for ring in thing.rings or ())
+                if outline in seen:
+                    self.left_out["building drawn twice"] += 1
+                else:
+                    yield thing
+                seen.add(outline)
+
     def _cut(self, shelf: Shelf, window: Window, valid: NDArray[np.bool_]) -> Iterator[Polygon]:
         """The parts of footprints inside a tile and on ground with data, in its own frame."""
         corner = window.column, window.row
@@ -274,6 +298,6 @@ class Tiles:
                 if part.geom_type != "Polygon":
                     continue
                 if part.area < self.tiling.min_area:
-                    self.left_out["building of which too little lies inside"] += 1
+                    self.left_out[_TOO_LITTLE] += 1
                     continue
                 yield shapely.transform(part, lambda points: points - corner)

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from shapely import Polygon
 
-from rooftop.coco import Category, CocoObject, Picture, write_annotations
+from rooftop.coco import Category, CocoObject, Picture, rounded, write_annotations
 from rooftop.errors import DataError
 from rooftop.files import read_json, write_json
 from rooftop.polygons.geojson import write_geojson
@@ -40,7 +40,7 @@ def outlines(town: Town, window: Window, *, gsd: float) -> list[Polygon]:
         placed = shapely.transform(building.footprint, lambda points: points / gsd - (window.column, window.row))
         for part in shapely.get_parts(placed & frame):
             if part.geom_type == "Polygon" and part.area >= LEAST:
-                found.append(shapely.transform(part, lambda points: np.round(points, 2) + 0.0))
+                found += rounded(part)
     return found
 
 

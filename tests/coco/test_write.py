@@ -2,14 +2,18 @@
 
 import contextlib
 import io
+import json
 
 import numpy as np
 import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from rooftop.coco import Picture, Result, measured, open_index, pictures, write_annotations, write_results
+from rooftop.coco import Picture, Result, measured, open_index, pictures, rounded, write_annotations, write_results
 from tests.coco.forms import HEIGHT, WIDTH, annotation, document, picture
 
 
@@ -103,3 +107,36 @@ def test_results_are_read_by_load_res_and_score_one_against_themselves(load, tmp
     quietly(evaluation.accumulate)
     quietly(evaluation.summarize)
     assert evaluation.stats[0] == pytest.approx(1)
+
+
+_FINE = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=3, max_size=9)
+
+
+@given(_FINE)
+def test_rounded_polygons_are_valid_and_stay_where_they_were(corners):
+    for polygon in shapely.get_parts(shapely.make_valid(shapely.Polygon(np.array(corners) / 1000))):
+        if polygon.geom_type == "Polygon":
+            found = rounded(polygon)
+            assert shapely.is_valid(found).all()
+            assert shapely.is_valid([shapely.Polygon(part.exterior) for part in found]).all()
+            assert all(np.array_equal(np.round(part.exterior.coords, 2), part.exterior.coords) for part in found)
+            assert shapely.union_all(found).difference(polygon.buffer(0.01)).is_empty
+
+
+def test_a_needle_is_cut_off_and_a_sliver_vanishes():
+    needle = shapely.Polygon([(0, 0), (5, 0), (5, 5), (2.504, 5), (2.5, 9), (2.496, 5), (0, 5)])
+    assert not shapely.transform(needle, lambda corners: np.round(corners, 2)).is_valid
+    assert [part.area for part in rounded(needle)] == [25]
+    assert rounded(shapely.box(0, 0, 0.004, 8)) == rounded(shapely.Polygon()) == []
+    (simple,) = rounded(shapely.box(-1e-9, 0, 3.33333, 2))
+    assert simple.bounds == (0, 0, 3.33, 2)
+    assert "-0.0" not in str(list(simple.exterior.coords))
+
+
+def test_an_outline_that_rounding_would_cross_keeps_all_its_digits(tmp_path):
+    needle = np.array([(0, 0), (5, 0), (5, 5), (2.504, 5), (2.5, 9), (2.496, 5), (0, 5)], float)
+    run = rle.encode(np.ones((4, 4), np.uint8, order="F"))
+    write_results(tmp_path / "r.json", [Result(1, 100, 0.5, run, [ring]) for ring in (needle, needle[:3] / 3)])
+    crossing, simple = json.loads((tmp_path / "r.json").read_text())
+    assert np.array_equal(np.reshape(crossing["outline"][0], (-1, 2)), needle)
+    assert simple["outline"] == [[0, 0, 1.67, 0, 1.67, 1.67]]
