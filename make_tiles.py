@@ -13,9 +13,10 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskProgr
 from rooftop.config import plain, run_folder, script, shell_setting
 from rooftop.errors import ConfigError
 from rooftop.files import write_json
-from rooftop.tiling import Tiles, Tiling, find_rasters
+from rooftop.tiling import Tiles, Tiling, find_rasters, open_layer
 
 log = logging.getLogger(__name__)
+NAMED = 1000  # features left out that the report names, for each reason
 BAR = ("{task.description}", SpinnerColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
 
 
@@ -23,16 +24,24 @@ BAR = ("{task.description}", SpinnerColumn(), MofNCompleteColumn(), TaskProgress
 def main(cfg: DictConfig) -> None:
     """Cut the rasters; log the counts and the commands to check and train."""
     folder, plan = run_folder(), tiling(cfg)
-    tiles = Tiles(find_rasters(cfg.source), Path(cfg.footprints), folder, plan, cfg.layer)
+    layer = open_layer(Path(cfg.footprints), cfg.layer, cfg.where)
+    tiles = Tiles(find_rasters(cfg.source), layer, folder, plan)
+    if layer.is_default and layer.where:
+        log.info(
+            "OpenStreetMap: only features with a building tag are taken, where=\"%s\"; where='' takes all", layer.where
+        )
     with Progress(*BAR) as bar:
         tasks = {split: bar.add_task(split, total=None) for split in plan.shares}
         tiles.write(lambda split: bar.advance(tasks[split]))
     made = {split: dict(counts) for split, counts in tiles.made.items()}
-    write_json(folder / "report.json", {"made": made, "left_out": dict(tiles.left_out)})
+    left_out = dict(tiles.left_out) | {reason: len(names) for reason, names in tiles.features.items()}
+    names = {reason: sorted(found, key=str)[:NAMED] for reason, found in tiles.features.items()}
+    write_json(folder / "report.json", {"made": made, "left_out": left_out, "features": names})
     for split, counts in made.items():
         log.info("%s: %s", split, ", ".join(f"{count:,} {what}" for what, count in counts.items()))
-    for reason, count in tiles.left_out.items():
-        log.info("left out: %s %s", f"{count:,}", reason)
+    for reason, count in left_out.items():
+        examples = ", ".join(map(str, names.get(reason, [])[:3]))
+        log.info("left out: %s %s%s", f"{count:,}", reason, f", e.g. {examples}" if examples else "")
     if not any(counts.get("buildings") for counts in made.values()):
         log.warning("not one building lies on the tiles: do footprints and source show the same ground?")
     how = arguments(tiles)

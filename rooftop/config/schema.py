@@ -330,6 +330,12 @@ class MakeTilesConfig:
     source: Annotated[str, "GeoTIFF, folder of them, or glob in quotes"]
     footprints: Annotated[str, "vector file of buildings (GeoJSON, GeoPackage, Shapefile, ...) in any reference system"]
     layer: Annotated[str | None, "layer of footprints; null: the only layer of areas"]
+    where: Annotated[
+        str | None,
+        stated("an attribute filter of GDAL"),
+        "features to take, e.g. building = 'yes'; null: of OpenStreetMap layers those with a building tag, else all; "
+        "'': all",
+    ]
     size: Annotated[int, at_least(1), "px: side of a tile"]
     overlap: Annotated[int, stated("0 or more, below size"), "px: overlap of neighbouring tiles"]
     gsd: Annotated[float | None, ABOVE_0, "metres per pixel to resample to; null: as the raster is"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import shapely
@@ -28,6 +29,7 @@ from rooftop.raster.write import write_tile
 from rooftop.tiling.footprints import read_footprints
 from rooftop.tiling.grid import Claims, is_claimed, split_of, strips, windows
 from rooftop.tiling.shelf import Shelf
+from rooftop.tiling.vector import Layer
 
 CATEGORY = Category(100, "building")
 _TOO_LITTLE = "building of which too little lies inside"
@@ -137,18 +139,26 @@ class Tiling:
 class Tiles:
     """The work: rasters and the footprints on them, cut into `<folder>/images/<split>` and `<folder>/annotations`.
 
-    layer: of the footprints; None = the only one of areas. made: tiles and buildings, by split. left_out: tiles,
-    buildings and features, by reason. channels: the least number of bands of a raster, without transparency. is_rgb:
-    all tiles are 8-bit pictures. gsds: metres per pixel of each raster, as it is cut.
+    Attributes:
+        sources: rasters.
+        layer: of the footprints.
+        folder: of the tiles.
+        tiling: settings.
+        made: tiles and buildings, by split.
+        left_out: tiles and buildings, by reason.
+        features: names of those left out, by reason; a feature on several rasters counts once.
+        channels: the least number of bands of a raster, without transparency.
+        is_rgb: all tiles are 8-bit pictures.
+        gsds: metres per pixel of each raster, as it is cut.
     """
 
     sources: Sequence[Path]
-    footprints: Path
+    layer: Layer
     folder: Path
     tiling: Tiling
-    layer: str | None = None
     made: dict[str, Counter[str]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    features: dict[str, set[Any]] = field(default_factory=dict)
     channels: int = 0
     is_rgb: bool = True
     gsds: list[float] = field(default_factory=list)
@@ -260,9 +270,10 @@ class Tiles:
         self.gsds.append(scene.gsd or 0.0)
         self._others[path] = self._claims.share_out(scene.georeference, shape, self._strips(scene))
         shelf = self._shelves[path] = Shelf(self._aside / f"{len(self._shelves)}.shelf", shape, cell=self.tiling.size)
-        for found in read_footprints(self.footprints, scene.georeference, shape, layer=self.layer):
+        for found in read_footprints(self.layer, scene.georeference, shape):
             shelf.add(found.polygons)
-            self.left_out.update({f"feature {reason}": number for reason, number in found.left_out.items()})
+            for reason, names in found.left_out.items():
+                self.features.setdefault(reason, set()).update(names)
         return shelf
 
     def _strips(self, scene: Scene) -> dict[str, tuple[int, int]]:
