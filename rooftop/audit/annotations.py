@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 
 from rooftop.audit.findings import Finding, Findings
 from rooftop.coco import CocoObject, Index
-from rooftop.coco.arrays import Array, open_arena, write_arena
-from rooftop.coco.parse import Id, map_file, parse_document, parse_list
+from rooftop.coco.arrays import open_arena, write_arena
+from rooftop.coco.parse import NOT_JSON, Id, map_file, parse_document, parse_list
 from rooftop.files import atomic_write
 from rooftop.raster.rasterise import rasterise, run_area, run_box
 
@@ -30,7 +31,7 @@ TINY = 4.0  # square pixels
 AREA_TOLERANCE = 0.1  # relative difference of a stated area; annotators count pixels or measure outlines
 BOX_TOLERANCE = 1.5  # pixels, difference of a stated box
 _BATCH = 256  # pictures in a file of the cache
-_CHECKS = 1  # version of the checks; increase it with every change, so old caches are not read
+_CHECKS = 2  # version of the checks; increase it with every change, so old caches are not read
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,9 @@ def check_outlines(
 
 def _store_boxes(index: Index, store: Path) -> Path:
     """Write the boxes of the annotation file to the cache, once; return the path."""
-    path = store / f"{index.path.stem}.boxes"
+    path = store / f"{index.path.stem}.{_CHECKS}.boxes"
     if not path.is_file():
-        ids, boxes = stated_boxes(index.source)
-        write_arena(path, {"ids": [ids], "boxes": [boxes]}, None)
+        write_arena(path, {"boxes": [boxes_of(index.annotation_ids, *stated_boxes(index.source))]}, None)
     return path
 
 
@@ -164,13 +164,13 @@ def _cached_batch(index: Index, stored: Path, rows: range) -> Outcome:
 
 def _check_pictures(index: Index, stored: Path, rows: Sequence[int]) -> Outcome:
     findings, statistics = Findings(), Statistics()
-    boxes = open_arena(stored)[0]
+    boxes = open_arena(stored)[0]["boxes"]
     for i in rows:
         objects, (height, width) = index.objects(i), index.sizes[i].tolist()
         shapes = [Shape.of(thing, height, width) for thing in objects]
         seen: dict[object, int] = {}
-        for thing, shape in zip(objects, shapes, strict=True):
-            for finding in _check(thing, shape, index.names[i], _box(boxes, thing.annotation_id)):
+        for thing, shape, box in zip(objects, shapes, boxes[index.numbers(i)], strict=True):
+            for finding in _check(thing, shape, index.names[i], box):
                 findings.add(finding)
             outline = _outline(thing)
             if outline in seen:
@@ -204,14 +204,6 @@ def _finding(kind: str, thing: CocoObject, picture: str, detail: str, weight: fl
 
 def _numbers(box: NDArray[np.float64]) -> str:
     return "[" + ", ".join(f"{number:.6g}" for number in box) + "]"
-
-
-def _box(boxes: dict[str, Array], identity: int) -> NDArray[np.float64]:
-    """Stated box of an annotation; NaN if there is none."""
-    ids, stated = boxes["ids"], boxes["boxes"]
-    i = int(np.searchsorted(ids, identity))
-    found: NDArray[np.float64] = stated[i] if i < len(ids) and ids[i] == identity else np.full(4, np.nan)
-    return found
 
 
 def _outline(thing: CocoObject) -> object:
@@ -261,12 +253,16 @@ class _Boxed(msgspec.Struct, gc=False):
     bbox: list[float] | None = None
 
 
+class _Identified(msgspec.Struct, gc=False):
+    id: Id
+
+
 def stated_boxes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Read the boxes of an annotation file; the index has none, because training needs none.
 
     Returns:
-        Annotation ids, ascending, int64 (M,), and boxes float64 (M, 4): x, y, width, height in pixels, NaN without a
-        box of four numbers. Unreadable annotations are left out, as in `open_index`.
+        Annotation ids in the order of the file, int64 (M,), and boxes float64 (M, 4): x, y, width, height in pixels,
+        NaN without a box of four numbers. Annotations without a readable id are left out, as in `open_index`.
 
     Raises:
         DataError: the file is not a COCO annotation file.
@@ -275,10 +271,45 @@ def stated_boxes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     body = memoryview(parse_document(path, text).annotations)[1:-1]
     ids, boxes = [np.empty(0, np.int64)], [np.empty((0, 4))]
     for piece in parse_list(body, msgspec.json.Decoder(list[_Boxed])):
-        known = [item for item in piece if isinstance(item, _Boxed)]
+        known = [boxed for item in piece if (boxed := _boxed(item))]
         ids.append(np.array([item.id for item in known], np.int64))
         stated = [item.bbox if item.bbox and len(item.bbox) == 4 else _NONE for item in known]
         boxes.append(np.array(stated, np.float64).reshape(-1, 4))
-    joined = np.concatenate(ids)
-    order = np.argsort(joined, kind="stable")
-    return joined[order], np.concatenate(boxes)[order]
+    return np.concatenate(ids), np.concatenate(boxes)
+
+
+def _boxed(item: _Boxed | msgspec.Raw) -> _Boxed | None:
+    """Parse an item of a piece with a malformed one; without its box if that is malformed, None without an id."""
+    if isinstance(item, _Boxed):
+        return item
+    with suppress(*NOT_JSON):
+        return msgspec.json.decode(item, type=_Boxed)
+    with suppress(*NOT_JSON):
+        return _Boxed(msgspec.json.decode(item, type=_Identified).id)
+    return None
+
+
+def boxes_of(wanted: NDArray[np.int64], ids: NDArray[np.int64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the box of each annotation.
+
+    Merged files use an id several times. The order of the file then tells which box belongs to which annotation,
+    unless one of them was left out of the index.
+
+    Args:
+        wanted: ids of the annotations of the index, in the order of the file, int64 (A,).
+        ids: those of all annotations of the file, int64 (M,).
+        boxes: of the same, float64 (M, 4).
+
+    Returns:
+        float64 (A, 4); NaN if there is no box, or it is unknown which one it is.
+    """
+    stated, order = np.argsort(ids, kind="stable"), np.argsort(wanted, kind="stable")
+    ids, wanted = ids[stated], wanted[order]
+    first = np.searchsorted(ids, wanted)
+    there = np.searchsorted(ids, wanted, side="right") - first
+    own = np.searchsorted(wanted, wanted)
+    here = np.searchsorted(wanted, wanted, side="right") - own
+    known = there == here
+    found = np.full((len(wanted), 4), np.nan)
+    found[order[known]] = boxes[stated[(first + np.arange(len(wanted)) - own)[known]]]
+    return found

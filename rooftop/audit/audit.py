@@ -100,6 +100,7 @@ def audit_splits(
                 split.findings.add(Finding("annotation left out", "", reason, annotation=identity))
             unlisted = len(split.index.rejected) - len(split.index.rejected.listed)
             split.findings.unlisted["annotation left out"] = unlisted
+            _check_ids(split, split.index)
         elif split.masks is not None:
             _check_masks(split, split.masks)
     if cells:
@@ -142,6 +143,13 @@ def _check_files(split: Split) -> None:
                 split.findings.add(Finding("size differs", name, detail))
     twice = [name for name, count in Counter(split.names).items() if count > 1]
     _add_all(split, [Finding("two entries of one file", name) for name in twice])
+
+
+def _check_ids(split: Split, index: Index) -> None:
+    """Search for annotation ids used several times."""
+    ids, counts = np.unique(index.annotation_ids, return_counts=True)
+    for identity, used in zip(ids[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
+        split.findings.add(Finding("repeated annotation id", "", f"of {used:,} annotations", annotation=identity))
 
 
 def _check_borders(splits: Sequence[Split], cells: Cells) -> None:

@@ -46,6 +46,9 @@ KINDS = {
     "duplicate picture": Kind(False, "The same pixels; it weighs more in training than it should."),
     "near duplicate picture": Kind(False, "The same picture, turned, mirrored, compressed or brightened."),
     "tiny outline": Kind(False, "Too small for a roof; check for a slip of the hand or a remnant of a cut."),
+    "repeated annotation id": Kind(
+        False, "Not used here, but other tools confuse annotations of one id; let `fix` number them anew."
+    ),
     "wrong area": Kind(False, "The stated area differs from the outline; scores by size would be wrong."),
     "wrong box": Kind(False, "The stated box differs from the outline; boxes are not used here."),
 }

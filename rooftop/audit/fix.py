@@ -1,8 +1,9 @@
 """Write cleaned annotation files; the originals are never touched."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ def write_fixed(
     included, only the first is kept, so no picture is in two splits.
 
     Annotations: shapely's `make_valid` repairs self-crossing outlines, second copies are left out, areas and boxes are
-    measured again. Borders with missing roofs become `iscrowd` areas, so a roof found there is not counted as wrong.
+    measured again, ids used before are replaced by new ones. Borders with missing roofs become `iscrowd` areas, so a
+    roof found there is not counted as wrong.
 
     Args:
         folder: for the files.
@@ -62,7 +64,9 @@ def write_fixed(
         if target.exists() and target.samefile(split.index.source):
             raise DataError(f"fix={folder} contains the original {target.name}; name another folder.")
         doubtful = doubtful_areas(split.index, split.borders) if borders else {}
-        write_annotations(target, _pictures(split, kept, doubtful), split.index.categories)
+        unused = split.index.last_annotation_id + sum(map(len, doubtful.values())) + 1
+        cleaned = _numbered(split.index.annotation_ids, unused, _pictures(split, kept, doubtful))
+        write_annotations(target, cleaned, split.index.categories)
         at_border = sum(kept[row] for row in doubtful)
         report[split.name] = {"pictures": sum(kept), "left_out": len(kept) - sum(kept), "at_border": at_border}
     return report
@@ -141,6 +145,23 @@ def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequenc
             seen += doubtful.get(row, ())
         objects = [measured(fixed, height, width) for thing in seen if (fixed := repaired(thing, height, width))]
         yield Picture(int(split.index.ids[i]), split.index.names[i], height, width, objects)
+
+
+def _numbered(ids: NDArray[np.int64], unused: int, pictures: Iterable[Picture]) -> Iterator[Picture]:
+    """Replace each annotation id used before; `ids` are those of the file, new ones count from `unused`."""
+    distinct, uses = np.unique(ids, return_counts=True)
+    is_used = dict.fromkeys(distinct[uses > 1].tolist(), False)
+    new = count(unused)
+
+    def unique(thing: CocoObject) -> CocoObject:
+        if is_used.get(thing.annotation_id):
+            return replace(thing, annotation_id=next(new))
+        if thing.annotation_id in is_used:
+            is_used[thing.annotation_id] = True
+        return thing
+
+    for picture in pictures:
+        yield replace(picture, objects=[unique(thing) for thing in picture.objects])
 
 
 def repaired(thing: CocoObject, height: int, width: int) -> CocoObject | None:

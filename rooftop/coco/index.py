@@ -98,6 +98,11 @@ class Index:
         return len(self._arrays["id"])
 
     @property
+    def annotation_ids(self) -> NDArray[np.int64]:
+        """Ids of the annotations in the order of the file, int64 (A,), without rejected ones; maybe not unique."""
+        return self._arrays["id"].astype(np.int64)
+
+    @property
     def last_annotation_id(self) -> int:
         """The largest id of an annotation, 0 if there is none."""
         return int(self._arrays["id"].max(initial=0))
@@ -125,10 +130,14 @@ class Index:
         remedy = f"did you mean {known[near[0]]}?" if near else "the file has no categories."
         raise DataError(f"{self.source}: no category {wanted!r}; {remedy}")
 
+    def numbers(self, i: int) -> Array:
+        """Return the positions of the annotations of picture `i` among all, from 0, in the order of the file."""
+        found: Array = self._arrays["order"][slice(*self._arrays["first"][i : i + 2].tolist())]
+        return found
+
     def objects(self, i: int) -> list[CocoObject]:
         """Return the annotations of picture `i` (its row, not its id), in the order of the file."""
-        first = self._arrays["first"]
-        return [self._object(int(k), i) for k in self._arrays["order"][first[i] : first[i + 1]]]
+        return [self._object(int(k), i) for k in self.numbers(i)]
 
     def _object(self, k: int, i: int) -> CocoObject:
         """Annotation `k` of picture `i`."""
@@ -170,7 +179,7 @@ class Index:
             Either may be non-contiguous, and `valid` may be read-only.
         """
         a, (height, width) = self._arrays, self.sizes[i].tolist()
-        rows = a["order"][slice(*a["first"][i : i + 2].tolist())]
+        rows = self.numbers(i)
         kinds, crowd = a["kind"][rows], a["crowd"][rows]
         wanted = [self._category_list.index(category) for category in categories]
         masks = [self._draw(rows[(kinds == kind) & ~crowd], height, width) for kind in wanted]

@@ -57,3 +57,13 @@ def test_a_damaged_file_is_made_again(faulty, tmp_path):
     second = faulty.splits()
     audit_splits(second, tmp_path / "store")
     assert summary(second) == summary(first)
+
+
+def test_boxes_of_equal_ids_follow_the_order_of_the_file():
+    boxes = np.arange(20.0).reshape(5, 4)
+    ids = np.array([7, 3, 7, 5, 7])
+    assert annotations.boxes_of(ids, ids, boxes).tolist() == boxes.tolist()
+    left_out = annotations.boxes_of(np.array([7, 3, 7, 5]), ids, boxes)  # which 7 was left out is unknown
+    assert np.isnan(left_out).all(axis=1).tolist() == [True, False, True, False]
+    assert left_out[[1, 3]].tolist() == boxes[[1, 3]].tolist()
+    assert annotations.boxes_of(np.array([9, 5]), ids, boxes)[1].tolist() == boxes[3].tolist()

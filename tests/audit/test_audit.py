@@ -88,6 +88,11 @@ def wrong_box(data):
     data.documents["train"]["annotations"][0]["bbox"] = [5, 3, 20, 12]
 
 
+def repeated_id(data):
+    annotations = data.documents["train"]["annotations"]
+    annotations[4]["id"] = annotations[1]["id"]
+
+
 PLANTS = {
     remove_file: ("train", "missing file"),
     truncate_file: ("val", "unreadable picture"),
@@ -106,6 +111,7 @@ PLANTS = {
     tiny: ("train", "tiny outline"),
     wrong_area: ("train", "wrong area"),
     wrong_box: ("train", "wrong box"),
+    repeated_id: ("train", "repeated annotation id"),
 }
 
 
@@ -156,6 +162,27 @@ def test_missing_area_and_box_are_no_fault(planted):
     planted.add_annotation("train", 1, area=None, bbox=None)
     planted.add_annotation("train", 1, segmentation=[[1, 1, 9, 1, 9, 9]], area=32, bbox=[])
     assert planted.counts() == {}
+
+
+def test_right_boxes_of_one_id_are_right(planted):
+    for entry in planted.documents["train"]["annotations"]:
+        entry["id"] = 1
+    assert planted.counts() == {("train", "repeated annotation id"): 1}
+
+
+def test_a_wrong_box_among_equal_ids_is_found(planted):
+    wrong_box(planted)
+    for entry in planted.documents["train"]["annotations"]:
+        entry["id"] = 1
+    splits, _ = planted.audit()
+    (found,) = splits[2].findings.worst("wrong box", 9)
+    assert (found.picture, found.detail) == ("train_0.png", "[5, 3, 20, 12] stated, [3, 5, 12, 20] measured")
+
+
+def test_a_malformed_box_leaves_the_others_to_be_checked(planted):
+    wrong_box(planted)
+    planted.documents["train"]["annotations"][2]["bbox"] = "none"
+    assert planted.counts() == {("train", "wrong box"): 1}
 
 
 def test_a_second_audit_reads_no_picture_again(planted, monkeypatch):

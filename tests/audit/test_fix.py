@@ -53,6 +53,15 @@ def test_two_entries_of_one_file_become_one(planted, tmp_path):
     assert open_index(tmp_path / "clean" / "train.json", cache=tmp_path).annotation_count == 7
 
 
+def test_repeated_annotation_ids_are_numbered_anew(planted, tmp_path):
+    for entry in planted.documents["train"]["annotations"][:4]:
+        entry["id"] = 3
+    splits, pairs = planted.audit()
+    write_fixed(tmp_path / "clean", splits, pairs)
+    index = open_index(tmp_path / "clean" / "train.json", cache=tmp_path)
+    assert index.annotation_ids.tolist() == [3, 7, 8, 9, 5, 6]
+
+
 def test_a_split_of_which_nothing_is_left_is_refused(planted, tmp_path):
     planted.documents["val"]["images"] = []
     planted.documents["val"]["annotations"] = []
