@@ -7,8 +7,11 @@ RooftopError            base class; scripts print its message and exit with its 
 ├── SourceError         a picture or raster handed to prediction
 └── FaultError          a check worked and found faults; exit code 1
 
-Each message is one sentence with the file, the annotation id or the key, and the remedy.
+Each message is one sentence with the file, the annotation id or the key, and the remedy. Values out of foreign files
+are shortened, so that it stays one.
 """
+
+from collections.abc import Sequence
 
 
 class RooftopError(Exception):
@@ -41,3 +44,16 @@ class FaultError(RooftopError):
     """A check has found faults, its purpose; exit code 1."""
 
     exit_code = 1
+
+
+def brief(value: object, most: int = 60) -> str:
+    """Shorten a foreign value for a message: at most `most` characters, none of them a line break."""
+    text = str(value)
+    text = text if len(text) <= most else f"{text[: most * 2 // 3]}...{text[3 - most // 3 :]}"
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def first_names(names: Sequence[object], most: int = 5) -> str:
+    """Join the first names of a list, shortened, and the number of the others."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(brief(name) for name in names[:most]) + more

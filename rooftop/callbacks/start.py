@@ -10,8 +10,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from rooftop.config import shell_list
 from rooftop.data.prepare import Preparation
-from rooftop.errors import ConfigError
+from rooftop.errors import ConfigError, first_names
 from rooftop.models.efficientnet import load_imagenet
 from rooftop.models.encoder_unet import EncoderUNet
 from rooftop.run import load
@@ -61,14 +62,14 @@ class RunStart(Callback):
         if (learned.mean, learned.std) != (here.mean, here.std):
             raise ConfigError(
                 f"callbacks.start.run={self.run.folder} was trained with other values of data.mean and data.std; "
-                f"set data.mean={list(learned.mean)} data.std={list(learned.std)}."
+                f"set {shell_list('data.mean', learned.mean)} {shell_list('data.std', learned.std)}."
             )
         if learned.scale and learned.scale != here.scale:
             raise ConfigError(
                 f"callbacks.start.run={self.run.folder} was trained with another data.scale; "
-                f"set 'data.scale={[list(pair) for pair in learned.scale]}'."
+                f"set {shell_list('data.scale', learned.scale)}."
             )
-        self._check_categories(data.categories)
+        self._check_categories(data.categories, data.learnable_categories)
         network: Any = pl_module.network
         try:
             network.load_state_dict(self._fitted(network.state_dict(), data.targets))
@@ -78,14 +79,24 @@ class RunStart(Callback):
                 f"data.targets to match its card: {self.run.card.network}."
             ) from error
 
-    def _check_categories(self, here: Sequence[str]) -> None:
-        """Compare categories by name; a single category may have another name."""
+    def _check_categories(self, here: Sequence[str], learnable: Sequence[str]) -> None:
+        """Compare categories by name; a single category may have another name.
+
+        Args:
+            here: those of this training.
+            learnable: those that `data.categories` can choose.
+        """
         known = self.run.card.categories
-        if len(known) != len(here) or (len(here) > 1 and list(known) != list(here)):
-            raise ConfigError(
-                f"callbacks.start.run={self.run.folder} was trained on the categories {known}, not {list(here)}; set "
-                f"data.categories={known}."
-            )
+        if len(known) == len(here) and (len(here) == 1 or list(known) == list(here)):
+            return
+        fitting = known if {*known} <= {*learnable} else here[:1] if len(known) == 1 else []
+        remedy = (
+            f"set {shell_list('data.categories', fitting)}" if fitting else "start without it: callbacks.start=null"
+        )
+        raise ConfigError(
+            f"callbacks.start.run={self.run.folder} was trained on the categories {first_names(known)}, not "
+            f"{first_names(here)}; {remedy}."
+        )
 
     def _fitted(self, here: dict[str, Tensor], targets: Sequence[str]) -> dict[str, Tensor]:
         """Return the run's weights, with the output layers cut or extended to the targets of this training.

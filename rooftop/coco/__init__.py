@@ -2,8 +2,9 @@
 
 from rooftop.coco.columns import Rejected
 from rooftop.coco.index import CocoObject, Index, open_index
+from rooftop.coco.learnable import Lesson, choose_channels, lessons, require_learnable, why_nothing
 from rooftop.coco.masks import MaskFolder, MaskReport
-from rooftop.coco.names import Unpaired, picture_path, unpaired
+from rooftop.coco.names import Unpaired, picture_path, repeated, unpaired
 from rooftop.coco.parse import Category
 from rooftop.coco.results import ReadResult, Results, read_results
 from rooftop.coco.write import Picture, Result, measured, pictures, rounded, write_annotations, write_results
@@ -12,6 +13,7 @@ __all__ = [
     "Category",
     "CocoObject",
     "Index",
+    "Lesson",
     "MaskFolder",
     "MaskReport",
     "Picture",
@@ -20,13 +22,18 @@ __all__ = [
     "Result",
     "Results",
     "Unpaired",
+    "choose_channels",
+    "lessons",
     "measured",
     "open_index",
     "picture_path",
     "pictures",
     "read_results",
+    "repeated",
+    "require_learnable",
     "rounded",
     "unpaired",
+    "why_nothing",
     "write_annotations",
     "write_results",
 ]

@@ -6,11 +6,11 @@ demand. Index files are cached under a hash of the content of the annotation fil
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import msgspec
@@ -22,9 +22,9 @@ from rooftop.coco.build import build_index
 from rooftop.coco.columns import Rejected
 from rooftop.coco.names import Names
 from rooftop.coco.parse import Category, map_file
-from rooftop.errors import DataError
+from rooftop.errors import DataError, brief
 from rooftop.files import atomic_write
-from rooftop.raster.rasterise import Run, draw, ring_runs
+from rooftop.raster.rasterise import Run, draw, ring_runs, run_area
 
 CACHE = Path("outputs/.index")
 _FORMAT = b"rooftop index 1"  # increase the number when the arrays change
@@ -111,6 +111,31 @@ class Index:
     def _category_list(self) -> list[int]:
         return [category.id for category in self.categories]
 
+    def channels(self, categories: Sequence[int | str] | None) -> list[tuple[int, ...]]:
+        """Return the ids of each channel of the truth.
+
+        Categories of one name share a channel, as in merged files. An id means this category alone; so does each
+        mention of a name given several times.
+
+        Args:
+            categories: ids or names, one channel each; None: all names.
+
+        Raises:
+            DataError: there is no such category; the message suggests the nearest one.
+        """
+        alike: dict[str, list[int]] = {}
+        for category in self.categories:
+            alike.setdefault(category.name, []).append(category.id)
+        if categories is None:
+            return [tuple(ids) for ids in alike.values()]
+        found = []
+        for i, wanted in enumerate(categories):
+            ids = alike.get(wanted, []) if isinstance(wanted, str) else []
+            mention = list(categories[:i]).count(wanted)
+            repeated = list(categories).count(wanted) > 1 and mention < len(ids)
+            found.append((ids[mention],) if repeated else tuple(ids) or (self._category_id(wanted),))
+        return found
+
     def category_ids(self, categories: Sequence[int | str] | None) -> list[int]:
         """Return the ids of categories given by id or by name, in the order given; None means all.
 
@@ -125,10 +150,31 @@ class Index:
         for category in self.categories:
             if wanted in (category.id, category.name):
                 return category.id
-        known = {str(word): f"{c.name} ({c.id})" for c in self.categories for word in (c.name, c.id)}
+        used = {self._category_list[kind] for kind in np.unique(self._arrays["kind"]).tolist()}
+        offered = [c for c in self.categories if c.id in used] or self.categories
+        known = {str(word): f"{brief(c.name)} ({c.id})" for c in offered for word in (c.name, c.id)}
         near = get_close_matches(str(wanted), known, 1, 0)
         remedy = f"did you mean {known[near[0]]}?" if near else "the file has no categories."
-        raise DataError(f"{self.source}: no category {wanted!r}; {remedy}")
+        raise DataError(f"{self.source}: no category {brief(repr(wanted))}; {remedy}")
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """The arrays of the index file, read-only: `Columns` with offsets in place of counts, see `build_index`."""
+        return self._arrays
+
+    @property
+    def picture_rows(self) -> NDArray[np.int64]:
+        """The row of the picture of each annotation, int64 (A,), in the order of the file."""
+        rows = np.empty(self.annotation_count, np.int64)
+        rows[self._arrays["order"]] = np.repeat(np.arange(len(self)), np.diff(self._arrays["first"]))
+        return rows
+
+    def covers(self, k: int, i: int) -> bool:
+        """Whether annotation `k` covers a pixel of its picture, `i`."""
+        height, width = self.sizes[i].tolist()
+        run = self._run(k, [height, width])
+        runs = ring_runs(self._rings(k, k), height, width) if run is None else [run]
+        return any(run_area(each) > 0 for each in runs)
 
     def numbers(self, i: int) -> Array:
         """Return the positions of the annotations of picture `i` among all, from 0, in the order of the file."""
@@ -165,12 +211,12 @@ class Index:
         xy = a["xy"][points[0] : points[-1]].astype(np.float64)
         return [xy[p - points[0] : q - points[0]] for p, q in pairwise(points)]
 
-    def truth(self, i: int, categories: Sequence[int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def truth(self, i: int, categories: Sequence[int | tuple[int, ...]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Draw the annotations of picture `i`, as pycocotools does, bit for bit.
 
         Args:
             i: row of the picture.
-            categories: ids of the categories, one channel each.
+            categories: ids of the categories, one channel each; a tuple of ids shares a channel.
 
         Returns:
             mask: uint8 (K, H, W), 1 = object, 0 = background.
@@ -181,12 +227,15 @@ class Index:
         a, (height, width) = self._arrays, self.sizes[i].tolist()
         rows = self.numbers(i)
         kinds, crowd = a["kind"][rows], a["crowd"][rows]
-        wanted = [self._category_list.index(category) for category in categories]
-        masks = [self._draw(rows[(kinds == kind) & ~crowd], height, width) for kind in wanted]
+        channels = [channel if isinstance(channel, tuple) else (channel,) for channel in categories]
+        wanted = [[self._category_list.index(category) for category in channel] for channel in channels]
+        masks = [
+            self._draw(rows[(kinds[:, None] == channel).any(axis=1) & ~crowd], height, width) for channel in wanted
+        ]
         mask = masks[0][None] if len(masks) == 1 else np.stack(masks)
         if not crowd.any():
             return mask, np.broadcast_to(np.True_, (height, width))
-        crowds = self._draw(rows[crowd & np.isin(kinds, wanted)], height, width)
+        crowds = self._draw(rows[crowd & np.isin(kinds, [*chain(*wanted)])], height, width)
         return mask, (crowds == 0) | mask.any(axis=0)
 
     def _draw(self, rows: Array, height: int, width: int) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ A name must not lead out of its folder: annotation files are downloaded, and `..
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -81,6 +82,12 @@ def pack_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int6
     texts = [name.encode() for name in names]
     first = np.cumsum([0, *map(len, texts)], dtype=np.int64)
     return np.frombuffer(b"".join(texts), np.uint8), first
+
+
+def repeated(names: Sequence[str]) -> dict[str, int]:
+    """Find the files with several entries; returns the number of entries by name. `./a.png` and `a.png` are one."""
+    entries = Counter(name if _PLAIN.match(name) else str(PurePosixPath(name)) for name in names)
+    return {name: count for name, count in entries.items() if count > 1}
 
 
 @dataclass(frozen=True)

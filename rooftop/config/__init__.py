@@ -5,7 +5,7 @@ Only this folder and the scripts use Hydra and OmegaConf.
 
 from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
-from rooftop.config.paths import shell_setting, working_folder
+from rooftop.config.paths import shell_list, shell_setting, working_folder
 from rooftop.config.run_config import data_of_run, save_config
 from rooftop.config.script import in_sweep, overrides, progress_bar, run_folder, script
 
@@ -22,6 +22,7 @@ __all__ = [
     "run_folder",
     "save_config",
     "script",
+    "shell_list",
     "shell_setting",
     "working_folder",
 ]

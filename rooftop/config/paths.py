@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ _SHIPPED = ("run", "data.root", "callbacks.start.run")  # may be paths inside th
 _ADDRESS = re.compile(r"\w[\w+.-]+:")  # https://..., s3://..., or DRIVER:FILE:PART
 _HOME = re.compile(r"""(?<=[=,:\[{(\s'"])~[\w.-]*(?=/)""")
 _PLAIN = re.compile(r"[\w/.+@%:-]+\Z", re.ASCII)  # Hydra reads these characters without quotes
+_WORD = re.compile(r"(?!(?:true|false|null|nan|inf)\Z)[^\W\d][\w-]*\Z", re.ASCII | re.IGNORECASE)  # text without quotes
 
 
 def shipped(path: str, there: str | None = None) -> str:
@@ -105,3 +107,19 @@ def shell_setting(key: str, value: object) -> str:
         return f"{key}={text}"
     escaped = text.replace('"', '\\"')
     return shlex.quote(f'{key}="{escaped}"')
+
+
+def shell_list(key: str, values: Sequence[object]) -> str:
+    """Format `key=[...]` for the shell, of texts, numbers, or lists of them."""
+    return shlex.quote(f"{key}={_hydra(values)}")
+
+
+def _hydra(value: object) -> str:
+    """Write a value in the grammar of Hydra."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_hydra, value))}]"
+    if not isinstance(value, str) or _WORD.match(value):
+        return str(value)
+    escaped = re.sub(r'(\\*)"', r"\1\1\"", value)  # Hydra reads backslashes before a quote only
+    ending = re.search(r"\\*\Z", escaped)
+    return f'"{escaped}{ending[0] if ending else ""}"'

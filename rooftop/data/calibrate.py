@@ -65,7 +65,7 @@ def scale_of_readable(config: dict[str, Any]) -> list[Any] | None:
         _check_scale(scale)
         return scale
     samples, eight = [], []
-    for path in _spread(*_open_training(config)):
+    for path in _spread(*open_split(uncalibrated_layout(config), "train", config["name"], is_checked=False)):
         with suppress(DataError):
             values, is_8_bit = read_sample(path, bands, SIDE)
             samples.append(values)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from rooftop.coco import lessons
 from rooftop.data.augment import Augment, check_operations, one_thread
 from rooftop.data.calibrate import Opened, calibrated, uncalibrated_layout
 from rooftop.data.dataset import Batch, RoofDataset, collate
@@ -18,7 +19,7 @@ from rooftop.data.layout import open_split
 from rooftop.data.loader import PREFETCH, SlabLoader, make_slabs
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import EvaluationBatches, Key, TrainingBatches
-from rooftop.data.sources import MixedSource, Source
+from rooftop.data.sources import CocoSource, MixedSource, Source
 from rooftop.data.window import Window
 from rooftop.errors import ConfigError, DataError
 
@@ -78,19 +79,16 @@ class RoofDataModule(LightningDataModule):
             log.info("%s: %d pictures", split, len(picks))
         return self._datasets[split]
 
-    def _open(self, split: str, name: str) -> Opened:
+    def _open(self, split: str, name: str, prefer: tuple[str, ...] = ()) -> Opened:
         """Open a split once; calibration may have opened the training split before."""
         if split not in self._opened:
-            self._opened[split] = open_split(self._layout, split, name)
+            self._opened[split] = open_split(replace(self._layout, prefer=prefer), split, name)
         return self._opened[split]
 
     def _as_trained(self, split: str) -> Opened:
         """Open a split with the channels of the training: by name, since files list categories in any order."""
-        known, name = self.categories, self.config["name"]
-        source, picks = self._open(split, name)
-        named = self.config["categories"] or len(source.categories) == len(known) == 1
-        if source.categories != known and not named:
-            source, picks = open_split(replace(self._layout, categories=[*known]), split, name)
+        known = self.categories
+        source, picks = self._open(split, self.config["name"], known)
         if len(source.categories) != len(known):
             raise DataError(
                 f"the {split} split of the data set {self.config['name']} has {len(source.categories)} categories, "
@@ -107,6 +105,14 @@ class RoofDataModule(LightningDataModule):
     def categories(self) -> tuple[str, ...]:
         """Names of the K categories."""
         return self.dataset("train").source.categories
+
+    @property
+    def learnable_categories(self) -> tuple[str, ...]:
+        """Names that `data.categories` can choose for training; none for masks and mixes."""
+        source = self.dataset("train").source
+        if not isinstance(source, CocoSource):
+            return ()
+        return tuple(lesson.category.name for lesson in lessons(source.index) if lesson.is_learnable)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco import open_index
+from rooftop.coco import Index, lessons, open_index, repeated, require_learnable
+from rooftop.coco.learnable import CROWD_REMEDY, NORMALISED_REMEDY
 from rooftop.data.sources import CocoSource, Drawing, MaskSource, MixedSource, Source, take
 from rooftop.data.splits import has_location, is_near, split_by_place
-from rooftop.errors import ConfigError, DataError
+from rooftop.errors import ConfigError, DataError, brief, first_names
 from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.reading import PlainReading, Reading
 from rooftop.raster.targets import ROOF, TARGETS
@@ -91,7 +92,11 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class DataLayout:
-    """Location and splits of a data set: the data configuration without the settings for loading."""
+    """Location and splits of a data set: the data configuration without the settings for loading.
+
+    `prefer` names the categories of a run, or of the training, to take if `categories` is None. With them nothing is
+    learned any more.
+    """
 
     root: Path
     splits: dict[str, dict[str, str | None] | None]
@@ -104,6 +109,7 @@ class DataLayout:
     drawing: Drawing
     reading: Reading
     mask_values: MaskValues = USUAL
+    prefer: Sequence[str] = ()
 
 
 def read_layout(config: dict[str, Any], reading: Reading | None = None) -> DataLayout:
@@ -123,14 +129,58 @@ def read_layout(config: dict[str, Any], reading: Reading | None = None) -> DataL
     )
 
 
-def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, NDArray[np.int64]]:
-    """Open a split: its source, and the indices of its pictures there. Train and val may share a source."""
+def open_split(
+    layout: DataLayout, split: str, name: str, *, is_checked: bool = True
+) -> tuple[Source, NDArray[np.int64]]:
+    """Open a split: its source, and the indices of its pictures there. Train and val may share a source.
+
+    Args:
+        layout: of the data set.
+        split: train, val or test.
+        name: of the data set, for messages.
+        is_checked: whether annotations must teach something; the audit reports such faults itself.
+
+    Raises:
+        ConfigError: there is no such split.
+        DataError: files are missing, a picture is listed twice, or there is nothing to learn.
+    """
     if split not in SPLITS:
         raise ConfigError(f"split={split}: there is no such split; choose one of {', '.join(SPLITS)}.")
     if split == "train" and layout.mix:
         mixed = open_mix(layout, layout.mix)
         return mixed, np.arange(len(mixed.names))
     cut = split in ("train", "val") and layout.splits["val"] is None
+    where = _where(layout, split, name, cut=cut)
+    drawing = layout.drawing if split == "train" else replace(layout.drawing, gaps=False)
+    source = open_source(layout, where, drawing)
+    if not len(source.names):
+        without = "" if where == "train" else f", or leave it out: data.{where}=null"
+        raise DataError(f"the {where} split of the data set {name} has no picture; add some{without}.")
+    is_checked = is_checked and isinstance(source, CocoSource)
+    is_learned = split == "train" and not layout.prefer
+    if is_checked:
+        check_entries(source.index)
+        if is_learned:
+            require_learnable(source.index, source.channels, named=layout.categories is not None)
+        if where == split:
+            _tell_unlearned(source)
+    picks = np.arange(len(source.names))
+    if cut:
+        train, val = split_by_place(source.names, layout.val_share, layout.place)
+        picks = train if split == "train" else val
+        if split == "val":
+            _warn_of_cut(layout, name, source.names, val)
+    if is_checked:
+        _check_picks(source, picks, split, is_learned=is_learned)
+    return source, picks
+
+
+def _where(layout: DataLayout, split: str, name: str, *, cut: bool) -> str:
+    """Return the split whose pictures are opened: train if val is `cut` from it.
+
+    Raises:
+        ConfigError: the data set has no such split.
+    """
     if cut and layout.mix:
         raise ConfigError(
             f"the data set {name} is a mix (data.mix), and no validation split is cut from a mix; name other "
@@ -141,20 +191,66 @@ def open_split(layout: DataLayout, split: str, name: str) -> tuple[Source, NDArr
         known = [key for key in SPLITS if layout.splits[key] or (key == "val" and layout.splits["train"])]
         instead = f"choose one of {', '.join(known)}" if known else f"name its pictures: data.{split}={{images: ...}}"
         raise ConfigError(f"the data set {name} has no {split} split; {instead}.")
-    drawing = layout.drawing if split == "train" else replace(layout.drawing, gaps=False)
-    source = open_source(layout, where, drawing)
-    if not len(source.names):
-        without = "" if where == "train" else f", or leave it out: data.{where}=null"
-        raise DataError(f"the {where} split of the data set {name} has no picture; add some{without}.")
-    if split == "train" and isinstance(source, CocoSource) and not source.index.annotation_count:
-        raise DataError(f"{source.index.source}: not one annotation, so there is nothing to learn; export it again.")
-    if not cut:
-        return source, np.arange(len(source.names))
-    train, val = split_by_place(source.names, layout.val_share, layout.place)
-    if split == "train":
-        return source, train
-    _warn_of_cut(layout, name, source.names, val)
-    return source, val
+    return where
+
+
+def check_entries(index: Index) -> None:
+    """Check that no picture has two entries: the truth of each would lack the annotations of the other.
+
+    Raises:
+        DataError: a picture has several.
+    """
+    twice = repeated(index.names)
+    if twice:
+        name, count = next(iter(twice.items()))
+        others = f", and {len(twice) - 1:,} more pictures so" if len(twice) > 1 else ""
+        raise DataError(
+            f"{index.source}: {brief(name)} has {count:,} entries{others}, each with its own annotations; "
+            "check_data.py with fix=FOLDER joins them."
+        )
+
+
+def _tell_unlearned(source: CocoSource) -> None:
+    """Log categories left out, and annotations that are not learned, with their number."""
+    found, chosen = lessons(source.index), {i for channel in source.channels for i in channel}
+    left_out = [lesson for lesson in found if lesson.category.id not in chosen and not lesson.is_learnable]
+    asked = [lesson for lesson in found if lesson.category.id in chosen]
+    file, total = source.index.source, sum(lesson.total for lesson in asked)
+    if left_out:
+        log.warning(
+            "%s: categories without an annotation to learn are left out: %s",
+            *(file, first_names([lesson.counted for lesson in left_out])),
+        )
+    joined = [source.categories[i] for i, channel in enumerate(source.channels) if len(channel) > 1]
+    if joined:
+        log.warning("%s: categories of one name are learned as one: %s", file, first_names(joined))
+    for count, what, remedy in (
+        (sum(lesson.crowds for lesson in asked), "marked iscrowd and not judged", CROWD_REMEDY),
+        (sum(lesson.normalised for lesson in asked), "with coordinates from 0 to 1", NORMALISED_REMEDY),
+    ):
+        if count:
+            log.warning("%s: %s of %s annotations are %s; %s", file, f"{count:,}", f"{total:,}", what, remedy)
+
+
+def _check_picks(source: CocoSource, picks: NDArray[np.int64], split: str, *, is_learned: bool) -> None:
+    """Check that the pictures of a split, maybe a part of its file, have something to learn or to judge.
+
+    Raises:
+        DataError: there is nothing to learn in the training pictures.
+    """
+    known = {lesson.category.id for lesson in lessons(source.index, picks) if lesson.is_learnable}
+    poor = [name for name, channel in zip(source.categories, source.channels, strict=True) if known.isdisjoint(channel)]
+    if not poor:
+        return
+    if is_learned and len(poor) == len(source.categories):
+        raise DataError(
+            f"{source.index.source}: nothing to learn lies on the {len(picks):,} pictures left for training; name "
+            "others for validation: 'data.val={images: ..., annotations: ...}'."
+        )
+    log.warning(
+        "%s: %s: not one annotation of %s that can be %s",
+        *(source.index.source, split, first_names(poor), "learned" if is_learned else "judged"),
+    )
 
 
 def _warn_of_cut(layout: DataLayout, name: str, names: Sequence[str], val: NDArray[np.int64]) -> None:
@@ -178,10 +274,23 @@ def open_mix(layout: DataLayout, mix: dict[str, dict[str, Any]]) -> MixedSource:
     """Open the parts of a mix of sources.
 
     Raises:
-        DataError: folders or files are missing, or a part is empty.
+        DataError: folders or files are missing, a part is empty, or there is nothing to learn.
     """
     check_layout(layout.root, {name: {key: rule[key] for key in PATHS} for name, rule in mix.items()})
-    return MixedSource({name: take(_open_part(layout, rule, layout.drawing), rule, name) for name, rule in mix.items()})
+    parts = {name: take(_open_part(layout, rule, layout.drawing), rule, name) for name, rule in mix.items()}
+    poor = []
+    for name, part in parts.items():
+        if not isinstance(part.source, CocoSource):
+            continue
+        check_entries(part.source.index)
+        _tell_unlearned(part.source)
+        if not any(lesson.is_learnable for lesson in lessons(part.source.index, part.picks)):
+            poor.append(part.source)
+            log.warning("data.mix.%s: not one annotation that can be learned", name)
+    if len(poor) == len(parts):
+        require_learnable(poor[0].index, poor[0].channels)
+        raise DataError("data.mix: the chosen pictures have nothing to learn; correct match and skip of its parts.")
+    return MixedSource(parts)
 
 
 def open_source(layout: DataLayout, split: str, drawing: Drawing) -> Source:
@@ -211,7 +320,9 @@ def _open_part(layout: DataLayout, part: dict[str, Any], drawing: Drawing, masks
     if len(index.rejected):
         listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
         log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
-    return CocoSource(images, index, layout.categories, masks, drawing=drawing, reading=layout.reading)
+    return CocoSource(
+        images, index, layout.categories, masks, drawing=drawing, reading=layout.reading, prefer=layout.prefer
+    )
 
 
 def _targets(names: Sequence[str]) -> tuple[str, ...]:

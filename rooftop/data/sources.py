@@ -15,8 +15,8 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco import Index, MaskFolder, picture_path, unpaired
-from rooftop.errors import DataError
+from rooftop.coco import Index, MaskFolder, choose_channels, picture_path, unpaired
+from rooftop.errors import DataError, first_names
 from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.picture import list_pictures, read_mask, read_mask_with_valid, settle_mask_values
 from rooftop.raster.rasterise import number
@@ -79,22 +79,20 @@ def with_data(valid: NDArray[np.bool_], reading: Reading, path: Path) -> NDArray
     return valid if seen is None or seen.shape != valid.shape else valid & seen  # `picture` reports a wrong size
 
 
-def first_names(names: Sequence[str], most: int = 5) -> str:
-    """Join the first names of a list, and the number of the others."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 class CocoSource:
     """Pictures of a COCO json; masks rasterised on the fly, or read from a folder made by `make_masks.py`.
 
     Args:
         images: folder of the pictures.
         index: the annotations.
-        categories: ids or names; None: all of the json.
+        categories: ids or names; None: all of the json with something to learn.
         masks: folder of `<stem>.png`, or None.
         drawing: channels of the truth.
         reading: reading of picture files.
+        prefer: names to take instead of None if the json has all of them.
+
+    Attributes:
+        channels: ids of the categories of each channel; categories of one name share it.
 
     Raises:
         DataError: unknown category, entries without file, several categories with masks on disk, or masks of other
@@ -110,16 +108,21 @@ class CocoSource:
         *,
         drawing: Drawing = ONLY_ROOFS,
         reading: Reading | None = None,
+        prefer: Sequence[str] = (),
     ) -> None:
         self.images, self.index, self.masks, self.drawing = images, index, masks, drawing
         self._reading = reading or PlainReading()
         self.names: Sequence[str] = index.names  # in the mapped file, which workers share
         self.sizes = index.sizes
-        self._ids = index.category_ids(categories)
+        self.channels = choose_channels(index, categories, prefer)
+        self._ids = [i for channel in self.channels for i in channel]
         by_id = {category.id: category.name for category in index.categories}
-        self.categories = tuple(by_id[i] for i in self._ids)
-        if masks is not None and len(self._ids) > 1:
-            raise DataError(f"data.masks={masks} holds one category; choose one by data.categories=[NAME].")
+        self.categories = tuple(by_id[channel[0]] for channel in self.channels)
+        if masks is not None and len(self.channels) > 1:
+            raise DataError(
+                f"data.masks={masks} holds one category; choose one of {first_names(self.categories)} by "
+                "data.categories=[NAME], here and for make_masks.py."
+            )
         if masks is not None:
             MaskFolder(index, self._ids, masks).check()
         _check_files(images, self.names)
@@ -158,18 +161,18 @@ class CocoSource:
         if self.drawing.gaps:
             mask = mask * ~gaps(numbered)
         extra = [name for name in self.drawing.targets if name != ROOF]
-        by_kind = [[roof for roof in roofs if roof.category_id == kind] for kind in self._ids if extra]
+        by_kind = [[roof for roof in roofs if roof.category_id in channel] for channel in self.channels if extra]
         kinds = [numbered] if len(by_kind) == 1 else [number(of_kind, *size) for of_kind in by_kind]
         return np.stack([*mask, *(TARGETS[name](kind) for name in extra for kind in kinds)]), valid
 
     def _whole_truth(self, i: int) -> Truth:
         if self.masks is None:
-            return self.index.truth(i, self._ids)
+            return self.index.truth(i, self.channels)
         mask = read_mask(self.masks / f"{Path(self.names[i]).stem}.png")
         if mask.shape != tuple(self.sizes[i]):
             raise DataError(f"{self.masks / Path(self.names[i]).stem}.png: not the size of its picture; make it again.")
         if any(item.is_crowd for item in self.index.objects(i)):
-            return mask[None], self.index.truth(i, self._ids)[1]
+            return mask[None], self.index.truth(i, self.channels)[1]
         return mask[None], np.ones(mask.shape, dtype=bool)
 
 

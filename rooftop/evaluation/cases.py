@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -126,15 +126,16 @@ class RunCases:
                 f"the run has {len(known)} categories ({', '.join(known)}), the data set {len(wanted)} "
                 f"({', '.join(wanted)}); choose with data.categories."
             )
-        order = [known.index(name) for name in wanted] if {*known} == {*wanted} else [*range(len(known))]
+        by_name = {*known} == {*wanted} and len({*known}) == len(known)
+        order = [known.index(name) for name in wanted] if by_name else [*range(len(known))]
         if len(known) > 1 and {*known} != {*wanted}:
             log.warning(
                 "the run has the categories %s, the data set %s: matched in this order; data.categories=[...] sets it",
                 *(", ".join(known), ", ".join(wanted)),
             )
         self._channels = [target * len(known) + k for target in range(len(self.targets)) for k in order]
-        self._ids = self.source.index.category_ids(list(wanted)) if isinstance(self.source, CocoSource) else [1]
-        self.categories = list(zip(self._ids, wanted, strict=True))
+        self._kinds = source.channels if isinstance(source, CocoSource) else [(1,)]
+        self.categories = [(kinds[0], name) for kinds, name in zip(self._kinds, wanted, strict=True)]
 
     def __len__(self) -> int:
         return len(self.picks)
@@ -167,7 +168,7 @@ class RunCases:
         if not isinstance(self.source, CocoSource):
             return [patches(channel) for channel in mask]
         objects, size = self.source.index.objects(row), mask.shape[1:]
-        return [annotated([o for o in objects if o.category_id == number], *size) for number in self._ids]
+        return [annotated([o for o in objects if o.category_id in kinds], *size) for kinds in self._kinds]
 
 
 class FileCases:
@@ -317,10 +318,10 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
 
 def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
     run = load(folder)
-    categories = data["categories"] or (run.card.categories if len(run.card.categories) > 1 else None)
-    as_annotated = {"targets": [ROOF], "gaps": False, "categories": categories}  # not as training changes the masks
+    as_annotated = {"targets": [ROOF], "gaps": False}  # not as training changes the masks
     prepared = calibrated({**data, **_preparation(run, data["bands"]), **as_annotated})
-    source, picks = open_split(read_layout(prepared, Preparation.of(prepared).reading), choice.split, data["name"])
+    layout = replace(read_layout(prepared, Preparation.of(prepared).reading), prefer=run.card.categories)
+    source, picks = open_split(layout, choice.split, data["name"])
     if isinstance(source, MixedSource):
         raise ConfigError(
             f"split={choice.split} of the data set {data['name']} is a mix of sources with different roofs and metres "

@@ -4,6 +4,7 @@ Levels of an encoder that stay as they are, through the real script.
 """
 
 import json
+import shlex
 
 import pytest
 import torch
@@ -63,7 +64,7 @@ def test_a_target_that_is_not_learned_here_is_dropped(start, run_script, trained
     ("override", "said"),
     [
         ("model.width=8", "has another network"),
-        ("data.mean=[0.1,0.2,0.3]", "set data.mean=[0.42"),
+        ("data.mean=[0.1,0.2,0.3]", "set 'data.mean=[0.42"),
     ],
 )
 def test_another_network_or_normalisation_is_one_sentence(start, override, said):
@@ -78,7 +79,25 @@ def test_other_categories_than_the_run_learned_are_one_sentence(start, trained, 
     (trained / "card.json").write_text(json.dumps(card | {"categories": learned}))
     code, text = start()
     assert code == 2
-    assert f"was trained on the categories {learned}, not ['building']; set data.categories={learned}." in text
+    assert f"was trained on the categories {', '.join(learned)}, not building; start without it: " in text
+
+
+def test_a_run_of_one_category_tells_which_of_several_to_choose(start, tiny):
+    path = tiny / "annotations" / "train.json"
+    document = json.loads(path.read_text())
+    document["categories"] = [{"id": 100, "name": "tower, high"}, {"id": 7, "name": "shed"}]
+    document["annotations"][0]["category_id"] = 7
+    path.write_text(json.dumps(document))
+    (tiny / "annotations" / "test.json").write_text(
+        (tiny / "annotations" / "test.json").read_text().replace('"building"', '"tower, high"')
+    )
+    split = "data.categories=null"
+    code, text = start(split, "data.test=null")
+    assert code == 2
+    assert "not tower, high, shed; set 'data.categories=[\"tower, high\"]'." in text
+    (told,) = shlex.split(text.split("; set ")[1].split("]'.")[0] + "]'")
+    code, text = start(told, "data.test=null")
+    assert code == 0, text
 
 
 def test_a_run_that_does_not_exist_is_named(start, trained):
@@ -100,7 +119,7 @@ def test_a_run_that_learned_with_another_scale_is_one_sentence(start, trained):
     (trained / "card.json").write_text(json.dumps(card))
     code, text = start()
     assert code == 2
-    assert "set 'data.scale=[[0, 9.5], [0, 9.5], [0, 9.5]]'" in text
+    assert "set 'data.scale=[[0,9.5],[0,9.5],[0,9.5]]'" in text
 
 
 @pytest.fixture

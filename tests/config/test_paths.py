@@ -5,7 +5,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from rooftop.config import shell_setting
+from rooftop.config import shell_list, shell_setting
 from rooftop.config.paths import KEYS, PROJECT, hydra_setting, shipped, with_paths
 from rooftop.config.schema import SCHEMAS, keys
 
@@ -77,3 +77,20 @@ def test_a_training_tells_its_folder_from_there_too(run_script, tiny, tmp_path, 
     assert "python evaluate.py run=out" in text
     assert "tensorboard --logdir out\n" in text
     assert run_script("evaluate", "run=out", "data.root=tiny", "hydra.job.chdir=true")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["building"],
+        ["roof, red", 'a "b"', "back\\", 'c\\"d'],
+        ["null", "1", "1e3", "True", ""],
+        [0.1, 3],
+        [[0, 9.5], [1, 2]],
+    ],
+)
+def test_a_list_survives_the_shell_and_hydra(values):
+    (argument,) = shlex.split(shell_list("data.categories", values))
+    (parsed,) = OverridesParser.create().parse_overrides([argument])
+    assert parsed.key_or_group == "data.categories"
+    assert parsed.value() == values

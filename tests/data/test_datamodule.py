@@ -254,12 +254,13 @@ def test_split_that_is_not_there_names_those_that_are(tiny):
         RoofDataModule(config(tiny)).dataset("tset")
 
 
-def test_several_categories_give_one_channel_each(tiny):
-    def change(coco):
-        coco["categories"].append({"id": 7, "name": "shed"})
-        coco["annotations"][1]["category_id"] = 7
+def with_shed(coco):
+    coco["categories"].append({"id": 7, "name": "shed"})
+    coco["annotations"][1]["category_id"] = 7
 
-    edit(tiny, change)
+
+def test_several_categories_give_one_channel_each(tiny):
+    edit(tiny, with_shed)
     data = RoofDataModule(config(tiny, categories=["building", 7], test=None))
     assert data.categories == ("building", "shed")
     masks = {name: data.dataset(s)[i]["mask"] for s in ("train", "val") for i, name in enumerate(data.dataset(s).names)}
@@ -272,7 +273,7 @@ def test_channels_follow_the_names_of_the_training_split(tiny):
     def reordered(coco):
         coco["categories"] = [{"id": 3, "name": "tower"}, {"id": 7, "name": "shed"}, *coco["categories"]]
 
-    edit(tiny, lambda coco: coco["categories"].append({"id": 7, "name": "shed"}))
+    edit(tiny, with_shed)
     edit(tiny, reordered, split="test")
     data = RoofDataModule(config(tiny, categories=None))
     assert data.categories == ("building", "shed")
@@ -282,7 +283,7 @@ def test_channels_follow_the_names_of_the_training_split(tiny):
 
 
 def test_a_split_without_a_category_of_the_training_is_refused(tiny):
-    edit(tiny, lambda coco: coco["categories"].append({"id": 7, "name": "shed"}))
+    edit(tiny, with_shed)
     with pytest.raises(DataError, match="no category 'shed'"):
         RoofDataModule(config(tiny, categories=None)).dataset("test")
 
@@ -304,3 +305,73 @@ def test_a_training_split_without_any_roof_is_refused(tiny):
     edit(tiny, lambda coco: coco.update(annotations=[]))
     with pytest.raises(DataError, match="not one annotation, so there is nothing to learn"):
         RoofDataModule(config(tiny)).dataset("train")
+
+
+def test_a_training_split_of_crowds_alone_is_refused(tiny):
+    edit(tiny, lambda coco: [item.update(iscrowd=1) for item in coco["annotations"]])
+    with pytest.raises(DataError, match="annotations can be learned: .* marked iscrowd; .*fix=FOLDER crowds=roofs"):
+        RoofDataModule(config(tiny)).dataset("train")
+
+
+def test_crowds_among_roofs_are_told_with_their_number(tiny, caplog):
+    edit(tiny, lambda coco: coco["annotations"][0].update(iscrowd=1))
+    data = RoofDataModule(config(tiny))
+    data.setup("fit")
+    assert caplog.text.count("annotations are marked iscrowd and not judged; if they are single roofs") == 1
+
+
+def test_a_category_without_annotations_is_left_out_and_told(tiny, caplog):
+    for split in ("train", "test"):
+        edit(tiny, lambda coco: coco["categories"].insert(0, {"id": 0, "name": "buildings"}), split=split)
+    data = RoofDataModule(config(tiny, categories=None))
+    assert data.categories == ("building",)
+    assert data.classes == 1
+    assert data.dataset("test").source.categories == ("building",)
+    assert "categories without an annotation to learn are left out: buildings (0)" in caplog.text
+    with pytest.raises(DataError, match=r"names buildings: not one annotation.*choose building \("):
+        RoofDataModule(config(tiny, categories=["buildings"])).dataset("train")
+
+
+def test_categories_of_one_name_are_learned_as_one(tiny, caplog):
+    def merged(coco):
+        coco["categories"].append({"id": 7, "name": "building"})
+        coco["annotations"][1]["category_id"] = 7
+
+    whole = RoofDataModule(config(tiny)).dataset("train")
+    masks = [whole[i]["mask"] for i in range(len(whole))]
+    edit(tiny, merged)
+    data = RoofDataModule(config(tiny, categories=["building"]))
+    again = data.dataset("train")
+    assert data.categories == ("building",)
+    assert all(np.array_equal(again[i]["mask"], mask) for i, mask in enumerate(masks))
+    assert "categories of one name are learned as one: building" in caplog.text
+
+
+def test_roofs_on_validation_pictures_alone_are_refused(tiny):
+    data = RoofDataModule(config(tiny))
+    mine = set(data.dataset("train").names)
+
+    def emptied(coco):
+        ids = {item["id"] for item in coco["images"] if item["file_name"] in mine}
+        coco["annotations"] = [item for item in coco["annotations"] if item["image_id"] not in ids]
+
+    edit(tiny, emptied)
+    with pytest.raises(DataError, match="nothing to learn lies on the 8 pictures left for training; name others"):
+        RoofDataModule(config(tiny)).dataset("train")
+
+
+def test_a_test_split_without_a_roof_is_told(tiny, caplog):
+    edit(tiny, lambda coco: coco.update(annotations=[]), split="test")
+    RoofDataModule(config(tiny)).setup("test")
+    assert "test: not one annotation of building that can be judged" in caplog.text
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_picture_listed_twice_is_refused(tiny, split):
+    def twice(coco):
+        first = coco["images"][0]
+        coco["images"] += [{**first, "id": 901}, {**first, "id": 902, "file_name": "./" + first["file_name"]}]
+
+    edit(tiny, twice, split=split)
+    with pytest.raises(DataError, match=r"has 3 entries, each with its own annotations; check_data.py with fix=FOLDER"):
+        RoofDataModule(config(tiny)).setup("fit" if split == "train" else "test")
