@@ -57,12 +57,16 @@ def report_split(split: str, index: Index, masks: MaskReport, images: Path) -> d
     files = unpaired(images, index.names)
     log.info("%s: %d masks made, %d kept, %d pictures beyond the limit", split, masks.made, masks.kept, masks.left)
     log.info("%s: %s", split, index.rejected)
+    if len(index.damaged):
+        log.info("%s: %s", split, index.damaged)
     log.info("%s: %d entries without file, %d files without entry", split, len(files.missing), len(files.extra))
     return {
         "made": masks.made,
         "kept": masks.kept,
         "skipped": {"beyond the limit": masks.left},
         "annotations_left_out": {"counts": dict(index.rejected.counts), "listed": list(index.rejected.listed)},
+        "boxes_not_judged": index.rejected.boxed,
+        "annotations_used_in_part": {"counts": dict(index.damaged.counts), "listed": list(index.damaged.listed)},
         "entries_without_file": files.missing,
         "files_without_entry": files.extra,
     }

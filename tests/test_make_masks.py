@@ -6,6 +6,8 @@ import shlex
 import numpy as np
 from PIL import Image
 
+from rooftop.coco import STRAY
+
 
 def test_masks_of_every_split_and_a_report(run_script, tiny, tmp_path):
     code, text = run_script("make_masks", f"data.root={tiny}")
@@ -41,13 +43,17 @@ def test_masks_of_other_annotations_are_not_trained_on(run_script, tiny, tmp_pat
 def test_what_is_skipped_is_said(run_script, tiny, tmp_path):
     path = tiny / "annotations" / "test.json"
     content = json.loads(path.read_text())
-    content["annotations"][3]["segmentation"] = [[1, 1, 2, 2]]
+    content["annotations"][3] |= {"segmentation": [[1, 1, 2, 2]], "bbox": [1, 1, 9, 9]}
+    content["annotations"][2]["segmentation"].append([1, 1, 2, 2])
     path.write_text(json.dumps(content))
     (tiny / "images" / "test" / "18_0_9.png").rename(tiny / "images" / "test" / "other.png")
     code, text = run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks", "limit=2")
     assert code == 0, text
     part = json.loads((tmp_path / "masks" / "report.json").read_text())["test"]
     assert part["annotations_left_out"]["listed"] == [[4, "with fewer than 3 points"]]
+    assert part["boxes_not_judged"] == 1
+    assert part["annotations_used_in_part"]["listed"] == [[3, STRAY]]
+    assert "1 annotation used in part: 1 with a ring of fewer than 3 points, left out" in " ".join(text.split())
     assert part["entries_without_file"] == ["18_0_9.png"]
     assert part["files_without_entry"] == ["other.png"]
     assert part["skipped"] == {"beyond the limit": 3}

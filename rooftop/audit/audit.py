@@ -12,7 +12,7 @@ from rooftop.audit.annotations import Statistics, check_outlines
 from rooftop.audit.border import Border, Cell, undrawn_borders
 from rooftop.audit.findings import Finding, Findings
 from rooftop.audit.pictures import Facts, Pairs, find_pairs, gather
-from rooftop.coco import Index, unpaired
+from rooftop.coco import STRAY, Index, unpaired
 from rooftop.errors import DataError
 from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.picture import list_pictures, read_mask_with_valid, settle_mask_values
@@ -96,10 +96,7 @@ def audit_splits(
             split.findings.merge(found)
             if not split.index.annotation_count:
                 split.findings.add(Finding("no annotation", "", f"in {split.index.source}"))
-            for identity, reason in split.index.rejected.listed:
-                split.findings.add(Finding("annotation left out", "", reason, annotation=identity))
-            unlisted = len(split.index.rejected) - len(split.index.rejected.listed)
-            split.findings.unlisted["annotation left out"] = unlisted
+            _add_unreadable(split.findings, split.index)
             _check_ids(split, split.index)
         elif split.masks is not None:
             _check_masks(split, split.masks)
@@ -124,6 +121,21 @@ def _step_progress(progress: Progress | None, split: Split, what: str) -> Callab
 def _add_all(split: Split, found: Sequence[Finding]) -> None:
     for finding in found:
         split.findings.add(finding)
+
+
+def _add_unreadable(findings: Findings, index: Index) -> None:
+    """Add annotations that are left out, or used in part."""
+    rejected, damaged = index.rejected, index.damaged
+    for identity, reason in rejected.listed:
+        findings.add(Finding("annotation left out", "", reason, annotation=identity))
+    findings.unlisted["annotation left out"] += len(rejected) - len(rejected.listed)
+    kinds = Counter({"stray ring": damaged.counts.get(STRAY, 0)})
+    kinds["damaged annotation"] = len(damaged) - kinds["stray ring"]
+    for identity, reason in damaged.listed:
+        kind = "stray ring" if reason == STRAY else "damaged annotation"
+        findings.add(Finding(kind, "", reason, annotation=identity))
+        kinds[kind] -= 1
+    findings.unlisted.update(kinds)
 
 
 def _check_files(split: Split) -> None:

@@ -31,7 +31,10 @@ KINDS = {
     ),
     "two entries of one file": Kind(True, "Join the entries, and their annotations, to one."),
     "no annotation": Kind(True, "The file lists pictures but no roof: export it again."),
-    "annotation left out": Kind(True, "Correct the annotation; until then it is not drawn."),
+    "annotation left out": Kind(
+        True, "Correct the annotation; until then it is not drawn, and its box, if it has one, is not judged."
+    ),
+    "damaged annotation": Kind(True, "Correct the part named; until then only the rest of the annotation is used."),
     "self-crossing outline": Kind(True, "Draw the outline again, or let `fix` repair it."),
     "duplicated annotation": Kind(True, "Remove one of them, or let `fix` do it; otherwise it counts twice."),
     "unreadable mask": Kind(True, "Export the mask again, or name its values by `data.roof_values`."),
@@ -45,6 +48,7 @@ KINDS = {
     ),
     "duplicate picture": Kind(False, "The same pixels; it weighs more in training than it should."),
     "near duplicate picture": Kind(False, "The same picture, turned, mirrored, compressed or brightened."),
+    "stray ring": Kind(False, "It has fewer than 3 points and covers nothing. `fix` removes it."),
     "tiny outline": Kind(False, "Too small for a roof; check for a slip of the hand or a remnant of a cut."),
     "repeated annotation id": Kind(
         False, "Not used here, but other tools confuse annotations of one id; let `fix` number them anew."

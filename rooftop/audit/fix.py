@@ -31,7 +31,7 @@ def write_fixed(
 
     Annotations: shapely's `make_valid` repairs self-crossing outlines, second copies are left out, areas and boxes are
     measured again, ids used before are replaced by new ones. Borders with missing roofs become `iscrowd` areas, so a
-    roof found there is not counted as wrong.
+    roof found there is not counted as wrong; so do the boxes of outlines that cannot be drawn.
 
     Args:
         folder: for the files.
@@ -64,7 +64,7 @@ def write_fixed(
         if target.exists() and target.samefile(split.index.source):
             raise DataError(f"fix={folder} contains the original {target.name}; name another folder.")
         doubtful = doubtful_areas(split.index, split.borders) if borders else {}
-        unused = split.index.last_annotation_id + sum(map(len, doubtful.values())) + 1
+        unused = split.index.last_annotation_id + sum(map(len, doubtful.values())) + split.index.unjudged_count + 1
         cleaned = _numbered(split.index.annotation_ids, unused, _pictures(split, kept, doubtful))
         write_annotations(target, cleaned, split.index.categories)
         at_border = sum(kept[row] for row in doubtful)
@@ -129,6 +129,7 @@ def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequenc
     """
     assert split.index is not None
     entries = defaultdict[tuple[str, int, int], list[int]](list)
+    numbers = count(split.index.last_annotation_id + 1 + sum(map(len, doubtful.values())))
     for i, (name, (height, width)) in enumerate(zip(split.names, split.index.sizes.tolist(), strict=True)):
         entries[name, height, width].append(i)
     for i in np.flatnonzero(kept).tolist():
@@ -143,6 +144,7 @@ def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequenc
                 seen.append(thing)
         for row in rows:
             seen += doubtful.get(row, ())
+            seen += [replace(box, annotation_id=next(numbers)) for box in split.index.unjudged(row)]
         objects = [measured(fixed, height, width) for thing in seen if (fixed := repaired(thing, height, width))]
         yield Picture(int(split.index.ids[i]), split.index.names[i], height, width, objects)
 

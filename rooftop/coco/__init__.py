@@ -1,6 +1,6 @@
 """Read, index and write COCO annotations and results."""
 
-from rooftop.coco.columns import Rejected
+from rooftop.coco.columns import STRAY, Rejected
 from rooftop.coco.index import CocoObject, Index, open_index
 from rooftop.coco.learnable import Lesson, choose_channels, lessons, require_learnable, why_nothing
 from rooftop.coco.masks import MaskFolder, MaskReport
@@ -10,6 +10,7 @@ from rooftop.coco.results import ReadResult, Results, read_results
 from rooftop.coco.write import Picture, Result, measured, pictures, rounded, write_annotations, write_results
 
 __all__ = [
+    "STRAY",
     "Category",
     "CocoObject",
     "Index",

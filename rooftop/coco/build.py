@@ -5,7 +5,6 @@ The list of annotations is parsed in pieces, by several processes if it is long;
 
 import gc
 import os
-import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,10 +17,11 @@ import msgspec
 import numpy as np
 
 from rooftop.coco.arrays import Array, narrow, write_arena
-from rooftop.coco.columns import Columns, Frame, Tally, columns
+from rooftop.coco.columns import UNJUDGED, Columns, Frame, Tally, columns
 from rooftop.coco.names import pack_names, stays_inside
 from rooftop.coco.parse import (
     LONGEST,
+    NO_ID,
     NOT_JSON,
     Annotation,
     Category,
@@ -31,6 +31,7 @@ from rooftop.coco.parse import (
     map_file,
     parse_document,
     parse_list,
+    read_loosely,
     split_list,
 )
 from rooftop.errors import DataError
@@ -111,21 +112,42 @@ def _read_block(text: memoryview, frame: Frame) -> Block:
     tally = Tally()
     parts = [columns([], frame, tally)]
     for piece in parse_list(text, _ANNOTATIONS):
-        parts.append(Columns._make(map(narrow, columns(_parsed(piece, tally), frame, tally))))
+        parsed, lost = _parsed(piece, tally)
+        parts.append(Columns._make(map(narrow, columns(parsed, frame, tally, lost))))
     return Columns._make(narrow(np.concatenate(column)) for column in zip(*parts, strict=True)), tally
 
 
-def _parsed(piece: list[Annotation] | list[msgspec.Raw], tally: Tally) -> list[Annotation]:
-    """The annotations of a piece; unparsed items are parsed one by one, malformed ones go to `tally`."""
+def _parsed(
+    piece: list[Annotation] | list[msgspec.Raw], tally: Tally
+) -> tuple[list[Annotation], list[tuple[Annotation, str]]]:
+    """The annotations of a piece, and those without a readable outline; unparsed items are parsed one by one."""
     parsed: list[Annotation] = []
+    lost: list[tuple[Annotation, str]] = []
     for item in piece:
         if isinstance(item, Annotation):
-            return cast("list[Annotation]", piece)
+            return cast("list[Annotation]", piece), []
         try:
             parsed.append(_ANNOTATION.decode(item))
-        except NOT_JSON as error:
-            tally.add(_identity(item), _malformed(error))
-    return parsed
+        except NOT_JSON:
+            _read_loosely(item, parsed, lost, tally)
+    return parsed, lost
+
+
+def _read_loosely(
+    item: msgspec.Raw, parsed: list[Annotation], lost: list[tuple[Annotation, str]], tally: Tally
+) -> None:
+    """Append a malformed annotation to `parsed`, to `lost`, or only to `tally`."""
+    try:
+        annotation, damaged, reason = read_loosely(item)
+    except ValueError as error:
+        tally.add(_identity(item), str(error))
+        return
+    if reason:
+        lost.append((annotation, reason))
+        return
+    parsed.append(annotation)
+    for damage in damaged:
+        tally.add_damaged(annotation.id, damage)
 
 
 def _identity(item: msgspec.Raw) -> int | None:
@@ -135,16 +157,6 @@ def _identity(item: msgspec.Raw) -> int | None:
     except NOT_JSON:
         return None
     return identity if isinstance(identity, int) else None
-
-
-def _malformed(error: Exception) -> str:
-    """Shorten the parse error of an annotation to a reason, without values, so equal reasons are counted together."""
-    field = re.search(r"\$\.(\w+)|missing required field `(\w+)`", str(error))
-    if field is None:
-        return "not as in COCO"
-    if field[2]:
-        return f"without `{field[2]}`"
-    return f"with a `{field[1]}` that is not as in COCO"
 
 
 def build_index(source: Path, target: Path) -> None:
@@ -162,9 +174,11 @@ def build_index(source: Path, target: Path) -> None:
         frame = Frame(rows, sizes, {c.id: kind for kind, c in enumerate(categories)})
         parts, tally = read_annotations(document.annotations, frame)
     names, name_first = pack_names([p.file_name for p in pictures])
-    order, first = _by_picture(parts.pop("row"), len(pictures))
+    row, ids = np.concatenate(parts.pop("row")), np.array([p.id for p in pictures], np.int64)
+    parts["id"] = [narrow(_numbered(np.concatenate(parts["id"])))]
+    order, first = _by_picture(row, len(pictures))
     arrays = parts | {
-        "ids": [np.array([p.id for p in pictures], np.int64)],
+        "ids": [ids],
         "sizes": [sizes],
         "names": [names],
         "name_first": [narrow(name_first)],
@@ -173,7 +187,8 @@ def build_index(source: Path, target: Path) -> None:
     }
     for count, offsets in {"ring_count": "ring_first", "point_count": "point_first", "run_bytes": "run_first"}.items():
         arrays[offsets] = [_offsets(arrays.pop(count))]
-    meta = {"categories": categories, "counts": tally.counts, "listed": tally.listed}
+    arrays |= _scored(parts["id"][0], np.concatenate(parts["use"]), row, ids)
+    meta = {"categories": categories} | vars(tally)
     write_arena(target, arrays, meta)
 
 
@@ -253,19 +268,44 @@ def _picture(source: Path, item: PictureEntry | msgspec.Raw, row: int) -> Pictur
     return entry
 
 
-def _by_picture(rows: list[Array], pictures: int) -> tuple[Array, Array]:
+def _numbered(ids: Array) -> Array:
+    """Give annotations without a readable id new ones, after the largest."""
+    missing = ids == NO_ID
+    if not missing.any():
+        return ids
+    ids = ids.astype(np.int64)
+    ids[missing] = max(0, ids.max()) + 1 + np.arange(missing.sum())
+    return ids
+
+
+def _by_picture(row: Array, pictures: int) -> tuple[Array, Array]:
     """Sort annotations by picture, stable.
 
     Args:
-        rows: the picture of each annotation, in pieces.
+        row: the picture of each annotation.
         pictures: number of pictures N.
 
     Returns:
         The order, numbers of annotations; and int64 (N + 1,), the offset in it of each picture, and the end.
     """
-    row = np.concatenate(rows)
     order = narrow(np.argsort(row, kind="stable"))
     return order, np.concatenate(([0], np.cumsum(np.bincount(row, minlength=pictures))))
+
+
+def _scored(ids: Array, use: Array, row: Array, picture_ids: Array) -> dict[str, list[Array]]:
+    """Return the order for object scores, if ids repeat: pycocotools keeps the last annotation of an id, for all.
+
+    pycocotools asks for the ids of each picture, in order of picture ids, then looks up the annotation of each id.
+    """
+    seen = np.flatnonzero(use != UNJUDGED)
+    unique, inverse, count = np.unique(ids[seen], return_inverse=True, return_counts=True)
+    if len(unique) == len(seen):
+        return {}
+    last = seen[np.argsort(inverse, kind="stable")[np.cumsum(count) - 1]]
+    asked = np.argsort(picture_ids[row[seen]], kind="stable")
+    found = last[inverse[asked]]
+    order, first = _by_picture(row[found], len(picture_ids))
+    return {"scored": [narrow(found[order])], "scored_first": [narrow(first)]}
 
 
 def _offsets(counts: list[Array]) -> Array:

@@ -1,4 +1,7 @@
-"""Parsed annotations as numpy arrays; annotations that cannot be drawn are rejected, counted and listed.
+"""Parsed annotations as numpy arrays. What cannot be drawn is left out, ring by ring, counted and listed.
+
+An annotation without any ring that can be drawn is rejected. Its bounding box, where the file states one, becomes
+ground that is not judged: there is a roof, but nobody knows its outline.
 
 Run lengths (RLE) are checked before they reach the C code of pycocotools, since that code trusts its input.
 
@@ -8,23 +11,35 @@ From the fourth number on, the file contains the difference to the number two po
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, compress
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
+import msgspec
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from rooftop.coco.arrays import Array
-from rooftop.coco.parse import Annotation, RunLengths
+from rooftop.coco.parse import NO_ID, NOT_JSON, Annotation, RunLengths
 
 Flags: TypeAlias = NDArray[np.bool_]
 
 SHOWN = 1000  # rejected annotations listed by id; all of them are counted
 FARTHEST = 1e6  # pixels from the origin; pycocotools stores fifths of a pixel in 32 bits
 LONGEST = 4e6  # pixels along one ring; pycocotools takes 80 bytes of memory for each
+DRAWN = 0  # use of an annotation: an object
+SCORED = 1  # covers no pixel and is no object here, but COCOeval counts it as one that nobody finds
+UNJUDGED = 2  # the box, a crowd, of an outline that cannot be drawn
+STRAY = "with a ring of fewer than 3 points, left out"
+_ODD = "with an odd number of coordinates in a ring, drawn without the last one, as pycocotools does"
+_LONG = "with a ring that is too long to draw, left out"
+_OUTSIDE = "outside the picture"
+_BAD_RUN = "with run lengths that do not fill the picture"
+_BBOX = msgspec.json.Decoder(tuple[float, float, float, float])
+_BOX_MARGIN = 1.0  # pixels that a stated box may reach beyond its picture
 _MAX_DIGITS = 6  # characters a number: 30 bits, more than the pixels of any picture
 
 
@@ -35,6 +50,31 @@ class Rejected:
     Attributes:
         counts: number of annotations for each reason.
         listed: (annotation id, reason) of the first `SHOWN`; the id is None if it could not be read.
+        boxed: number of them with a known box, not judged there; elsewhere they count as background.
+    """
+
+    counts: Mapping[str, int]
+    listed: Sequence[tuple[int | None, str]]
+    boxed: int = 0
+
+    def __len__(self) -> int:
+        return sum(self.counts.values())
+
+    def __str__(self) -> str:
+        """One line for a log: "3 annotations left out: 2 with fewer than 3 points, 1 outside the picture"."""
+        if not self.counts:
+            return "no annotation left out"
+        boxed = f"; {self.boxed} of them not judged inside their box" if self.boxed else ""
+        return f"{len(self)} annotation{'s' if len(self) > 1 else ''} left out: {_reasons(self.counts)}{boxed}"
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """Annotations of which a part cannot be used; the rest of them is used.
+
+    Attributes:
+        counts: number of annotations for each reason, a key of `STRAY` or another.
+        listed: (annotation id, reason) of the first `SHOWN`.
     """
 
     counts: Mapping[str, int]
@@ -44,30 +84,49 @@ class Rejected:
         return sum(self.counts.values())
 
     def __str__(self) -> str:
-        """One line for a log: "3 annotations left out: 2 with fewer than 3 points, 1 outside the picture"."""
+        """One line for a log: "2 annotations used in part: 2 with a ring of fewer than 3 points, left out"."""
         if not self.counts:
-            return "no annotation left out"
-        parts = ", ".join(f"{count} {reason}" for reason, count in sorted(self.counts.items()))
-        return f"{len(self)} annotation{'s' if len(self) > 1 else ''} left out: {parts}"
+            return "no annotation used in part"
+        return f"{len(self)} annotation{'s' if len(self) > 1 else ''} used in part: {_reasons(self.counts)}"
+
+
+def _known(identity: int | None) -> int | None:
+    return None if identity == NO_ID else identity
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
 
 
 @dataclass
 class Tally:
-    """Collects rejected annotations while a file is read; see `Rejected`."""
+    """Collects rejected and damaged annotations while a file is read; see `Rejected` and `Damaged`."""
 
     counts: Counter[str] = field(default_factory=Counter)
     listed: list[tuple[int | None, str]] = field(default_factory=list)
+    boxed: int = 0
+    damaged: Counter[str] = field(default_factory=Counter)
+    damaged_listed: list[tuple[int | None, str]] = field(default_factory=list)
 
     def add(self, identity: int | None, reason: str) -> None:
         """Count one rejected annotation."""
         self.counts[reason] += 1
         if len(self.listed) < SHOWN:
-            self.listed.append((identity, reason))
+            self.listed.append((_known(identity), reason))
+
+    def add_damaged(self, identity: int | None, reason: str) -> None:
+        """Count one annotation that is used in part."""
+        self.damaged[reason] += 1
+        if len(self.damaged_listed) < SHOWN:
+            self.damaged_listed.append((_known(identity), reason))
 
     def merge(self, other: "Tally") -> None:
-        """Append the rejected annotations of a later part of the file."""
+        """Append the annotations of a later part of the file."""
         self.counts.update(other.counts)
+        self.damaged.update(other.damaged)
+        self.boxed += other.boxed
         self.listed.extend(other.listed[: SHOWN - len(self.listed)])
+        self.damaged_listed.extend(other.damaged_listed[: SHOWN - len(self.damaged_listed)])
 
 
 @dataclass(frozen=True)
@@ -96,6 +155,7 @@ class Columns(NamedTuple):
         kind: int32 (A,), position of its category in the list of categories.
         crowd: bool (A,), the outline covers a group of uncounted objects.
         area: float64 (A,), square pixels, NaN if missing.
+        use: int8 (A,), `DRAWN`, `SCORED` or `UNJUDGED`.
         ring_count: int64 (A,), number of rings; 0 for run lengths.
         run_bytes: int64 (A,), number of bytes in `runs`; 0 for rings.
         point_count: int64 (R,), number of points of a ring.
@@ -108,6 +168,7 @@ class Columns(NamedTuple):
     kind: Array
     crowd: Array
     area: Array
+    use: Array
     ring_count: Array
     run_bytes: Array
     point_count: Array
@@ -144,28 +205,143 @@ class _Table(NamedTuple):
         return first
 
 
-def columns(annotations: Sequence[Annotation], frame: Frame, tally: Tally) -> Columns:
-    """Convert annotations to columns; those that cannot be drawn go to `tally` with the first reason found."""
-    table = _flatten(annotations, frame)
-    for reason, check in _CHECKS.items():
-        bad = check(table, frame)
-        if bad.any():
-            for annotation in compress(annotations, bad):
-                tally.add(annotation.id, reason)
-            annotations = list(compress(annotations, ~bad))
-            table = _flatten(annotations, frame)
+def columns(
+    annotations: Sequence[Annotation], frame: Frame, tally: Tally, lost: Sequence[tuple[Annotation, str]] = ()
+) -> Columns:
+    """Convert annotations to columns.
+
+    Args:
+        annotations: in the order of the file.
+        frame: pictures and categories to which they refer.
+        tally: counts rejected and damaged annotations, the former with the first reason found.
+        lost: annotations without a readable outline, each with the reason.
+    """
+    left = _Remaining(annotations, frame, tally)
+    for annotation, reason in lost:
+        left.lose(len(annotations), annotation, reason)
+    left.reject("of an unknown picture", left.table.row < 0)
+    left.reject("of an unknown category", left.table.kind < 0)
+    left.reject("without an outline", (left.table.ring_count == 0) & ~left.table.is_run)
+    left.drop_rings(STRAY, left.table.number_count < 6, "with fewer than 3 points")
+    left.trim_rings(_ODD, left.table.number_count % 2 == 1)
+    left.drop_rings(_LONG, _is_too_long(left.table), "with an outline that is too long to draw")
+    left.reject(_OUTSIDE, _is_outside(left.table, frame))
+    left.reject(_BAD_RUN, _is_bad_run(left.table, frame))
+    table, use = left.joined()
     return Columns(
         id=table.id,
         row=table.row,
         kind=table.kind,
         crowd=table.crowd,
         area=table.area,
+        use=use,
         ring_count=table.ring_count,
         run_bytes=table.run_bytes,
         point_count=table.number_count // 2,
         xy=table.numbers.reshape(-1, 2),
         runs=table.runs,
     )
+
+
+class _Remaining:
+    """Annotations that no check has rejected yet.
+
+    Attributes:
+        table: of these annotations.
+    """
+
+    def __init__(self, annotations: Sequence[Annotation], frame: Frame, tally: Tally) -> None:
+        self._frame, self._tally = frame, tally
+        self._annotations, self._positions = list(annotations), np.arange(len(annotations))
+        self._extra: list[tuple[int, Annotation, int]] = []  # position, annotation, use
+        self.table = _flatten(self._annotations, frame)
+
+    def reject(self, reason: str, bad: Flags) -> None:
+        """Remove annotations, bool (A,)."""
+        if not bad.any():
+            return
+        for i in np.flatnonzero(bad).tolist():
+            self.lose(int(self._positions[i]), self._annotations[i], reason)
+        self._positions = self._positions[~bad]
+        self._update(list(compress(self._annotations, ~bad)))
+
+    def lose(self, position: int, annotation: Annotation, reason: str) -> None:
+        """Count an annotation as rejected; keep what COCOeval sees of it, and its box."""
+        self._tally.add(annotation.id, reason)
+        if reason in (_OUTSIDE, _BAD_RUN):
+            self._extra.append((position, structs.replace(annotation, segmentation=[]), SCORED))
+        if reason != _OUTSIDE:
+            self._tally.boxed += self._keep_box(position, annotation)
+
+    def drop_rings(self, damage: str, bad: Flags, reason: str) -> None:
+        """Remove rings, bool (R,), and annotations without any other ring."""
+        if not bad.any():
+            return
+        empty = np.zeros(len(self._annotations), bool)
+        for i, rings, flags in self._with_bad_rings(bad):
+            rest = [ring for ring, is_bad in zip(rings, flags, strict=True) if not is_bad]
+            empty[i] = not rest
+            if rest:
+                self._damage(i, damage, rest)
+            if rest and damage == _LONG:
+                self._keep_box(int(self._positions[i]), self._annotations[i])
+        self._update(self._annotations)
+        self.reject(reason, empty)
+
+    def trim_rings(self, damage: str, odd: Flags) -> None:
+        """Remove the last number of rings, bool (R,)."""
+        if not odd.any():
+            return
+        for i, rings, flags in self._with_bad_rings(odd):
+            self._damage(i, damage, [ring[: len(ring) - is_odd] for ring, is_odd in zip(rings, flags, strict=True)])
+        self._update(self._annotations)
+
+    def joined(self) -> tuple["_Table", Array]:
+        """The table of all that is left, in the order of the file, and the use of each row."""
+        if not self._extra:
+            return self.table, np.zeros(len(self._annotations), np.int8)
+        drawn = ((position, one, DRAWN) for position, one in zip(self._positions, self._annotations, strict=True))
+        rows = sorted((*drawn, *self._extra), key=lambda row: row[0])
+        return _flatten([one for _, one, _ in rows], self._frame), np.array([use for _, _, use in rows], np.int8)
+
+    def _with_bad_rings(self, bad: Flags) -> Iterator[tuple[int, list[list[float]], list[bool]]]:
+        """Yield number, rings, and a flag for each ring of every annotation with a bad ring."""
+        end = np.cumsum(self.table.ring_count)
+        for i in np.unique(np.searchsorted(end, np.flatnonzero(bad), side="right")).tolist():
+            rings = cast("list[list[float]]", self._annotations[i].segmentation)
+            yield i, rings, bad[end[i] - len(rings) : end[i]].tolist()
+
+    def _damage(self, i: int, damage: str, rings: list[list[float]]) -> None:
+        self._tally.add_damaged(self._annotations[i].id, damage)
+        self._annotations[i] = structs.replace(self._annotations[i], segmentation=rings)
+
+    def _keep_box(self, position: int, annotation: Annotation) -> bool:
+        """Keep the stated box as a crowd, if there is one inside the picture."""
+        box = _box(annotation, self._frame)
+        if box is None:
+            return False
+        crowd = structs.replace(annotation, segmentation=[box], iscrowd=1, area=None)
+        self._extra.append((position, crowd, UNJUDGED))
+        return True
+
+    def _update(self, annotations: list[Annotation]) -> None:
+        self._annotations = annotations
+        self.table = _flatten(annotations, self._frame)
+
+
+def _box(annotation: Annotation, frame: Frame) -> list[float] | None:
+    """The stated box as a ring; None unless it lies inside the picture and has an area."""
+    row = frame.rows.get(annotation.image_id)
+    if row is None or annotation.category_id not in frame.kinds:
+        return None
+    try:
+        x, y, wide, high = _BBOX.decode(annotation.bbox)
+    except NOT_JSON:
+        return None
+    right, bottom = x + wide, y + high
+    height, width = frame.sizes[row].tolist()
+    inside = min(x, y) >= -_BOX_MARGIN and right <= width + _BOX_MARGIN and bottom <= height + _BOX_MARGIN
+    return [x, y, right, y, right, bottom, x, bottom] if inside and min(wide, high) > 0 else None
 
 
 def _flatten(annotations: Sequence[Annotation], frame: Frame) -> _Table:
@@ -197,11 +373,15 @@ def _run(annotation: Annotation, row: int, frame: Frame) -> bytes:
     return run.counts.encode() if isinstance(run.counts, str) else compress_run(run.counts, *run.size)
 
 
-def compress_run(counts: Sequence[int], height: int, width: int) -> bytes:
-    """Compress run lengths given as a list; empty unless they cover the picture exactly."""
-    if min(counts, default=-1) < 0 or sum(counts) != height * width or len(counts) > height * width + 1:
+def compress_run(counts: Sequence[float], height: int, width: int) -> bytes:
+    """Compress run lengths given as a list of whole numbers; empty unless they cover the picture exactly."""
+    lengths = np.array(counts, np.float64)
+    if not 0 < len(lengths) <= height * width + 1 or lengths.sum() != height * width:
         return b""
-    compressed: bytes = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
+    if lengths.min() < 0 or (lengths % 1).any():
+        return b""
+    run = {"size": [height, width], "counts": lengths.astype(np.uint32)}
+    compressed: bytes = coco.frPyObjects(run, height, width)["counts"]
     return compressed
 
 
@@ -301,8 +481,8 @@ def _extent(table: _Table) -> tuple[Array, Array]:
     return np.minimum.reduceat(xy, first), np.maximum.reduceat(xy, first)
 
 
-def _is_too_long(table: _Table, _: Frame) -> Flags:
-    """Whether drawing would overflow the integers of pycocotools or take too much memory."""
+def _is_too_long(table: _Table) -> Flags:
+    """Whether drawing each ring would overflow the integers of pycocotools or take too much memory: bool (R,)."""
     low, high = _extent(table)
     far: Flags = np.maximum(-low, high).max(axis=1, initial=0) > FARTHEST
     # no edge is longer than the box; the exact length is computed only for rings above this bound
@@ -310,7 +490,7 @@ def _is_too_long(table: _Table, _: Frame) -> Flags:
     first = table.first_number
     for ring in np.flatnonzero(long & ~far):
         long[ring] = is_too_long(table.numbers[first[ring] :][: table.number_count[ring]].reshape(-1, 2))
-    return _any_ring(np.logical_or(far, long), table)
+    return np.logical_or(far, long)
 
 
 def is_too_long(ring: Array) -> bool:
@@ -337,15 +517,3 @@ def _is_bad_run(table: _Table, frame: Frame) -> Flags:
     if texts:
         bad[rows] = ~are_valid_runs(texts, frame.sizes[table.row[rows]].astype(np.int64).prod(axis=1))
     return bad
-
-
-_CHECKS = {
-    "of an unknown picture": lambda table, _: table.row < 0,
-    "of an unknown category": lambda table, _: table.kind < 0,
-    "without an outline": lambda table, _: (table.ring_count == 0) & ~table.is_run,
-    "with an odd number of coordinates": lambda table, _: _any_ring(table.number_count % 2 == 1, table),
-    "with fewer than 3 points": lambda table, _: _any_ring(table.number_count < 6, table),
-    "with an outline that is too long to draw": _is_too_long,
-    "outside the picture": _is_outside,
-    "with run lengths that do not fill the picture": _is_bad_run,
-}

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rooftop.coco.arrays import Array, open_arena
 from rooftop.coco.build import build_index
-from rooftop.coco.columns import Rejected
+from rooftop.coco.columns import DRAWN, SCORED, UNJUDGED, Damaged, Rejected
 from rooftop.coco.names import Names
 from rooftop.coco.parse import Category, map_file
 from rooftop.errors import DataError, brief
@@ -27,7 +27,7 @@ from rooftop.files import atomic_write
 from rooftop.raster.rasterise import Run, draw, ring_runs, run_area
 
 CACHE = Path("outputs/.index")
-_FORMAT = b"rooftop index 1"  # increase the number when the arrays change
+_FORMAT = b"rooftop index 2"  # increase the number when the arrays change
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,7 @@ class CocoObject:
         area: as in the file, square pixels; NaN if missing.
         rings: float64 (n, 2), x and y in pixels of the picture, origin at its top left corner; or None.
         rle: run lengths {"size": [height, width], "counts": bytes}, or None.
+        is_drawn: False for what covers no pixel and only `Index.scored` knows.
     """
 
     annotation_id: int
@@ -49,6 +50,7 @@ class CocoObject:
     area: float
     rings: list[NDArray[np.float64]] | None
     rle: Run | None
+    is_drawn: bool = True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CocoObject) and self._plain() == other._plain()
@@ -74,6 +76,7 @@ class Index:
         names: N file names, relative to the folder of the pictures, all inside it.
         categories: in the order of the file.
         rejected: annotations left out, with reasons.
+        damaged: annotations used in part, with reasons.
     """
 
     def __init__(self, path: Path, source: Path) -> None:
@@ -84,7 +87,8 @@ class Index:
         self.sizes: NDArray[np.int32] = self._arrays["sizes"]
         self.names = Names(self._arrays["names"], self._arrays["name_first"])
         self.categories = tuple(msgspec.convert(meta["categories"], list[Category]))
-        self.rejected = Rejected(meta["counts"], [tuple(pair) for pair in meta["listed"]])
+        self.rejected = Rejected(meta["counts"], [tuple(pair) for pair in meta["listed"]], meta["boxed"])
+        self.damaged = Damaged(meta["damaged"], [tuple(pair) for pair in meta["damaged_listed"]])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -92,15 +96,26 @@ class Index:
     def __reduce__(self) -> tuple[type["Index"], tuple[Path, Path]]:
         return Index, (self.path, self.source)
 
-    @property
+    @cached_property
     def annotation_count(self) -> int:
         """Number of annotations, without rejected ones."""
-        return len(self._arrays["id"])
+        return int(np.count_nonzero(self._arrays["use"] == DRAWN))
+
+    @cached_property
+    def has_scored_apart(self) -> bool:
+        """Whether `scored` differs from `objects`, or COCOeval does not count a match with an annotation: id 0."""
+        a = self._arrays
+        return bool((a["use"] == SCORED).any() or "scored" in a or (a["id"] == 0).any())
 
     @property
     def annotation_ids(self) -> NDArray[np.int64]:
         """Ids of the annotations in the order of the file, int64 (A,), without rejected ones; maybe not unique."""
-        return self._arrays["id"].astype(np.int64)
+        return self._arrays["id"][self._arrays["use"] == DRAWN].astype(np.int64)
+
+    @property
+    def unjudged_count(self) -> int:
+        """Number of boxes in which an outline cannot be drawn."""
+        return int(np.count_nonzero(self._arrays["use"] == UNJUDGED))
 
     @property
     def last_annotation_id(self) -> int:
@@ -164,8 +179,8 @@ class Index:
 
     @property
     def picture_rows(self) -> NDArray[np.int64]:
-        """The row of the picture of each annotation, int64 (A,), in the order of the file."""
-        rows = np.empty(self.annotation_count, np.int64)
+        """The row of the picture of each entry of `arrays`, int64."""
+        rows = np.empty(len(self._arrays["order"]), np.int64)
         rows[self._arrays["order"]] = np.repeat(np.arange(len(self)), np.diff(self._arrays["first"]))
         return rows
 
@@ -177,13 +192,47 @@ class Index:
         return any(run_area(each) > 0 for each in runs)
 
     def numbers(self, i: int) -> Array:
-        """Return the positions of the annotations of picture `i` among all, from 0, in the order of the file."""
-        found: Array = self._arrays["order"][slice(*self._arrays["first"][i : i + 2].tolist())]
+        """Return the positions of `objects` of picture `i` among `annotation_ids`, from 0, in the order of the file."""
+        found: Array = self._rank[self._rows(i, DRAWN)]
         return found
+
+    @cached_property
+    def _rank(self) -> Array:
+        """Position of each annotation among those that are drawn."""
+        rank: Array = np.cumsum(self._arrays["use"] == DRAWN) - 1
+        return rank
 
     def objects(self, i: int) -> list[CocoObject]:
         """Return the annotations of picture `i` (its row, not its id), in the order of the file."""
-        return [self._object(int(k), i) for k in self.numbers(i)]
+        return self._of_use(i, DRAWN)
+
+    def unjudged(self, i: int) -> list[CocoObject]:
+        """Return the boxes of picture `i` in which an outline cannot be drawn, as crowds."""
+        return self._of_use(i, UNJUDGED)
+
+    def scored(self, i: int) -> list[CocoObject]:
+        """Return the annotations of picture `i` as COCOeval sees them.
+
+        An annotation outside its picture, or with run lengths of another size, counts as an object that nobody finds.
+        Of several annotations with one id, the last stands for all.
+        """
+        a = self._arrays
+        order, first = (a["scored"], a["scored_first"]) if "scored" in a else (a["order"], a["first"])
+        return [self._object(int(k), i) for k in order[first[i] : first[i + 1]] if a["use"][k] != UNJUDGED]
+
+    def has_unjudged(self, i: int) -> bool:
+        """Whether picture `i` has ground not judged: crowds, or boxes of outlines that cannot be drawn."""
+        a = self._arrays
+        return bool(a["crowd"][a["order"][slice(*a["first"][i : i + 2].tolist())]].any())
+
+    def _of_use(self, i: int, use: int) -> list[CocoObject]:
+        return [self._object(int(k), i) for k in self._rows(i, use)]
+
+    def _rows(self, i: int, use: int) -> Array:
+        a = self._arrays
+        rows = a["order"][slice(*a["first"][i : i + 2].tolist())]
+        found: Array = rows[a["use"][rows] == use]
+        return found
 
     def _object(self, k: int, i: int) -> CocoObject:
         """Annotation `k` of picture `i`."""
@@ -196,6 +245,7 @@ class Index:
             float(a["area"][k]),
             self._rings(k, k) if rle is None else None,
             rle,
+            bool(a["use"][k] != SCORED),
         )
 
     def _run(self, k: int, size: list[int]) -> Run | None:
@@ -221,11 +271,12 @@ class Index:
         Returns:
             mask: uint8 (K, H, W), 1 = object, 0 = background.
             valid: bool (H, W), shared by all categories; False inside a crowd of these categories and outside their
-                objects, since pixels of a crowd are not labelled one by one.
+                objects, since pixels of a crowd are not labelled one by one; also in the box of an outline that cannot
+                be drawn.
             Either may be non-contiguous, and `valid` may be read-only.
         """
         a, (height, width) = self._arrays, self.sizes[i].tolist()
-        rows = self.numbers(i)
+        rows = a["order"][slice(*a["first"][i : i + 2].tolist())]
         kinds, crowd = a["kind"][rows], a["crowd"][rows]
         channels = [channel if isinstance(channel, tuple) else (channel,) for channel in categories]
         wanted = [[self._category_list.index(category) for category in channel] for channel in channels]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.coco.arrays import Array
-from rooftop.coco.columns import Rejected
+from rooftop.coco.columns import DRAWN, Rejected
 from rooftop.coco.index import Index
 from rooftop.coco.parse import Category
 from rooftop.errors import DataError, first_names
@@ -53,11 +53,11 @@ def lessons(index: Index, pictures: NDArray[np.int64] | None = None) -> list[Les
         pictures: rows of the pictures to look at, None for all.
     """
     kind, crowd, picture = index.arrays["kind"], index.arrays["crowd"], index.picture_rows
-    among = np.ones(len(kind), np.bool_)
+    among = index.arrays["use"] == DRAWN
     if pictures is not None:
         wanted = np.zeros(len(index), np.bool_)
         wanted[pictures] = True
-        among = wanted[picture]
+        among &= wanted[picture]
     single = among & ~crowd
     normalised = single & _normalised(index, picture)
     kinds = len(index.categories)

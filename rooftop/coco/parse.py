@@ -4,6 +4,8 @@ The file is memory-mapped, never copied, and parsed in pieces of the size of the
 types while it parses, and skips unused fields without building them.
 """
 
+import json
+import math
 import mmap
 import re
 from collections.abc import Iterator
@@ -21,6 +23,8 @@ Side = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # pixels
 
 PIECE = 1 << 17  # bytes; larger pieces fall out of the cache and take twice the time
 LONGEST = 1 << 27  # bytes of the text of one entry
+NO_ID = -(2**63)  # stands for an id that cannot be read
+_NO_BOX = msgspec.Raw(b"null")
 NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeError)
 _MARK = b"\xef\xbb\xbf"  # byte order mark; some editors write it first
 _BOUNDARY = re.compile(rb"\}\s*,\s*\{")  # between two objects of a list
@@ -60,18 +64,22 @@ class RunLengths(msgspec.Struct, gc=False):
     """
 
     size: tuple[int, int]
-    counts: str | list[int]
+    counts: str | list[float]
 
 
 class Annotation(msgspec.Struct, gc=False):
-    """One entry of `annotations`; rings are flat [x, y, x, y, ...] in pixels."""
+    """One entry of `annotations`; rings are flat [x, y, x, y, ...] in pixels.
+
+    `iscrowd` of null is 0. The box stays unparsed, since few are needed.
+    """
 
     id: Id
     image_id: Id
     category_id: Id
     segmentation: list[list[float]] | RunLengths | None = None
     area: float | None = None
-    iscrowd: int | bool = 0
+    iscrowd: int | bool | float | None = 0
+    bbox: msgspec.Raw = _NO_BOX
 
 
 _DOCUMENT = msgspec.json.Decoder(Document)
@@ -191,3 +199,92 @@ def _parse_piece(piece: bytes, decoder: "msgspec.json.Decoder[list[T]]") -> list
             return _TEXTS.decode(piece)
         except NOT_JSON:
             return None
+
+
+def read_loosely(item: msgspec.Raw) -> tuple[Annotation, list[str], str]:
+    """Read an annotation that is not as in COCO, field by field and ring by ring.
+
+    Returns:
+        The annotation; the parts that cannot be used, as reasons; why none of it can be used, or "".
+
+    Raises:
+        ValueError: it is no annotation of a picture; the text is the reason.
+    """
+    try:
+        fields = json.loads(bytes(item))
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise ValueError("not as in COCO")
+    image_id, category_id = (_required(fields, name) for name in ("image_id", "category_id"))
+    damaged: list[str] = []
+    identity, area, crowd = _whole(fields.get("id")), fields.get("area"), fields.get("iscrowd", 0)
+    if identity is None:
+        damaged.append(f"{_unlike(fields, 'id')}, numbered anew")
+    if area is not None and _number(area) is None:
+        damaged.append(f"{_unlike(fields, 'area')}, left out")
+    segmentation, lost = _loose_outline(fields.get("segmentation"), damaged)
+    if crowd is not None and _number(crowd) is None:
+        lost = _unlike(fields, "iscrowd")
+    annotation = Annotation(
+        NO_ID if identity is None else identity,
+        image_id,
+        category_id,
+        segmentation,
+        _number(area),
+        _number(crowd),
+        msgspec.Raw(msgspec.json.encode(fields.get("bbox"))),
+    )
+    return annotation, damaged, lost
+
+
+def _required(fields: dict[str, Any], name: str) -> int:
+    number = _whole(fields.get(name))
+    if number is None:
+        raise ValueError(_unlike(fields, name))
+    return number
+
+
+def _unlike(fields: dict[str, Any], name: str) -> str:
+    return f"with a `{name}` that is not as in COCO" if name in fields else f"without `{name}`"
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, also one in quotes, as numpy reads it; None for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number of 64 bits, also one with decimals of 0; None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and -(2**63) < value < 2**63 else None
+
+
+def _loose_outline(value: Any, damaged: list[str]) -> tuple[list[list[float]] | RunLengths | None, str]:
+    """Read a segmentation; returns the outline and why there is none, or ""."""
+    if isinstance(value, dict):
+        size, counts = (value.get(name) for name in ("size", "counts"))
+        sides = [_whole(side) for side in size] if isinstance(size, list) else []
+        numbers = _ring(counts)
+        if len(sides) == 2 and None not in sides and (isinstance(counts, str) or numbers is not None):
+            return RunLengths((sides[0] or 0, sides[1] or 0), counts if isinstance(counts, str) else numbers or []), ""
+    elif isinstance(value, list):
+        rings = [ring for each in value if (ring := _ring(each)) is not None]
+        if rings and len(rings) < len(value):
+            damaged.append("with a ring that is no list of numbers, left out")
+        if rings or not value:
+            return rings, ""
+    return None, "" if value is None else "with a `segmentation` that is not as in COCO"
+
+
+def _ring(value: Any) -> list[float] | None:
+    """A list of finite numbers; None for anything else."""
+    if not isinstance(value, list):
+        return None
+    numbers = [number for each in value if (number := _number(each)) is not None]
+    return numbers if len(numbers) == len(value) else None

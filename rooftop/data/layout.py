@@ -317,9 +317,10 @@ def _open_part(layout: DataLayout, part: dict[str, Any], drawing: Drawing, masks
             )
         return MaskSource(images, layout.root / part["masks"], reading=layout.reading, values=layout.mask_values)
     index = open_index(layout.root / str(part["annotations"]), cache=layout.cache)
-    if len(index.rejected):
-        listed = "; ".join(f"{identity}: {reason}" for identity, reason in index.rejected.listed[:5])
-        log.warning("%s: %s (%s%s)", part["annotations"], index.rejected, listed, "; ..." * (len(index.rejected) > 5))
+    for faults in (index.rejected, index.damaged):
+        if len(faults):
+            listed = "; ".join(f"{identity}: {reason}" for identity, reason in faults.listed[:5])
+            log.warning("%s: %s (%s%s)", part["annotations"], faults, listed, "; ..." * (len(faults) > 5))
     return CocoSource(
         images, index, layout.categories, masks, drawing=drawing, reading=layout.reading, prefer=layout.prefer
     )

@@ -171,7 +171,7 @@ class CocoSource:
         mask = read_mask(self.masks / f"{Path(self.names[i]).stem}.png")
         if mask.shape != tuple(self.sizes[i]):
             raise DataError(f"{self.masks / Path(self.names[i]).stem}.png: not the size of its picture; make it again.")
-        if any(item.is_crowd for item in self.index.objects(i)):
+        if self.index.has_unjudged(i):
             return mask[None], self.index.truth(i, self.channels)[1]
         return mask[None], np.ones(mask.shape, dtype=bool)
 

@@ -93,6 +93,14 @@ def repeated_id(data):
     annotations[4]["id"] = annotations[1]["id"]
 
 
+def stray_ring(data):
+    data.documents["train"]["annotations"][0]["segmentation"].append([4, 5, 9, 5])
+
+
+def odd_ring(data):
+    data.documents["train"]["annotations"][0]["segmentation"][0].append(4)
+
+
 PLANTS = {
     remove_file: ("train", "missing file"),
     truncate_file: ("val", "unreadable picture"),
@@ -112,6 +120,8 @@ PLANTS = {
     wrong_area: ("train", "wrong area"),
     wrong_box: ("train", "wrong box"),
     repeated_id: ("train", "repeated annotation id"),
+    stray_ring: ("train", "stray ring"),
+    odd_ring: ("train", "damaged annotation"),
 }
 
 
@@ -140,6 +150,15 @@ def test_all_at_once_on_two_processes(planted):
     assert planted.counts(processes=2) == {
         PLANTS[plant]: 1 for plant in (remove_file, truncate_file, crossing, leak, copy, wrong_area)
     }
+
+
+def test_all_damage_is_counted_and_the_first_listed(planted):
+    entry = planted.documents["train"]["annotations"][0]
+    rings = [*entry["segmentation"], [4, 5, 9, 5]]
+    planted.documents["train"]["annotations"] = [entry | {"id": i, "segmentation": rings} for i in range(1200)]
+    splits, _ = planted.audit()
+    found = splits[-1].findings.plain()["stray ring"]
+    assert (found["count"], len(found["listed"]), found["is_error"]) == (1200, 1000, False)
 
 
 def test_flat_pictures_are_no_near_duplicates(planted):

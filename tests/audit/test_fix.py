@@ -62,6 +62,27 @@ def test_repeated_annotation_ids_are_numbered_anew(planted, tmp_path):
     assert index.annotation_ids.tolist() == [3, 7, 8, 9, 5, 6]
 
 
+def test_good_rings_stay_and_what_cannot_be_drawn_is_not_judged(planted, tmp_path):
+    square, far = [10, 10, 30, 10, 30, 30, 10, 30], [0, 0, 2e6, 0, 5, 5]
+    planted.add_annotation("val", 2, segmentation=[square, [10, 10, 11, 10]])
+    planted.add_annotation("val", 2, segmentation=[square, far], bbox=[8, 8, 30, 30])
+    planted.add_annotation("val", 2, segmentation=[[]], bbox=[40, 4, 9, 9])
+    splits, pairs = planted.audit()
+    counts = {kind: found["count"] for kind, found in splits[1].findings.plain().items()}
+    assert (counts["stray ring"], counts["damaged annotation"], counts["annotation left out"]) == (1, 1, 1)
+
+    write_fixed(tmp_path / "clean", splits, pairs)
+
+    before, after = splits[1].index, open_index(tmp_path / "clean" / "val.json", cache=tmp_path)
+    assert (len(after.rejected), len(after.damaged)) == (0, 0)
+    ids = [thing.annotation_id for i in range(len(after)) for thing in after.objects(i)]
+    assert len(set(ids)) == len(ids)
+    assert any(before.has_unjudged(i) for i in range(len(before)))
+    for i in range(len(before)):
+        for one, other in zip(before.truth(i, [100]), after.truth(i, [100]), strict=True):
+            assert np.array_equal(one, other)
+
+
 def test_a_split_of_which_nothing_is_left_is_refused(planted, tmp_path):
     planted.documents["val"]["images"] = []
     planted.documents["val"]["annotations"] = []

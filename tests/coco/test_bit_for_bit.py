@@ -21,7 +21,15 @@ coordinates = whole | whole.map(float) | st.floats(-20, 90) | st.floats(-20, 90,
 def rings(draw):
     points = draw(st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=9))
     closed = points + points[:1] if draw(st.booleans()) else points
-    return [number for point in closed for number in point]
+    odd = draw(st.lists(coordinates, max_size=1))  # pycocotools ignores a coordinate without a partner
+    return [number for point in closed for number in point] + odd
+
+
+@st.composite
+def outlines(draw):
+    """Rings; from the second on pycocotools draws nothing where one has fewer than 3 points."""
+    strays = st.lists(coordinates, max_size=5)
+    return [draw(rings()), *draw(st.lists(rings() | strays, max_size=2))]
 
 
 @st.composite
@@ -44,8 +52,7 @@ def documents(draw):
     annotations = []
     for identity in range(draw(st.integers(0, 6))):
         picture = draw(st.sampled_from(pictures))
-        outlines = st.lists(rings(), min_size=1, max_size=3)
-        shape = draw(outlines | run_lengths(picture["height"], picture["width"]))
+        shape = draw(outlines() | run_lengths(picture["height"], picture["width"]))
         fields = {"id": identity, "image_id": picture["id"], "segmentation": shape}
         optional = {"iscrowd": draw(st.integers(0, 1)), "area": draw(st.floats(0, 1e9)), "bbox": [0, 0, 1, 1]}
         chosen = draw(st.sets(st.sampled_from(sorted(optional))))
