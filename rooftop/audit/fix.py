@@ -1,7 +1,7 @@
 """Write cleaned annotation files; the originals are never touched."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -30,8 +30,9 @@ def write_fixed(
     included, only the first is kept, so no picture is in two splits.
 
     Annotations: shapely's `make_valid` repairs self-crossing outlines, second copies are left out, areas and boxes are
-    measured again, ids used before are replaced by new ones. Borders with missing roofs become `iscrowd` areas, so a
-    roof found there is not counted as wrong; so do the boxes of outlines that cannot be drawn.
+    measured again, and all are numbered from 1 if an id repeats or is 0, which COCOeval would count wrongly. Borders
+    with missing roofs become `iscrowd` areas, so a roof found there is not counted as wrong; so do the boxes of
+    outlines that cannot be drawn.
 
     Args:
         folder: for the files.
@@ -64,9 +65,7 @@ def write_fixed(
         if target.exists() and target.samefile(split.index.source):
             raise DataError(f"fix={folder} contains the original {target.name}; name another folder.")
         doubtful = doubtful_areas(split.index, split.borders) if borders else {}
-        unused = split.index.last_annotation_id + sum(map(len, doubtful.values())) + split.index.unjudged_count + 1
-        cleaned = _numbered(split.index.annotation_ids, unused, _pictures(split, kept, doubtful))
-        write_annotations(target, cleaned, split.index.categories)
+        write_annotations(target, _pictures(split, kept, doubtful), split.index.categories)
         at_border = sum(kept[row] for row in doubtful)
         report[split.name] = {"pictures": sum(kept), "left_out": len(kept) - sum(kept), "at_border": at_border}
     return report
@@ -132,6 +131,7 @@ def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequenc
     numbers = count(split.index.last_annotation_id + 1 + sum(map(len, doubtful.values())))
     for i, (name, (height, width)) in enumerate(zip(split.names, split.index.sizes.tolist(), strict=True)):
         entries[name, height, width].append(i)
+    new_ids = count(1) if split.index.repeats_ids or split.index.has_id_zero else None
     for i in np.flatnonzero(kept).tolist():
         height, width = split.index.sizes[i].tolist()
         seen: list[CocoObject] = []
@@ -146,24 +146,9 @@ def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequenc
             seen += doubtful.get(row, ())
             seen += [replace(box, annotation_id=next(numbers)) for box in split.index.unjudged(row)]
         objects = [measured(fixed, height, width) for thing in seen if (fixed := repaired(thing, height, width))]
+        if new_ids:
+            objects = [replace(thing, annotation_id=next(new_ids)) for thing in objects]
         yield Picture(int(split.index.ids[i]), split.index.names[i], height, width, objects)
-
-
-def _numbered(ids: NDArray[np.int64], unused: int, pictures: Iterable[Picture]) -> Iterator[Picture]:
-    """Replace each annotation id used before; `ids` are those of the file, new ones count from `unused`."""
-    distinct, uses = np.unique(ids, return_counts=True)
-    is_used = dict.fromkeys(distinct[uses > 1].tolist(), False)
-    new = count(unused)
-
-    def unique(thing: CocoObject) -> CocoObject:
-        if is_used.get(thing.annotation_id):
-            return replace(thing, annotation_id=next(new))
-        if thing.annotation_id in is_used:
-            is_used[thing.annotation_id] = True
-        return thing
-
-    for picture in pictures:
-        yield replace(picture, objects=[unique(thing) for thing in picture.objects])
 
 
 def repaired(thing: CocoObject, height: int, width: int) -> CocoObject | None:

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from rooftop.coco.arrays import Array, narrow, write_arena
-from rooftop.coco.columns import UNJUDGED, Columns, Frame, Tally, columns
+from rooftop.coco.columns import UNJUDGED, UNKNOWN, Columns, Frame, Tally, columns
 from rooftop.coco.names import pack_names, stays_inside
 from rooftop.coco.parse import (
     LONGEST,
@@ -303,7 +303,8 @@ def _scored(ids: Array, use: Array, row: Array, picture_ids: Array) -> dict[str,
         return {}
     last = seen[np.argsort(inverse, kind="stable")[np.cumsum(count) - 1]]
     asked = np.argsort(picture_ids[row[seen]], kind="stable")
-    found = last[inverse[asked]]
+    found = last[inverse[asked[use[seen[asked]] != UNKNOWN]]]
+    found = found[use[found] != UNKNOWN]
     order, first = _by_picture(row[found], len(picture_ids))
     return {"scored": [narrow(found[order])], "scored_first": [narrow(first)]}
 

@@ -33,11 +33,14 @@ LONGEST = 4e6  # pixels along one ring; pycocotools takes 80 bytes of memory for
 DRAWN = 0  # use of an annotation: an object
 SCORED = 1  # covers no pixel and is no object here, but COCOeval counts it as one that nobody finds
 UNJUDGED = 2  # the box, a crowd, of an outline that cannot be drawn
+UNKNOWN = 3  # of an unknown category; for COCOeval it hides earlier annotations with its id
 STRAY = "with a ring of fewer than 3 points, left out"
 _ODD = "with an odd number of coordinates in a ring, drawn without the last one, as pycocotools does"
 _LONG = "with a ring that is too long to draw, left out"
+_UNKNOWN = "of an unknown category"
 _OUTSIDE = "outside the picture"
 _BAD_RUN = "with run lengths that do not fill the picture"
+_USES = {_UNKNOWN: UNKNOWN, _OUTSIDE: SCORED, _BAD_RUN: SCORED}  # of rejected annotations, if any
 _BBOX = msgspec.json.Decoder(tuple[float, float, float, float])
 _BOX_MARGIN = 1.0  # pixels that a stated box may reach beyond its picture
 _MAX_DIGITS = 6  # characters a number: 30 bits, more than the pixels of any picture
@@ -152,10 +155,10 @@ class Columns(NamedTuple):
     Attributes:
         id: int64 (A,), annotation id.
         row: int32 (A,), row of its picture.
-        kind: int32 (A,), position of its category in the list of categories.
+        kind: int32 (A,), position of its category in the list of categories; -1 if unknown.
         crowd: bool (A,), the outline covers a group of uncounted objects.
         area: float64 (A,), square pixels, NaN if missing.
-        use: int8 (A,), `DRAWN`, `SCORED` or `UNJUDGED`.
+        use: int8 (A,), `DRAWN`, `SCORED`, `UNJUDGED` or `UNKNOWN`.
         ring_count: int64 (A,), number of rings; 0 for run lengths.
         run_bytes: int64 (A,), number of bytes in `runs`; 0 for rings.
         point_count: int64 (R,), number of points of a ring.
@@ -220,7 +223,7 @@ def columns(
     for annotation, reason in lost:
         left.lose(len(annotations), annotation, reason)
     left.reject("of an unknown picture", left.table.row < 0)
-    left.reject("of an unknown category", left.table.kind < 0)
+    left.reject(_UNKNOWN, left.table.kind < 0)
     left.reject("without an outline", (left.table.ring_count == 0) & ~left.table.is_run)
     left.drop_rings(STRAY, left.table.number_count < 6, "with fewer than 3 points")
     left.trim_rings(_ODD, left.table.number_count % 2 == 1)
@@ -268,8 +271,8 @@ class _Remaining:
     def lose(self, position: int, annotation: Annotation, reason: str) -> None:
         """Count an annotation as rejected; keep what COCOeval sees of it, and its box."""
         self._tally.add(annotation.id, reason)
-        if reason in (_OUTSIDE, _BAD_RUN):
-            self._extra.append((position, structs.replace(annotation, segmentation=[]), SCORED))
+        if use := _USES.get(reason):
+            self._extra.append((position, structs.replace(annotation, segmentation=[]), use))
         if reason != _OUTSIDE:
             self._tally.boxed += self._keep_box(position, annotation)
 
@@ -300,7 +303,9 @@ class _Remaining:
         """The table of all that is left, in the order of the file, and the use of each row."""
         if not self._extra:
             return self.table, np.zeros(len(self._annotations), np.int8)
-        drawn = ((position, one, DRAWN) for position, one in zip(self._positions, self._annotations, strict=True))
+        drawn = (
+            (position, one, DRAWN) for position, one in zip(self._positions.tolist(), self._annotations, strict=True)
+        )
         rows = sorted((*drawn, *self._extra), key=lambda row: row[0])
         return _flatten([one for _, one, _ in rows], self._frame), np.array([use for _, _, use in rows], np.int8)
 

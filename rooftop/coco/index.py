@@ -102,20 +102,24 @@ class Index:
         return int(np.count_nonzero(self._arrays["use"] == DRAWN))
 
     @cached_property
-    def has_scored_apart(self) -> bool:
-        """Whether `scored` differs from `objects`, or COCOeval does not count a match with an annotation: id 0."""
-        a = self._arrays
-        return bool((a["use"] == SCORED).any() or "scored" in a or (a["id"] == 0).any())
+    def scored_only(self) -> int:
+        """Number of annotations that cover no pixel and only `scored` contains."""
+        return int(np.count_nonzero(self._arrays["use"] == SCORED))
+
+    @property
+    def repeats_ids(self) -> bool:
+        """Whether several annotations have one id."""
+        return "scored" in self._arrays
+
+    @cached_property
+    def has_id_zero(self) -> bool:
+        """Whether an annotation has the id 0."""
+        return bool((self._arrays["id"] == 0).any())
 
     @property
     def annotation_ids(self) -> NDArray[np.int64]:
         """Ids of the annotations in the order of the file, int64 (A,), without rejected ones; maybe not unique."""
         return self._arrays["id"][self._arrays["use"] == DRAWN].astype(np.int64)
-
-    @property
-    def unjudged_count(self) -> int:
-        """Number of boxes in which an outline cannot be drawn."""
-        return int(np.count_nonzero(self._arrays["use"] == UNJUDGED))
 
     @property
     def last_annotation_id(self) -> int:
@@ -218,7 +222,7 @@ class Index:
         """
         a = self._arrays
         order, first = (a["scored"], a["scored_first"]) if "scored" in a else (a["order"], a["first"])
-        return [self._object(int(k), i) for k in order[first[i] : first[i + 1]] if a["use"][k] != UNJUDGED]
+        return [self._object(int(k), i) for k in order[first[i] : first[i + 1]] if a["use"][k] in (DRAWN, SCORED)]
 
     def has_unjudged(self, i: int) -> bool:
         """Whether picture `i` has ground not judged: crowds, or boxes of outlines that cannot be drawn."""

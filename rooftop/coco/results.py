@@ -3,6 +3,7 @@
 Each result is matched to a picture and a category of an annotation file, by name if it has one, else by id.
 """
 
+import logging
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +23,11 @@ from rooftop.raster.rasterise import Run, decode, encode, ring_runs
 
 _NONE = msgspec.Raw(b"null")
 _SEGMENTATION = msgspec.json.Decoder(list[list[float]] | RunLengths)
+_BOX = msgspec.json.Decoder(list[float])
 _OUTLINE = msgspec.json.Decoder(list[list[float]])
+
+
+log = logging.getLogger(__name__)
 
 
 class Named(Protocol):
@@ -96,8 +101,9 @@ class _Entry(msgspec.Struct, gc=False):
 
     image_id: Id
     category_id: Id
-    segmentation: msgspec.Raw
     score: float
+    segmentation: msgspec.Raw = _NONE
+    bbox: msgspec.Raw = _NONE
     outline: msgspec.Raw = _NONE
     picture: Any = None
     category: Any = None
@@ -109,9 +115,11 @@ class ReadResult(Result):
 
     Attributes:
         rings: rings of `segmentation`, float64 (n, 2) in pixels, separate parts without holes; None for run lengths.
+        area: of its box in square pixels, if the file states boxes: COCOeval sorts such a file by these; else None.
     """
 
     rings: Rings | None = field(default=None, compare=False)
+    area: float | None = field(default=None, compare=False)
 
 
 class Results:
@@ -121,6 +129,9 @@ class Results:
         """Store the entries by picture id, each with its number in the file."""
         self.path = path
         self._entries = entries
+        # pycocotools asks the first result whether the file states boxes
+        self._has_boxes = any(number == 0 and _box(e) for of in entries.values() for number, e in of[:1])
+        self._has_warned = False
         self._sizes = dict(zip(index.ids.tolist(), index.sizes.tolist(), strict=True))
 
     def of(self, image_id: int) -> list[ReadResult]:
@@ -132,7 +143,7 @@ class Results:
         height, width = self._sizes[image_id]
         shaped = ((e, self._shape(number, e, (height, width))) for number, e in self._entries.get(image_id, ()))
         return [
-            ReadResult(image_id, e.category_id, e.score, run, outline, rings=rings)
+            ReadResult(image_id, e.category_id, e.score, run, outline, rings=rings, area=self._area(e))
             for e, (run, outline, rings) in shaped
         ]
 
@@ -145,10 +156,14 @@ class Results:
     def __len__(self) -> int:
         return sum(map(len, self._entries.values()))
 
+    def _area(self, entry: _Entry) -> float | None:
+        box = _box(entry) if self._has_boxes else []
+        return box[2] * box[3] if box else None
+
     def _shape(self, number: int, entry: _Entry, size: tuple[int, int]) -> tuple[Run, Rings | None, Rings | None]:
         """Return run lengths; the polygon of `outline` or None; the rings of `segmentation` or None."""
         try:
-            shape = _SEGMENTATION.decode(entry.segmentation)
+            shape = _SEGMENTATION.decode(entry.segmentation) if entry.segmentation != _NONE else _rectangle(_box(entry))
         except msgspec.DecodeError as error:
             raise self._wrong(
                 number, f"its segmentation is neither a list of rings nor run lengths ({error})"
@@ -158,7 +173,7 @@ class Results:
             if shape.size != size or not are_valid_runs([counts], np.array([size[0] * size[1]]))[0]:
                 raise self._wrong(number, f"its run lengths do not fill the picture of {size[1]} x {size[0]} px")
             return {"size": list(size), "counts": counts}, self._polygon(number, entry), None
-        rings = self._rings(number, shape)
+        rings = self._rings(number, self._with_area(number, shape))
         return encode(decode(ring_runs(rings, *size), *size)), None, rings
 
     def _polygon(self, number: int, entry: _Entry) -> Rings | None:
@@ -169,6 +184,20 @@ class Results:
             return self._rings(number, _OUTLINE.decode(entry.outline))
         except msgspec.DecodeError as error:
             raise self._wrong(number, f"its outline is not a list of rings ({error})") from error
+
+    def _with_area(self, number: int, rings: list[list[float]]) -> list[list[float]]:
+        """Leave out what pycocotools does not draw: rings of fewer than 3 points, a coordinate without a partner."""
+        drawn = [ring[: len(ring) // 2 * 2] for ring in rings if len(ring) >= 6]
+        if not drawn:
+            raise self._wrong(number, "its segmentation has no ring of 3 points or more")
+        if drawn != rings and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "%s: result %d: a ring of fewer than 3 points is left out, one with an odd number of coordinates drawn "
+                "without the last, as pycocotools does; other results like it are not named",
+                *(self.path, number),
+            )
+        return drawn
 
     def _rings(self, number: int, listed: list[list[float]]) -> Rings:
         rings = [np.array(ring).reshape(-1, 2) for ring in listed if len(ring) % 2 == 0 and len(ring) >= 6]
@@ -184,6 +213,23 @@ class Results:
 
     def _wrong(self, number: int, why: str) -> DataError:
         return DataError(f"{self.path}: result {number}: {why}; write the file again.")
+
+
+def _box(entry: _Entry) -> list[float]:
+    """x, y, width, height of a result in pixels; [] without."""
+    try:
+        box = _BOX.decode(entry.bbox)[:4]
+    except msgspec.DecodeError:
+        return []
+    return box if len(box) == 4 else []
+
+
+def _rectangle(box: list[float]) -> list[list[float]]:
+    """The corners of a box, in the order of pycocotools; a result without segmentation is its box."""
+    if not box:
+        return []
+    x, y, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    return [[x, y, x, bottom, right, bottom, right, y]]
 
 
 def read_results(path: Path, index: Index) -> Results:
@@ -212,6 +258,8 @@ def read_results(path: Path, index: Index) -> Results:
                 f"{path}: result {number}: {error} {index.source}; use the ids of that file, or the names of its "
                 "pictures as predict.py does."
             ) from error
+        if entry.segmentation == _NONE and not _box(entry):
+            raise DataError(f"{path}: result {number}: it has neither segmentation nor bbox; write the file again.")
         if not isfinite(entry.score):
             raise DataError(f"{path}: result {number}: its score is {entry.score}; write the file again.")
         entries[entry.image_id].append((number, entry))

@@ -46,6 +46,7 @@ class Case:
         probability: float32 (K, H, W); None for a results file, because it contains objects only.
         truth: true roofs of each category.
         found: predicted roofs of each category.
+        as_cocoeval: for the object scores only `iscrowd` is not judged, as in COCOeval.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Case:
     probability: NDArray[np.float32] | None
     truth: list[Instances]
     found: list[Instances]
+    as_cocoeval: bool = False
 
 
 class Cases(Protocol):
@@ -167,7 +169,7 @@ class RunCases:
         """Annotated roofs; for a mask picture its connected components."""
         if not isinstance(self.source, CocoSource):
             return [patches(channel) for channel in mask]
-        objects, size = self.source.index.objects(row), mask.shape[1:]
+        objects, size = self.source.index.scored(row), mask.shape[1:]
         return [annotated([o for o in objects if o.category_id in kinds], *size) for kinds in self._kinds]
 
 
@@ -196,11 +198,11 @@ class FileCases:
         height, width = self.index.sizes[i].tolist()
         number = int(self.index.ids[i])
         mask, valid = self.index.truth(i, self._ids)
-        objects, results = self.index.objects(i), self.results.of(number)
+        objects, results = self.index.scored(i), self.results.of(number)
         truth = [annotated([o for o in objects if o.category_id == k], height, width) for k in self._ids]
         found = [detected([r for r in results if r.category_id == k]) for k in self._ids]
         prediction = np.stack([decode(roofs.rles, height, width) for roofs in found])
-        return Case(self.index.names[i], number, mask, valid, prediction, None, truth, found)
+        return Case(self.index.names[i], number, mask, valid, prediction, None, truth, found, as_cocoeval=True)
 
     def picture(self, i: int) -> Array | None:
         """Read the picture itself; None if its folder is unknown.
@@ -295,8 +297,10 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
     if annotations is None:
         raise ConfigError("predictions= needs annotations=FILE, the truth to compare with.")
     index = open_index(Path(annotations), cache=cache)
-    if len(index.rejected):
-        log.warning("%s: %s", annotations, index.rejected)
+    for faults in (index.rejected, index.damaged):
+        if len(faults):
+            log.warning("%s: %s", annotations, faults)
+    _warn_of_cocoeval(index)
     folder = None if images is None else Path(images)
     found = [read_results(Path(path), index) for path in predictions]
     for results in found:
@@ -316,6 +320,21 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
     ]
 
 
+def _warn_of_cocoeval(index: Index) -> None:
+    """Warn of annotations that COCOeval, and so the object scores, count in another way than one would expect."""
+    hidden = index.scored_only
+    facts = [
+        f"annotations that cover no pixel ({hidden:,}) count as roofs that nobody finds" * bool(hidden),
+        "of several annotations with one id the last counts for all" * index.repeats_ids,
+        "a match with the annotation of id 0 does not count" * index.has_id_zero,
+    ]
+    if any(facts):
+        log.warning(
+            "%s: AP and AR are those of COCOeval: %s; check_data.py fix=CLEAN writes annotations without this",
+            *(index.source, ", ".join(filter(None, facts))),
+        )
+
+
 def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Subject:
     run = load(folder)
     as_annotated = {"targets": [ROOF], "gaps": False}  # not as training changes the masks
@@ -327,6 +346,8 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
             f"split={choice.split} of the data set {data['name']} is a mix of sources with different roofs and metres "
             "per pixel; score one: data.mix=null 'data.train={images: ..., annotations: ...}' data.gsd=M"
         )
+    if isinstance(source, CocoSource):
+        _warn_of_cocoeval(source.index)
     log.info("%s: %d pictures", choice.split, len(picks))
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
     factor = scale_factor(data["gsd"], run.card) if choice.rescale else None

@@ -117,7 +117,7 @@ def _judged(found: Instances, valid: NDArray[np.bool_]) -> Instances:
 
 def _without_data(case: Case) -> NDArray[np.bool_]:
     """Mark the ground without data: not judged, and no annotated crowd; bool (H, W)."""
-    if case.valid.all():
+    if case.as_cocoeval or case.valid.all():
         return np.zeros(case.valid.shape, dtype=bool)
     crowds = [rle for roofs in case.truth for rle, crowd in zip(roofs.rles, roofs.crowd, strict=True) if crowd]
     return np.asarray(~case.valid & (decode(crowds, *case.valid.shape) == 0))
@@ -135,6 +135,7 @@ def _unsought(truth: Instances, without: NDArray[np.bool_]) -> Instances:
         areas=np.append(truth.areas, without.sum()),
         crowd=np.append(truth.crowd | (share >= HALF), True),
         scores=np.append(truth.scores, 1.0),
+        ids=None if truth.ids is None else np.append(truth.ids, -1),
     )
 
 

@@ -33,6 +33,7 @@ class Instances:
         scores: float64 (n,), higher is surer; 1 for the truth.
         polygons: valid outlines in the pixel frame, without crowds; an instance may have several.
         outlines: of each predicted instance its polygon; None if it has several or none.
+        ids: int64 (n,), of annotations; None if it has none.
     """
 
     rles: list[Rle] = field(default_factory=list)
@@ -41,24 +42,32 @@ class Instances:
     scores: Floats = field(default_factory=lambda: np.zeros(0))
     polygons: list[Polygon] = field(default_factory=list)
     outlines: list[Polygon | None] = field(default_factory=list)
+    ids: NDArray[np.int64] | None = None
 
     def as_truth(self) -> Truth:
         """Return them as truth for the object scores."""
-        return Truth(self.rles, self.areas, self.crowd)
+        return Truth(self.rles, self.areas, self.crowd, self.ids)
 
     def as_found(self) -> Found:
         """Return them as predictions for the object scores."""
-        return Found(self.rles, self.scores)
+        return Found(self.rles, self.scores, self.areas)
 
 
 def annotated(objects: Sequence[CocoObject], height: int, width: int) -> Instances:
-    """Make instances of annotations; the area of the mask replaces a missing area."""
+    """Make instances of annotations; the area of the mask replaces a missing area.
+
+    Args:
+        objects: `Index.scored`: those that cover no pixel have no polygon.
+        height: of the picture in pixels.
+        width: of the picture in pixels.
+    """
     rles = [_run(thing, height, width) for thing in objects]
     stated = np.array([thing.area for thing in objects], dtype=np.float64)
     areas = np.where(np.isnan(stated), mask_areas(rles), stated)
     crowd = np.array([thing.is_crowd for thing in objects], dtype=bool)
     polygons = [part for thing in objects if not thing.is_crowd for part in _outlines(thing.rings, thing.rle)]
-    return Instances(rles, areas, crowd, np.ones(len(rles)), polygons)
+    ids = np.array([thing.annotation_id for thing in objects], dtype=np.int64)
+    return Instances(rles, areas, crowd, np.ones(len(rles)), polygons, ids=ids)
 
 
 def patches(mask: NDArray[np.uint8]) -> Instances:
@@ -100,7 +109,9 @@ def detected(results: Sequence[ReadResult]) -> Instances:
     polygons = [part for parts in shapes for part in parts]
     outlines = [parts[0] if len(parts) == 1 else None for parts in shapes]
     scores = np.array([result.score for result in results], dtype=np.float64)
-    return Instances(rles, mask_areas(rles), np.zeros(len(rles), dtype=bool), scores, polygons, outlines)
+    stated = np.array([result.area for result in results], dtype=np.float64)  # None becomes NaN
+    areas = np.where(np.isnan(stated), mask_areas(rles), stated)
+    return Instances(rles, areas, np.zeros(len(rles), dtype=bool), scores, polygons, outlines)
 
 
 def _drawn(polygons: list[Polygon], scores: list[float], height: int, width: int) -> Instances:

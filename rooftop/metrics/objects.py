@@ -26,6 +26,7 @@ Rle = dict[str, Any]  # {"size": [height, width], "counts": bytes}
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 
 def mask_areas(rles: Sequence[Rle]) -> Floats:
@@ -104,32 +105,47 @@ _LANE_IOU = np.tile(np.minimum(THRESHOLDS, 1 - 1e-10), len(AREAS))
 
 @dataclass(frozen=True)
 class Found:
-    """Predicted objects of one picture and category: masks, and scores (D,), the higher the surer."""
+    """Predicted objects of one picture and category: masks, scores (D,), the higher the surer, and areas (D,).
+
+    The areas, in square pixels, decide on the area range of a prediction without match; None: those of the masks.
+    """
 
     rles: list[Rle]
     scores: Floats
+    areas: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Truth:
-    """True objects of one picture and category: masks, annotated areas in pixels (G,), `iscrowd` (G,)."""
+    """True objects of one picture and category: masks, annotated areas in pixels (G,), `iscrowd` (G,).
+
+    ids int64 (G,), of the annotations; None: none is 0. COCOeval takes a match with annotation 0 for no match.
+    """
 
     rles: list[Rle]
     areas: Floats
     crowd: Bools
+    ids: Ints | None = None
 
 
 @dataclass(frozen=True)
 class Matched:
     """Matches of one picture: D predictions by falling score, 40 lanes (4 area ranges x 10 IoUs).
 
-    scores float64 (D,); hit and ignored bool (40, D); positives int64 (4,), true objects in each area range.
+    scores float64 (D,); hit and ignored bool (40, D); positives int64 (4,), true objects in each area range;
+    unseen bool (40, D), hits that COCOeval takes for none; None: no such hit.
     """
 
     scores: Floats
     hit: Bools
     ignored: Bools
-    positives: NDArray[np.int64]
+    positives: Ints
+    unseen: Bools | None = None
+
+    @property
+    def seen(self) -> Bools:
+        """The hits as COCOeval counts them; bool (40, D)."""
+        return self.hit if self.unseen is None else self.hit & ~self.unseen
 
 
 def match(found: Found, truth: Truth, *, max_dets: int, boundary: bool = False) -> Matched:
@@ -147,9 +163,16 @@ def match(found: Found, truth: Truth, *, max_dets: int, boundary: bool = False) 
     if boundary:
         iou = boundary_iou(rles, truth.rles, iou, truth.crowd, float(THRESHOLDS[0]))
     unsought = truth.crowd | _outside(truth.areas)
-    hit, ignored = _assign(iou, unsought[_LANE_RANGE], truth.crowd)
-    ignored |= ~hit & _outside(mask_areas(rles))[_LANE_RANGE]
-    return Matched(found.scores[order], hit, ignored, np.count_nonzero(~unsought, axis=1).astype(np.int64))
+    taken = _assign(iou, unsought[_LANE_RANGE], truth.crowd)
+    hit = taken >= 0
+    # the column for -1, no match, is the last
+    ignored = np.take_along_axis(np.pad(unsought[_LANE_RANGE], ((0, 0), (0, 1))), taken, axis=1)
+    is_zero = np.zeros(0, bool) if truth.ids is None else truth.ids == 0
+    unseen = np.append(is_zero, False)[taken] if is_zero.any() else None
+    areas = mask_areas(rles) if found.areas is None else found.areas[order]
+    matched = Matched(found.scores[order], hit, ignored, np.count_nonzero(~unsought, axis=1), unseen)
+    ignored |= ~matched.seen & _outside(areas)[_LANE_RANGE]
+    return matched
 
 
 def _outside(areas: Floats) -> Bools:
@@ -157,39 +180,34 @@ def _outside(areas: Floats) -> Bools:
     return np.asarray((areas < _LOW[:, None]) | (areas > _HIGH[:, None]))
 
 
-def _assign(iou: Floats, unsought: Bools, crowd: Bools) -> tuple[Bools, Bools]:
-    """Match each prediction, highest score first, to the best free true object; bool (40, D): hit, ignored.
+def _assign(iou: Floats, unsought: Bools, crowd: Bools) -> Ints:
+    """Match each prediction, highest score first, to the best free true object; int64 (40, D), -1 without match.
 
     Counted true objects come before ignored ones; of equal ones the last wins, as in COCOeval.
     """
-    hit = np.zeros((len(_LANE_IOU), len(iou)), dtype=bool)
-    ignored = np.zeros_like(hit)
+    taken = np.full((len(_LANE_IOU), len(iou)), -1)
     near = iou >= _LANE_IOU[0]
     alone = near & (near.sum(axis=1, keepdims=True) == 1) & (near.sum(axis=0) == 1)
     d, g = np.nonzero(alone)  # nobody contests these pairs, which are most: all at once
-    hit[:, d] = iou[d, g] >= _LANE_IOU[:, None]
-    ignored[:, d] = hit[:, d] & unsought[:, g]
+    taken[:, d] = np.where(iou[d, g] >= _LANE_IOU[:, None], g, -1)
     free = np.ones((len(_LANE_IOU), len(crowd)), dtype=bool)
     for row in np.flatnonzero((near & ~alone).any(axis=1)):
-        _take_best(iou[row], unsought, free, hit[:, row], ignored[:, row])
+        _take_best(iou[row], unsought, free, taken[:, row])
         free[:, crowd] = True  # a crowd takes any number
-    return hit, ignored
+    return taken
 
 
-def _take_best(iou: Floats, unsought: Bools, free: Bools, hit: Bools, ignored: Bools) -> None:
-    """Match one prediction, its IoUs (G,), in all lanes; writes into free (40, G), hit and ignored (40,)."""
+def _take_best(iou: Floats, unsought: Bools, free: Bools, taken: Ints) -> None:
+    """Match one prediction, its IoUs (G,), in all lanes; writes into free (40, G) and taken (40,)."""
     best_first = [g for g in np.argsort(iou, kind="stable")[::-1] if iou[g] >= _LANE_IOU[0]]
     for kind in (False, True):
         for g in best_first:
-            takes = ~hit & free[:, g] & (iou[g] >= _LANE_IOU) & (unsought[:, g] == kind)
+            takes = (taken < 0) & free[:, g] & (iou[g] >= _LANE_IOU) & (unsought[:, g] == kind)
             free[takes, g] = False
-            hit |= takes
-            ignored |= takes & kind
+            taken[takes] = g
 
 
 RECALLS = np.linspace(0, 1, 101)
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -233,7 +251,7 @@ def ranking(parts: Sequence[Matched]) -> Ranking:
     return Ranking(
         picture=np.repeat(np.arange(len(parts)), sizes)[order],
         rank=np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(n) for n in sizes)])[order],
-        hit=np.concatenate([lanes, *(part.hit for part in parts)], axis=1)[:, order],
+        hit=np.concatenate([lanes, *(part.seen for part in parts)], axis=1)[:, order],
         ignored=np.concatenate([lanes, *(part.ignored for part in parts)], axis=1)[:, order],
         positives=np.array([part.positives for part in parts], dtype=np.int64).reshape(-1, len(AREAS)),
     )

@@ -59,7 +59,7 @@ def test_repeated_annotation_ids_are_numbered_anew(planted, tmp_path):
     splits, pairs = planted.audit()
     write_fixed(tmp_path / "clean", splits, pairs)
     index = open_index(tmp_path / "clean" / "train.json", cache=tmp_path)
-    assert index.annotation_ids.tolist() == [3, 7, 8, 9, 5, 6]
+    assert index.annotation_ids.tolist() == [1, 2, 3, 4, 5, 6]
 
 
 def test_good_rings_stay_and_what_cannot_be_drawn_is_not_judged(planted, tmp_path):
@@ -81,6 +81,16 @@ def test_good_rings_stay_and_what_cannot_be_drawn_is_not_judged(planted, tmp_pat
     for i in range(len(before)):
         for one, other in zip(before.truth(i, [100]), after.truth(i, [100]), strict=True):
             assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("identity", [0, 3])
+def test_ids_that_cocoeval_would_count_wrongly_are_new(planted, tmp_path, identity):
+    planted.documents["val"]["annotations"][0]["id"] = identity
+    splits, pairs = planted.audit()
+    write_fixed(tmp_path / "clean", splits, pairs)
+    for split in ("val", "test"):
+        index = open_index(tmp_path / "clean" / f"{split}.json", cache=tmp_path)
+        assert [index.objects(i)[0].annotation_id for i in range(6)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_split_of_which_nothing_is_left_is_refused(planted, tmp_path):

@@ -79,6 +79,39 @@ def test_rings_and_uncompressed_counts_are_drawn_as_pycocotools_does(tmp_path, i
     assert coco_mask.area(read[1].rle) == 30
 
 
+def test_a_stray_ring_does_not_take_a_result_along(tmp_path, index, caplog):
+    good, odd = [3, 2, 8, 2, 8, 8, 3, 8], [10, 1, 15, 1, 15, 4, 9]
+    read = read_results(results(tmp_path, [good, [1, 1, 5, 5], [], odd], [good, [1, 1]]), index).of(9)
+    drawn = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects([good, odd], HEIGHT, WIDTH)))
+    assert np.array_equal(decode([read[0].rle], HEIGHT, WIDTH), drawn)
+    assert [ring.ravel().tolist() for ring in read[0].rings] == [good, odd[:6]]
+    assert [ring.ravel().tolist() for ring in read[1].rings] == [good]
+    assert caplog.text.count("fewer than 3 points") == 1  # said once
+
+
+def test_a_result_of_a_box_alone_is_its_rectangle_as_pycocotools_has_it(tmp_path, index):
+    box = {"image_id": 9, "category_id": 100, "score": 0.5, "bbox": [3, 2, 5, 6]}
+    (tmp_path / "found.json").write_text(json.dumps([box, box | {"segmentation": [[1, 1, 3, 1, 3, 3]]}]))
+    read = read_results(tmp_path / "found.json", index).of(9)
+    theirs = COCO(str(tmp_path / "truth.json")).loadRes(str(tmp_path / "found.json"))
+    for found, ann in zip(read, theirs.anns.values(), strict=True):
+        assert np.array_equal(decode([found.rle], HEIGHT, WIDTH), theirs.annToMask(ann))
+        assert found.area == ann["area"] == 30
+
+
+def test_boxes_count_only_if_the_first_result_has_one_as_in_pycocotools(tmp_path, index):
+    rle = {"size": [HEIGHT, WIDTH], "counts": encode(roof(3))["counts"].decode()}
+    plain = {"image_id": 9, "category_id": 100, "score": 0.5, "segmentation": rle}
+    (tmp_path / "found.json").write_text(json.dumps([plain, plain | {"bbox": [0, 0, 2, 2]}]))
+    assert [found.area for found in read_results(tmp_path / "found.json", index).of(9)] == [None, None]
+
+
+def test_a_result_without_outline_and_box_is_named(tmp_path, index):
+    (tmp_path / "found.json").write_text(json.dumps([{"image_id": 9, "category_id": 100, "score": 0.5}]))
+    with pytest.raises(DataError, match="result 0: it has neither segmentation nor bbox; write the file again"):
+        read_results(tmp_path / "found.json", index)
+
+
 def test_a_picture_without_results(tmp_path, index):
     assert read_results(results(tmp_path), index).of(5) == []
 
@@ -87,7 +120,9 @@ def test_a_picture_without_results(tmp_path, index):
     "segmentation",
     [
         [[1, 2, 3, 4]],
-        [[1, 2, 3, 4, 5, 6, 7]],
+        [[1, 2, 3, 4, 5]],
+        [],
+        [[]],
         [[1, 1, 1e9, 1, 1e9, 1e9]],
         [[0, 0, 1e12, 0, 5, 5]],
         {"size": [HEIGHT, WIDTH], "counts": [5]},

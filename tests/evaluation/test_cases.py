@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,18 @@ def test_what_is_missing_is_named():
         of_runs([], {}, CHOICE)
     with pytest.raises(ConfigError, match="needs annotations=FILE"):
         of_files(["x.json"], None, images=None, cache=None)
+
+
+def test_what_cocoeval_counts_otherwise_is_told(split, caplog):
+    content = json.loads((split / "truth.json").read_text())
+    content["annotations"][0]["id"] = 0
+    content["annotations"][1]["id"] = content["annotations"][2]["id"]
+    content["annotations"][3]["segmentation"] = [[80, 0, 90, 0, 90, 9]]
+    (split / "truth.json").write_text(json.dumps(content))
+    (split / "found.json").write_text("[]")
+    of_files([str(split / "found.json")], str(split / "truth.json"), images=None, cache=split / "cache")
+    assert (
+        "AP and AR are those of COCOeval: annotations that cover no pixel (1) count as roofs that nobody finds, of "
+        "several annotations with one id the last counts for all, a match with the annotation of id 0 does not count; "
+        "check_data.py fix=CLEAN writes annotations without this"
+    ) in caplog.text
