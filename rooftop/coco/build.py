@@ -22,6 +22,7 @@ from rooftop.coco.names import pack_names, stays_inside
 from rooftop.coco.parse import (
     LONGEST,
     NO_ID,
+    NO_RING,
     NOT_JSON,
     Annotation,
     Category,
@@ -148,6 +149,8 @@ def _read_loosely(
     parsed.append(annotation)
     for damage in damaged:
         tally.add_damaged(annotation.id, damage)
+    if NO_RING in damaged:  # the roof may reach beyond the rings that can be read
+        lost.append((annotation, ""))
 
 
 def _identity(item: msgspec.Raw) -> int | None:

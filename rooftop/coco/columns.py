@@ -217,7 +217,7 @@ def columns(
         annotations: in the order of the file.
         frame: pictures and categories to which they refer.
         tally: counts rejected and damaged annotations, the former with the first reason found.
-        lost: annotations without a readable outline, each with the reason.
+        lost: annotations without a readable outline, each with the reason; with "" those that lack a ring only.
     """
     left = _Remaining(annotations, frame, tally)
     for annotation, reason in lost:
@@ -269,7 +269,10 @@ class _Remaining:
         self._update(list(compress(self._annotations, ~bad)))
 
     def lose(self, position: int, annotation: Annotation, reason: str) -> None:
-        """Count an annotation as rejected; keep what COCOeval sees of it, and its box."""
+        """Count an annotation as rejected; keep what COCOeval sees of it, and its box. Without reason only the box."""
+        if not reason:
+            self._keep_box(position, annotation)
+            return
         self._tally.add(annotation.id, reason)
         if use := _USES.get(reason):
             self._extra.append((position, structs.replace(annotation, segmentation=[]), use))

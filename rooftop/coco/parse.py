@@ -24,6 +24,7 @@ Side = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # pixels
 PIECE = 1 << 17  # bytes; larger pieces fall out of the cache and take twice the time
 LONGEST = 1 << 27  # bytes of the text of one entry
 NO_ID = -(2**63)  # stands for an id that cannot be read
+NO_RING = "with a ring that is no list of numbers, left out"
 _NO_BOX = msgspec.Raw(b"null")
 NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeError)
 _MARK = b"\xef\xbb\xbf"  # byte order mark; some editors write it first
@@ -276,7 +277,7 @@ def _loose_outline(value: Any, damaged: list[str]) -> tuple[list[list[float]] | 
     elif isinstance(value, list):
         rings = [ring for each in value if (ring := _ring(each)) is not None]
         if rings and len(rings) < len(value):
-            damaged.append("with a ring that is no list of numbers, left out")
+            damaged.append(NO_RING)
         if rings or not value:
             return rings, ""
     return None, "" if value is None else "with a `segmentation` that is not as in COCO"

@@ -107,8 +107,9 @@ def test_what_cannot_be_drawn_is_not_judged_inside_its_box(load, segmentation):
     assert index.has_unjudged(0)
 
 
-def test_beside_a_ring_that_is_too_long_the_box_is_not_judged(load):
-    index = load(document([annotation(1, segmentation=[SQUARE, FAR[1]], bbox=[5, 5, 40, 30])]))
+@pytest.mark.parametrize("ring", [FAR[1], [1, 1, None, 1, 5, 5]])
+def test_beside_a_ring_that_cannot_be_drawn_the_box_is_not_judged(load, ring):
+    index = load(document([annotation(1, segmentation=[SQUARE, ring], bbox=[5, 5, 40, 30])]))
     mask, valid = index.truth(0, [100])
     assert np.array_equal(mask[0], drawn(SQUARE))
     assert np.array_equal(valid, (drawn([5, 5, 45, 5, 45, 35, 5, 35]) == 0) | (mask[0] > 0))
