@@ -85,6 +85,10 @@ def test_training_on_masks_of_disk_is_the_same_as_on_the_fly(run_script, tiny, t
     from rooftop.coco import open_index
     from rooftop.data.sources import CocoSource
 
+    path = tiny / "annotations" / "train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0] |= {"segmentation": [[]], "bbox": [10, 5, 30, 20]}  # not judged there, in both
+    path.write_text(json.dumps(content))
     run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks")
     index = open_index(tiny / "annotations" / "train.json", cache=tmp_path)
     images = tiny / "images" / "train"
@@ -92,6 +96,7 @@ def test_training_on_masks_of_disk_is_the_same_as_on_the_fly(run_script, tiny, t
     for i in range(len(index)):
         assert np.array_equal(drawn.truth(i)[0], read.truth(i)[0])
         assert np.array_equal(drawn.truth(i)[1], read.truth(i)[1])
+    assert not all(read.truth(i)[1].all() for i in range(len(index)))
 
 
 def test_what_it_says_to_type_next_trains_on_the_masks(run_script, tiny, tmp_path, fast):

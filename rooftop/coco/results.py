@@ -40,8 +40,8 @@ class Named(Protocol):
         category: name of the category.
     """
 
-    image_id: int
-    category_id: int
+    image_id: float
+    category_id: float
     picture: Any
     category: Any
 
@@ -90,17 +90,17 @@ class Identity:
         return found[0]
 
 
-def _known(number: int, known: set[int], message: str) -> int:
-    if number not in known:
+def _known(number: float, known: set[int], message: str) -> int:
+    if number not in known:  # 7.0, as tables write it, is 7
         raise LookupError(message)
-    return number
+    return int(number)
 
 
 class _Entry(msgspec.Struct, gc=False):
     """One detected object of the file; its outline is parsed only when needed."""
 
-    image_id: Id
-    category_id: Id
+    image_id: Id | float
+    category_id: Id | float
     score: float
     segmentation: msgspec.Raw = _NONE
     bbox: msgspec.Raw = _NONE
@@ -143,7 +143,7 @@ class Results:
         height, width = self._sizes[image_id]
         shaped = ((e, self._shape(number, e, (height, width))) for number, e in self._entries.get(image_id, ()))
         return [
-            ReadResult(image_id, e.category_id, e.score, run, outline, rings=rings, area=self._area(e))
+            ReadResult(image_id, int(e.category_id), e.score, run, outline, rings=rings, area=self._area(e))
             for e, (run, outline, rings) in shaped
         ]
 
@@ -262,5 +262,5 @@ def read_results(path: Path, index: Index) -> Results:
             raise DataError(f"{path}: result {number}: it has neither segmentation nor bbox; write the file again.")
         if not isfinite(entry.score):
             raise DataError(f"{path}: result {number}: its score is {entry.score}; write the file again.")
-        entries[entry.image_id].append((number, entry))
+        entries[int(entry.image_id)].append((number, entry))
     return Results(path, dict(entries), index)

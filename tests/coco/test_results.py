@@ -106,6 +106,12 @@ def test_boxes_count_only_if_the_first_result_has_one_as_in_pycocotools(tmp_path
     assert [found.area for found in read_results(tmp_path / "found.json", index).of(9)] == [None, None]
 
 
+def test_an_id_with_decimals_of_zero_is_the_id(tmp_path, index):
+    path = results(tmp_path, [[1, 1, 5, 1, 5, 5]], image_id=9.0, category_id=100.0)
+    (found,) = read_results(path, index).of(9)
+    assert repr((found.image_id, found.category_id)) == "(9, 100)"
+
+
 def test_a_result_without_outline_and_box_is_named(tmp_path, index):
     (tmp_path / "found.json").write_text(json.dumps([{"image_id": 9, "category_id": 100, "score": 0.5}]))
     with pytest.raises(DataError, match="result 0: it has neither segmentation nor bbox; write the file again"):

@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pytest
 
+from rooftop.coco import open_index
 from rooftop.data.sources import CocoSource, MaskSource
 from rooftop.errors import ConfigError, DataError
 from rooftop.evaluation import Choice, FileCases, RunCases, of_files, of_runs
+from rooftop.evaluation.counts import count_picture
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.picture import write_mask, write_png
 
@@ -139,3 +141,21 @@ def test_what_cocoeval_counts_otherwise_is_told(split, caplog):
         "several annotations with one id the last counts for all, a match with the annotation of id 0 does not count; "
         "check_data.py fix=CLEAN writes annotations without this"
     ) in caplog.text
+
+
+def test_a_run_is_not_judged_in_the_box_of_an_outline_that_cannot_be_drawn(painter, split, decision):
+    content = json.loads((split / "truth.json").read_text())
+    content["annotations"].append(
+        {"id": 6, "image_id": 20, "category_id": 1, "segmentation": [[]], "bbox": [10, 5, 30, 20]}
+    )
+    (split / "truth.json").write_text(json.dumps(content))
+    seen = np.zeros((48, 80, 3), np.uint8)
+    seen[6:24, 12:38] = 255
+    write_png(split / "images" / "20.png", seen)
+    index = open_index(split / "truth.json", cache=split / "cache")
+    source = CocoSource(split / "images", index, ["house"])
+    cases = RunCases(painter(["roof"]), source, np.array([2]), decision)
+    assert cases[0].prediction[0].sum() == 18 * 26
+    counted = count_picture(cases[0], max_dets=100)
+    assert counted.rows["object"].tolist()[:3] == [0, 0, 0]  # neither found, invented nor missed
+    assert counted.rows["pixel"].tolist()[:3] == [0, 0, 0]
