@@ -7,16 +7,17 @@ python check_data.py data=crowdai data.root=DIR fix=CLEAN   also cleaned, leak-f
 
 import logging
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from rooftop.audit import KINDS, Split, audit_splits, summary, write_fixed, write_report
-from rooftop.coco import Index, open_index
-from rooftop.config import plain, progress_bar, run_folder, script, shell_setting
-from rooftop.data.calibrate import scale_of_readable
-from rooftop.data.layout import check_layout, complete
+from rooftop.audit import KINDS, Pairs, Shared, Split, audit_splits, summary, write_fixed, write_report
+from rooftop.coco import Index, open_index, require_annotations
+from rooftop.config import data_settings, plain, progress_bar, run_folder, script, shell_setting
+from rooftop.data.calibrate import scale_of_readable, uncalibrated_layout
+from rooftop.data.layout import check_layout, complete, refusal
 from rooftop.data.splits import cells_of, share_place
 from rooftop.errors import ConfigError, FaultError
 from rooftop.files import write_json
@@ -25,7 +26,7 @@ from rooftop.raster.reading import reading_of
 
 log = logging.getLogger(__name__)
 SHOWN = 3  # pictures named on the screen for each kind of error
-APART = ("copies", "places")
+APART, CROWDS = ("copies", "places"), ("keep", "roofs")
 PRIORITY = ("test", "val", "train")  # a picture in two splits belongs to the first of these
 
 
@@ -33,13 +34,7 @@ PRIORITY = ("test", "val", "train")  # a picture in two splits belongs to the fi
 def main(cfg: DictConfig) -> None:
     """Audit the splits; write the reports and, with `fix`, the cleaned files."""
     data = plain(cfg.data)
-    if cfg.apart not in APART:
-        raise ConfigError(f"apart={cfg.apart}: choose one of {', '.join(APART)}.")
-    if data["mix"]:
-        raise ConfigError(
-            f"data={data['name']} is a mix of {len(data['mix'])} sources; check each one: data.mix=null "
-            "'data.train={images: ..., annotations: ...}'"
-        )
+    _check_settings(cfg, data)
     data["scale"] = scale_of_readable(data)
     folder, splits = run_folder(), open_splits(data)
     if cfg.fix and not any(split.index for split in splits):
@@ -60,19 +55,46 @@ def main(cfg: DictConfig) -> None:
     write_json(folder / "report.json", result)
     write_report(folder / "report.html", data["name"], splits)
     if cfg.fix:
-        result["fixed"] = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, borders=cfg.borders)
-        for name, count in result["fixed"].items():
-            log.info("fix: %s: %s", name, ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in count.items()))
-        root, fixed = shell_setting("data.root", data["root"]), Path(cfg.fix).resolve()
-        cleaned = " ".join(
-            shell_setting(f"data.{name}.annotations", fixed / f"{name}.json") for name in result["fixed"]
-        )
-        log.info("next: python train.py data=%s %s %s", data["name"], root, cleaned)
+        result["fixed"] = fix(cfg, splits, pairs, shared)
         write_json(folder / "report.json", result)
+        log_next(data, Path(cfg.fix).resolve(), list(result["fixed"]))
     log_findings(splits)
     if result["errors"]:
         raise FaultError(f"{result['errors']} errors; the worst are shown in {folder / 'report.html'}")
     log.info("0 errors; report: %s", folder / "report.html")
+
+
+def _check_settings(cfg: DictConfig, data: dict[str, Any]) -> None:
+    for key, known in (("apart", APART), ("crowds", CROWDS)):
+        if cfg[key] not in known:
+            raise ConfigError(f"{key}={cfg[key]}: choose one of {', '.join(known)}.")
+    if cfg.crowds != "keep" and not cfg.fix:
+        raise ConfigError(f"crowds={cfg.crowds} needs fix=FOLDER, the folder for the changed annotations.")
+    if data["mix"]:
+        raise ConfigError(
+            f"data={data['name']} is a mix of {len(data['mix'])} sources; check each one: data.mix=null "
+            "'data.train={images: ..., annotations: ...}'"
+        )
+
+
+def fix(cfg: DictConfig, splits: list[Split], pairs: Pairs, shared: Shared | None) -> dict[str, dict[str, int]]:
+    """Write the cleaned files and log what was kept; returns the counts by split."""
+    crowds = cfg.crowds == "keep"
+    fixed = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, borders=cfg.borders, crowds=crowds)
+    for name, count in fixed.items():
+        log.info("fix: %s: %s", name, ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in count.items()))
+    return fixed
+
+
+def log_next(data: dict[str, Any], folder: Path, fixed: list[str]) -> None:
+    """Log the command that trains on the cleaned files, if `train.py` takes them."""
+    files = {f"data.{name}.annotations": folder / f"{name}.json" for name in fixed}
+    cleaned = {name: {**data[name], "annotations": str(folder / f"{name}.json")} for name in fixed}
+    if sentence := refusal(uncalibrated_layout({**data, **cleaned}), data["name"]):
+        log.warning("train.py does not take the cleaned files yet: %s", sentence)
+        return
+    settings = [*data_settings(data["name"], without=files), *starmap(shell_setting, files.items())]
+    log.info("next: python train.py %s", " ".join(settings))
 
 
 def open_splits(data: dict[str, Any]) -> list[Split]:
@@ -86,7 +108,9 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
         if not part["annotations"]:
             return None
         opened = open_index(root / part["annotations"], cache=Path(data["cache"]))
-        opened.category_ids(data["categories"])  # an unknown category ends here
+        opened.channels(data["categories"])  # an unknown category ends here
+        if part is parts.get("train"):
+            require_annotations(opened, data["categories"])
         return opened
 
     return [
@@ -97,6 +121,7 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
             masks=root / part["masks"] if part["masks"] else None,
             reading=reading,
             mask_values=values,
+            categories=data["categories"],
         )
         for name, part in parts.items()
     ]

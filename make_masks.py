@@ -6,15 +6,16 @@ python make_masks.py data=crowdai data.root=DIR init=true    only the empty fold
 """
 
 import logging
-import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from rooftop.coco import Index, MaskFolder, MaskReport, open_index, unpaired
-from rooftop.config import overrides, plain, progress_bar, run_folder, script, shell_setting
-from rooftop.data.layout import check_layout, complete, draw, make_layout
+from rooftop.coco import Index, MaskFolder, MaskReport, choose_channels, open_index, require_learnable, unpaired
+from rooftop.config import data_settings, plain, progress_bar, run_folder, script, shell_setting
+from rooftop.data.calibrate import uncalibrated_layout
+from rooftop.data.layout import check_entries, check_layout, complete, draw, make_layout, refusal
 from rooftop.files import write_json
 
 log = logging.getLogger(__name__)
@@ -32,20 +33,54 @@ def main(cfg: DictConfig) -> None:
         return
     check_layout(root, splits)
     report: dict[str, Any] = {}
+    chosen = choose(splits, data)
     for name, part in splits.items():
-        if part["annotations"]:
-            index = open_index(root / part["annotations"], cache=Path(data["cache"]))
-            report[name] = report_split(name, index, make(name, index, cfg), root / part["images"])
+        if name in chosen:
+            index, categories = chosen[name]
+            report[name] = report_split(name, index, make(name, index, categories, cfg), root / part["images"])
         else:
             report[name] = {"skipped": f"has masks of its own in {part['masks']}"}
     write_json(run_folder() / "report.json", report)
-    same = shlex.join(word for word in overrides() if word.lstrip("+~").startswith("data"))
-    log.info("next: python train.py %s %s", same or f"data={data['name']}", shell_setting("data.masks", run_folder()))
+    log_next(data, limit=cfg.limit)
 
 
-def make(split: str, index: Index, cfg: DictConfig) -> MaskReport:
+def choose(splits: dict[str, dict[str, Any]], data: dict[str, Any]) -> dict[str, tuple[Index, list[int]]]:
+    """Open the annotations of each split and choose the categories to draw: those of the training.
+
+    Raises:
+        DataError: a split has nothing to draw, or lists a picture twice.
+    """
+    chosen: dict[str, tuple[Index, list[int]]] = {}
+    names: list[str] = []
+    for name, part in splits.items():
+        if not part["annotations"]:
+            continue
+        index = open_index(Path(data["root"]) / part["annotations"], cache=Path(data["cache"]))
+        check_entries(index)
+        channels = choose_channels(index, data["categories"], names)
+        require_learnable(index, channels, named=bool(data["categories"]) and name == "train")
+        by_id = {category.id: category.name for category in index.categories}
+        names = names or [by_id[channel[0]] for channel in channels]
+        chosen[name] = index, [i for channel in channels for i in channel]
+    return chosen
+
+
+def log_next(data: dict[str, Any], *, limit: int | None) -> None:
+    """Log the command that trains on the masks, if `train.py` takes them."""
+    if limit is not None:
+        log.info("next: the same without limit=%d; training needs the masks of all pictures", limit)
+        return
+    layout = replace(uncalibrated_layout(data), masks=run_folder())
+    if sentence := refusal(layout, data["name"]):
+        log.warning("train.py does not take these masks yet: %s", sentence)
+        return
+    settings = [*data_settings(data["name"], without=["data.masks"]), shell_setting("data.masks", run_folder())]
+    log.info("next: python train.py %s", " ".join(settings))
+
+
+def make(split: str, index: Index, categories: list[int], cfg: DictConfig) -> MaskReport:
     """Make the masks of a split with a progress bar."""
-    masks = MaskFolder(index, index.category_ids(cfg.data.categories), run_folder() / split)
+    masks = MaskFolder(index, categories, run_folder() / split)
     with progress_bar() as bar:
         task = bar.add_task(split, total=None)
         show = lambda done, todo: bar.update(task, completed=done, total=todo)  # noqa: E731

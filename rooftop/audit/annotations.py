@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from rooftop.audit.findings import Finding, Findings
 from rooftop.coco import CocoObject, Index
 from rooftop.coco.arrays import open_arena, write_arena
+from rooftop.coco.learnable import is_normalised
 from rooftop.coco.parse import NOT_JSON, Id, map_file, parse_document, parse_list
 from rooftop.files import atomic_write
 from rooftop.raster.rasterise import rasterise, run_area, run_box
@@ -96,7 +98,7 @@ class Statistics:
     """Numbers over a split.
 
     Attributes:
-        areas: of each object in square pixels.
+        areas: of each object in square pixels; areas not judged (`iscrowd`) are no objects.
         shares: covered part of each picture, 0 to 1.
         counts: number of objects in each picture.
         kinds: number of objects of each category, by its id.
@@ -184,7 +186,11 @@ def _check_pictures(index: Index, stored: Path, rows: Sequence[int]) -> Outcome:
 
 def _check(thing: CocoObject, shape: Shape, picture: str, box: NDArray[np.float64]) -> list[Finding]:
     """Findings about one annotation."""
-    found = []
+    found = [_finding("not judged", thing, picture, "iscrowd", shape.area)] if thing.is_crowd else []
+    low, size = shape.box[:2], np.array(shape.size)
+    inside, at_corner = is_normalised(low, low + shape.box[2:], size)
+    if thing.rle is None and inside and not at_corner:
+        return [*found, _finding("outline from 0 to 1", thing, picture, f"box {_numbers(shape.box)}")]
     if shape.fault:
         found.append(_finding("self-crossing outline", thing, picture, shape.fault, shape.area))
     if shape.area < TINY:
@@ -214,9 +220,10 @@ def _outline(thing: CocoObject) -> object:
 
 def _count(statistics: Statistics, objects: Sequence[CocoObject], shapes: Sequence[Shape]) -> None:
     """Add the objects of a picture to the numbers."""
-    statistics.counts.append(len(objects))
-    statistics.areas += [shape.area for shape in shapes]
-    for thing in objects:
+    single = [not thing.is_crowd for thing in objects]
+    statistics.counts.append(sum(single))
+    statistics.areas += [shape.area for shape in compress(shapes, single)]
+    for thing in compress(objects, single):
         statistics.kinds[thing.category_id] = statistics.kinds.get(thing.category_id, 0) + 1
 
 

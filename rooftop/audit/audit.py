@@ -12,8 +12,8 @@ from rooftop.audit.annotations import Statistics, check_outlines
 from rooftop.audit.border import Border, Cell, undrawn_borders
 from rooftop.audit.findings import Finding, Findings
 from rooftop.audit.pictures import Facts, Pairs, find_pairs, gather
-from rooftop.coco import STRAY, Index, unpaired
-from rooftop.errors import DataError
+from rooftop.coco import STRAY, Index, lessons, repeated, unpaired, why_nothing
+from rooftop.errors import DataError, brief
 from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.picture import list_pictures, read_mask_with_valid, settle_mask_values
 from rooftop.raster.reading import PlainReading, Reading
@@ -30,6 +30,7 @@ class Split:
         name: train, val or test.
         images: folder of the pictures.
         index: of the annotations; None for a split with mask pictures.
+        categories: ids or names to learn; None: all.
         masks: folder of the mask pictures; None for a split with annotations.
         findings: result of the audit.
         statistics: result of the audit.
@@ -49,6 +50,7 @@ class Split:
     facts: Facts | None = None
     reading: Reading = field(default_factory=PlainReading)
     mask_values: MaskValues = USUAL
+    categories: Sequence[int | str] | None = None
 
     @cached_property
     def names(self) -> Sequence[str]:
@@ -94,8 +96,7 @@ def audit_splits(
                 split.index, store, processes=processes, progress=_step_progress(progress, split, "annotations")
             )
             split.findings.merge(found)
-            if not split.index.annotation_count:
-                split.findings.add(Finding("no annotation", "", f"in {split.index.source}"))
+            _check_categories(split, split.index)
             _add_unreadable(split.findings, split.index)
             _check_ids(split, split.index)
         elif split.masks is not None:
@@ -153,8 +154,21 @@ def _check_files(split: Split) -> None:
             if stated != real:
                 detail = f"{stated[1]} x {stated[0]} in the entry, {real[1]} x {real[0]} in the file"
                 split.findings.add(Finding("size differs", name, detail))
-    twice = [name for name, count in Counter(split.names).items() if count > 1]
-    _add_all(split, [Finding("two entries of one file", name) for name in twice])
+    twice = repeated(split.names).items()
+    _add_all(split, [Finding("two entries of one file", name, f"{count} entries") for name, count in twice])
+
+
+def _check_categories(split: Split, index: Index) -> None:
+    """Check that the annotations of the chosen categories teach something."""
+    chosen = {i for channel in index.channels(split.categories) for i in channel}
+    found = [lesson for lesson in lessons(index) if lesson.category.id in chosen]
+    if not any(lesson.is_learnable for lesson in found):
+        detail = f"in {index.source}: {why_nothing(found, index.rejected)}"
+        split.findings.add(Finding("no annotation", "", detail))
+    for lesson in found:
+        if split.name == "train" and not lesson.is_learnable:
+            detail = f"{brief(lesson.category.name)}: {lesson.total:,} annotations, {lesson.crowds:,} of them iscrowd"
+            split.findings.add(Finding("empty category", "", detail))
 
 
 def _check_ids(split: Split, index: Index) -> None:

@@ -29,8 +29,11 @@ KINDS = {
         "Correct width and height of the entry, or replace the picture. If they are swapped, the file has an EXIF "
         "rotation, ignored here: rotate its pixels.",
     ),
-    "two entries of one file": Kind(True, "Join the entries, and their annotations, to one."),
-    "no annotation": Kind(True, "The file lists pictures but no roof: export it again."),
+    "two entries of one file": Kind(True, "Each entry has a part of the roofs; let `fix` join them."),
+    "no annotation": Kind(True, "Nothing can be learned from the split; the finding tells why, and what to do."),
+    "outline from 0 to 1": Kind(
+        True, "COCO counts in pixels: multiply x by the width and y by the height of the picture."
+    ),
     "annotation left out": Kind(
         True, "Correct the annotation; until then it is not drawn, and its box, if it has one, is not judged."
     ),
@@ -50,6 +53,12 @@ KINDS = {
     "near duplicate picture": Kind(False, "The same picture, turned, mirrored, compressed or brightened."),
     "stray ring": Kind(False, "It has fewer than 3 points and covers nothing. `fix` removes it."),
     "tiny outline": Kind(False, "Too small for a roof; check for a slip of the hand or a remnant of a cut."),
+    "not judged": Kind(
+        False,
+        "Marked `iscrowd`: neither learned nor scored. If it is a single roof, as each mask of CVAT's brush and of SAM "
+        "is, let `fix` with `crowds=roofs` make it one.",
+    ),
+    "empty category": Kind(False, "No annotation of it can be learned, so it is left out of the training."),
     "repeated annotation id": Kind(
         False, "Not used here, but other tools confuse annotations of one id; let `fix` number them anew."
     ),

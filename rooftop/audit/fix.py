@@ -14,7 +14,7 @@ from shapely import Polygon
 from rooftop.audit.audit import Split
 from rooftop.audit.border import doubtful_areas
 from rooftop.audit.pictures import Pairs, groups
-from rooftop.coco import CocoObject, Picture, measured, write_annotations
+from rooftop.coco import CocoObject, Picture, measured, plain_name, write_annotations
 from rooftop.errors import DataError
 from rooftop.raster.rasterise import encode, rasterise
 
@@ -22,7 +22,13 @@ Shared = Callable[[Sequence[str], Sequence[str]], NDArray[np.bool_]]
 
 
 def write_fixed(
-    folder: Path, splits: Sequence[Split], pairs: Pairs, *, shared: Shared | None = None, borders: bool = True
+    folder: Path,
+    splits: Sequence[Split],
+    pairs: Pairs,
+    *,
+    shared: Shared | None = None,
+    borders: bool = True,
+    crowds: bool = True,
 ) -> dict[str, dict[str, int]]:
     """Write `<folder>/<split>.json` of every split with annotations.
 
@@ -41,6 +47,7 @@ def write_fixed(
         shared: called with names of earlier pictures and names to test; returns bool (n,), True for a name in the same
             place as an earlier picture. These are left out too. None: only copies are left out.
         borders: whether borders with missing roofs become `iscrowd` areas.
+        crowds: whether `iscrowd` areas of the original stay so; else they become single roofs.
 
     Returns:
         By split the number of pictures kept, left out, and kept with a border not judged.
@@ -65,7 +72,7 @@ def write_fixed(
         if target.exists() and target.samefile(split.index.source):
             raise DataError(f"fix={folder} contains the original {target.name}; name another folder.")
         doubtful = doubtful_areas(split.index, split.borders) if borders else {}
-        write_annotations(target, _pictures(split, kept, doubtful), split.index.categories)
+        write_annotations(target, _pictures(split, kept, doubtful, crowds=crowds), split.index.categories)
         at_border = sum(kept[row] for row in doubtful)
         report[split.name] = {"pictures": sum(kept), "left_out": len(kept) - sum(kept), "at_border": at_border}
     return report
@@ -112,31 +119,35 @@ def _usable(split: Split) -> list[bool]:
     seen: set[str] = set()
     usable = []
     for name, fault, is_fitting in zip(split.names, split.facts.fault, fits, strict=True):
-        usable.append(not fault and bool(is_fitting) and name not in seen)
+        usable.append(not fault and bool(is_fitting) and plain_name(name) not in seen)
         if usable[-1]:
-            seen.add(name)
+            seen.add(plain_name(name))
     return usable
 
 
-def _pictures(split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequence[CocoObject]]) -> Iterator[Picture]:
+def _pictures(
+    split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequence[CocoObject]], *, crowds: bool
+) -> Iterator[Picture]:
     """Yield the pictures to keep, with cleaned annotations; several entries of one file are joined.
 
     Args:
         split: after the audit.
         kept: whether to keep each picture.
         doubtful: areas not to be judged, by row of the picture.
+        crowds: whether `iscrowd` areas stay so.
     """
     assert split.index is not None
     entries = defaultdict[tuple[str, int, int], list[int]](list)
     numbers = count(split.index.last_annotation_id + 1 + sum(map(len, doubtful.values())))
     for i, (name, (height, width)) in enumerate(zip(split.names, split.index.sizes.tolist(), strict=True)):
-        entries[name, height, width].append(i)
+        entries[plain_name(name), height, width].append(i)
     new_ids = count(1) if split.index.repeats_ids or split.index.has_id_zero else None
     for i in np.flatnonzero(kept).tolist():
         height, width = split.index.sizes[i].tolist()
         seen: list[CocoObject] = []
-        rows = entries[split.names[i], height, width]
+        rows = entries[plain_name(split.names[i]), height, width]
         for thing in (each for row in rows for each in split.index.objects(row)):
+            thing = thing if crowds else replace(thing, is_crowd=False)
             copy = any(
                 replace(thing, annotation_id=0, area=0) == replace(other, annotation_id=0, area=0) for other in seen
             )

@@ -2,9 +2,9 @@
 
 from rooftop.coco.columns import STRAY, Rejected
 from rooftop.coco.index import CocoObject, Index, open_index
-from rooftop.coco.learnable import Lesson, choose_channels, lessons, require_learnable, why_nothing
+from rooftop.coco.learnable import Lesson, choose_channels, lessons, require_annotations, require_learnable, why_nothing
 from rooftop.coco.masks import MaskFolder, MaskReport
-from rooftop.coco.names import Unpaired, picture_path, repeated, unpaired
+from rooftop.coco.names import Unpaired, picture_path, plain_name, repeated, unpaired
 from rooftop.coco.parse import Category
 from rooftop.coco.results import ReadResult, Results, read_results
 from rooftop.coco.write import Picture, Result, measured, pictures, rounded, write_annotations, write_results
@@ -29,8 +29,10 @@ __all__ = [
     "open_index",
     "picture_path",
     "pictures",
+    "plain_name",
     "read_results",
     "repeated",
+    "require_annotations",
     "require_learnable",
     "rounded",
     "unpaired",

@@ -152,6 +152,18 @@ def require_learnable(index: Index, channels: Sequence[tuple[int, ...]], *, name
     raise DataError(f"{index.source}: {what}{why_nothing(asked, index.rejected, instead)}.")
 
 
+def require_annotations(index: Index, categories: Sequence[int | str] | None) -> None:
+    """Check that each named category has an annotation, learnable or not, if others have some.
+
+    Raises:
+        DataError: a category has none; the message offers others.
+    """
+    used = {lesson.category.id for lesson in lessons(index) if lesson.total}
+    empty = [channel for channel in index.channels(categories) if used.isdisjoint(channel)]
+    if categories is not None and used and empty:
+        require_learnable(index, empty, named=True)
+
+
 def why_nothing(parts: Sequence[Lesson], rejected: Rejected, instead: str = "") -> str:
     """Tell in a clause why nothing can be learned, and the remedy.
 

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 from rooftop.coco.index import Index
-from rooftop.errors import DataError, RooftopError
+from rooftop.errors import DataError, RooftopError, brief
 from rooftop.files import read_json, write_json
 from rooftop.raster.picture import write_mask
 
@@ -58,7 +58,8 @@ class MaskFolder:
             other = first.setdefault(PurePosixPath(name).stem, name)
             if other is not name:
                 raise DataError(
-                    f"{self.index.source}: {other} and {name} would have the same mask file; rename one of them."
+                    f"{self.index.source}: {brief(other)} and {brief(name)} would have the same mask file; rename "
+                    "one of them."
                 )
         return list(first)
 

@@ -84,9 +84,14 @@ def pack_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int6
     return np.frombuffer(b"".join(texts), np.uint8), first
 
 
+def plain_name(name: str) -> str:
+    """Return a file name in its shortest spelling: `a.png` for `./a.png`."""
+    return name if _PLAIN.match(name) else str(PurePosixPath(name))
+
+
 def repeated(names: Sequence[str]) -> dict[str, int]:
     """Find the files with several entries; returns the number of entries by name. `./a.png` and `a.png` are one."""
-    entries = Counter(name if _PLAIN.match(name) else str(PurePosixPath(name)) for name in names)
+    entries = Counter(map(plain_name, names))
     return {name: count for name, count in entries.items() if count > 1}
 
 

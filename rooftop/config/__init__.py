@@ -7,13 +7,14 @@ from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
 from rooftop.config.paths import shell_list, shell_setting, working_folder
 from rooftop.config.run_config import data_of_run, save_config
-from rooftop.config.script import in_sweep, overrides, progress_bar, run_folder, script
+from rooftop.config.script import data_settings, in_sweep, overrides, progress_bar, run_folder, script
 
 __all__ = [
     "build",
     "build_network",
     "check",
     "data_of_run",
+    "data_settings",
     "flat",
     "in_sweep",
     "overrides",

@@ -320,6 +320,9 @@ class CheckDataConfig:
     processes: Annotated[int, at_least(1), "parallel processes"]
     fix: Annotated[str | None, "folder for cleaned annotation files; originals stay untouched; null: none"]
     borders: Annotated[bool, "mark tile borders with missing roofs as iscrowd in fix, so that they do not count"]
+    crowds: Annotated[
+        str, stated("keep or roofs"), "what fix does with iscrowd areas: keep, or make each a single roof"
+    ]
     apart: Annotated[str, stated("copies or places"), "what fix keeps in one split only: copies, or whole places"]
 
 

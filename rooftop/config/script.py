@@ -16,9 +16,10 @@ import errno
 import functools
 import logging
 import os
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -64,6 +65,19 @@ def run_folder() -> Path:
 def overrides() -> list[str]:
     """Return the settings of the command line, one `key=value` each."""
     return list(HydraConfig.get().overrides.task)
+
+
+def data_settings(name: str, *, without: Container[str] = ()) -> list[str]:
+    """Return the settings of the data set from the command line, quoted for the shell.
+
+    Args:
+        name: of the data set, its file in `conf/data/`.
+        without: keys to leave out.
+    """
+    typed = [(word.lstrip("+~").partition("=")[0], word) for word in overrides()]
+    typed = [(key, word) for key, word in typed if key == "data" or key.startswith("data.")]
+    group = [] if "data" in dict(typed) else [f"data={name}"]
+    return group + [shlex.quote(word) for key, word in typed if key not in without]
 
 
 def in_sweep() -> bool:

@@ -18,7 +18,7 @@ from rooftop.coco import Index, lessons, open_index, repeated, require_learnable
 from rooftop.coco.learnable import CROWD_REMEDY, NORMALISED_REMEDY
 from rooftop.data.sources import CocoSource, Drawing, MaskSource, MixedSource, Source, take
 from rooftop.data.splits import has_location, is_near, split_by_place
-from rooftop.errors import ConfigError, DataError, brief, first_names
+from rooftop.errors import ConfigError, DataError, RooftopError, brief, first_names
 from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.reading import PlainReading, Reading
 from rooftop.raster.targets import ROOF, TARGETS
@@ -173,6 +173,20 @@ def open_split(
     if is_checked:
         _check_picks(source, picks, split, is_learned=is_learned)
     return source, picks
+
+
+def refusal(layout: DataLayout, name: str) -> str | None:
+    """Open every split as train.py does; return the sentence it would end in, None if it can train.
+
+    For scripts that tell what to type next.
+    """
+    try:
+        source, _ = open_split(layout, "train", name)
+        for split in ("val", "test") if layout.splits["test"] else ("val",):
+            open_split(replace(layout, prefer=source.categories), split, name)
+    except RooftopError as error:
+        return str(error)
+    return None
 
 
 def _where(layout: DataLayout, split: str, name: str, *, cut: bool) -> str:
