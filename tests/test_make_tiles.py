@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -338,6 +340,80 @@ def test_needles_and_copies_pass_the_audit(run_script, cut, tmp_path):
     assert "left out: 2 building drawn twice" in text
     code, text = run_script("check_data", "data=tiles", f"data.root={tmp_path}/out", "data.val=null", "data.test=null")
     assert code == 0, text
+
+
+def test_an_error_in_the_middle_leaves_nothing_half(cut, tmp_path):
+    write_raster(tmp_path / "a.tif")
+    write_raster(tmp_path / "b.tif", shift=WIDTH)
+    damaged = (tmp_path / "b.tif").read_bytes()
+    (tmp_path / "b.tif").write_bytes(damaged[: len(damaged) * 2 // 3])
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text, report = cut(f"source={tmp_path}")
+    assert code == 2, text
+    assert "b.tif" in text.splitlines()[-1]
+    assert report is None
+    assert not {path.name for path in (tmp_path / "out").iterdir()} - {".hydra", "make_tiles.log"}
+
+
+OPEN = b"\x01\x03\x00\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00" + np.array([80.0, 20, 90, 20, 90, 40]).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (OPEN, "1 feature with an open ring, e.g. 4"),
+        (shapely.to_wkb(Polygon([(85, 99), (85.1, 99), (85.1, 99.1)])), None),
+        (shapely.to_wkb(Polygon([(85, 27), (86, 27), (86, 99), (80, 99)])), "1 feature with a corner outside the ref"),
+        (shapely.to_wkb(box(-180, -90, 180, 90)), "1 feature with a corner outside the reference system or too far"),
+        (
+            shapely.to_wkb(box(-170, -80, 170, 80)),
+            "1 feature with a corner outside the reference system or too far away, e.g. 4",
+        ),
+        (
+            shapely.to_wkb(Polygon([(80, 20), (np.inf, 30), (90, 40)])),
+            "1 feature with a coordinate that is not a finite",
+        ),
+    ],
+)
+def test_one_bad_feature_is_counted_and_named(cut, tmp_path, bad, said):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    common = {"geometry_type": "Unknown", "crs": "EPSG:4326", "driver": "GPKG", "append": True}
+    pyogrio.raw.write(tmp_path / "roofs.gpkg", np.array([bad], object), [], [], layer="roofs", **common)
+    code, text, report = cut(f"source={tmp_path}", "size=96")
+    assert code == 0, text
+    assert report["made"]["train"]["buildings"] == 3
+    assert sum(report["left_out"].values()) == (said is not None)
+    assert [*report["features"].values()] == ([[4]] if said else [])
+    assert f"left out: {said or ''}" in text or not said
+    assert "Warning" not in text
+
+
+@pytest.mark.parametrize("srs", [-1, 0])
+def test_footprints_of_a_local_system_are_one_sentence(cut, tmp_path, srs):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    with closing(sqlite3.connect(tmp_path / "roofs.gpkg")) as database, database:
+        database.execute(f"UPDATE gpkg_geometry_columns SET srs_id = {srs}")
+    code, text, _ = cut(f"source={tmp_path}")
+    assert code == 2
+    assert "roofs.gpkg: has no reference system; assign one to the layer, e.g. ogr2ogr -a_srs" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    "crs", ['LOCAL_CS["site grid",UNIT["metre",1]]', "IAU_2015:30100", "+proj=geocent +datum=WGS84", "EPSG:5703"]
+)
+def test_footprints_of_no_map_are_one_sentence(cut, tmp_path, crs):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    wkb = shapely.to_wkb(np.array(ROOFS, object))
+    (tmp_path / "roofs.gpkg").unlink()
+    pyogrio.raw.write(tmp_path / "roofs.gpkg", wkb, [], [], geometry_type="Polygon", crs=crs, driver="GPKG")
+    code, text, _ = cut(f"source={tmp_path}")
+    assert code == 2, text
+    assert "Traceback" not in text
+    assert text.splitlines()[-1].startswith(f"error: {tmp_path}/roofs.gpkg: its reference system, ")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ from rooftop.raster.georeference import Georeference
 from rooftop.tiling.shapes import each
 from rooftop.tiling.vector import Box, Layer, Page, assign_crs
 
-_FARTHEST = 1e10  # pixels: around the earth, at less than a centimetre each
+_FARTHEST = (
+    1e7  # pixels from the corner of the raster to that of a building; far from its map, projections make things up
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def read_footprints(layer: Layer, place: Georeference, size: tuple[int, int]) ->
     """
     height, width = size
     with _projecting(layer, place):
+        if layer.crs.is_geocentric or (layer.crs.is_vertical and not layer.crs.sub_crs_list):
+            raise CRSError("not of a map")  # PROJ would take its coordinates for those of one
         to_map = Transformer.from_crs(layer.crs, CRS.from_wkt(place.crs), always_xy=True)
         box = _box(place, height, width, layer.crs)
     if not np.isfinite(box).all():

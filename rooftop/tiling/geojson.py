@@ -17,7 +17,7 @@ from rooftop.errors import DataError
 _CHUNK = 1 << 20  # characters read at a time
 _WORLD = "OGC:CRS84"  # longitude and latitude on WGS 84, which RFC 7946 prescribes
 _BLANKS = re.compile(r"\s*")
-_DECODE = json.JSONDecoder().raw_decode
+_DECODER = json.JSONDecoder(parse_int=float)  # Python refuses integers of thousands of digits
 
 
 def is_collection(path: Path) -> bool:
@@ -58,6 +58,11 @@ def read_collection(path: Path, page: int) -> Iterator[NDArray[np.object_]]:
             yield np.array(texts, object)
             texts = []
     yield np.array(texts, object)
+
+
+def decode(text: str) -> Any:
+    """Return the value of a text of `read_collection`."""
+    return _DECODER.decode(text)
 
 
 def _members(path: Path) -> Iterator[tuple[str, Any, str]]:
@@ -110,7 +115,7 @@ class _Text:
         self.peek()
         while True:
             try:
-                value, end = _DECODE(self._text, self._at)
+                value, end = _DECODER.raw_decode(self._text, self._at)
             except (json.JSONDecodeError, RecursionError):
                 end = len(self._text)
             if end < len(self._text):  # a number might go on behind what was read so far

@@ -25,7 +25,7 @@ FLAT = "not an area"
 OPEN = "with an open ring"
 SHORT = "with a ring of fewer than 3 corners"
 NUMBER = "with a coordinate that is not a finite number"
-FAR = "with a corner outside the reference system"
+FAR = "with a corner outside the reference system or too far away"
 UNREADABLE = "with a geometry that cannot be read"
 UNSOUND = "that cannot be repaired"
 
@@ -70,22 +70,25 @@ class Areas:
         is_near = _are_within(moved, most)
         repaired = np.full(len(moved), None, dtype=object)
         repaired[is_near] = each(shapely.make_valid, moved[is_near])
-        faults = dict.fromkeys(self.owners[~is_near].tolist(), FAR)
-        faults |= dict.fromkeys(self.owners[is_near & shapely.is_missing(repaired)].tolist(), UNSOUND)
         parts, i = _polygons(repaired)
+        lost = np.setdiff1d(np.arange(len(moved)), i)  # in part: collapsed to lines
+        reasons = np.where(is_near, np.where(shapely.is_missing(repaired), UNSOUND, FLAT), FAR)
+        faults = dict(zip(self.owners[lost].tolist(), reasons[lost].tolist(), strict=True))
         return Areas(parts, self.owners[i], faults | self.faults)
 
 
 def parse_wkb(texts: Shapes) -> Shapes:
     """Return shapes of well-known binaries, object (N,); None for what is missing or GEOS cannot read."""
     with np.errstate(all="ignore"):  # NaN among the coordinates: see `read_areas`
-        return shapely.from_wkb(texts, on_invalid="ignore")
+        shapes: Shapes = shapely.from_wkb(texts, on_invalid="ignore")
+    return shapes
 
 
 def parse_geojson(texts: Shapes) -> Shapes:
     """Return shapes of GeoJSON texts, object (N,); None for what is missing or GEOS cannot read."""
     with np.errstate(all="ignore"):
-        return shapely.from_geojson(texts, on_invalid="ignore")
+        shapes: Shapes = shapely.from_geojson(texts, on_invalid="ignore")
+    return shapes
 
 
 def read_areas(shapes: Shapes, parts_of: Callable[[int], Parts | None]) -> Areas:
@@ -97,7 +100,8 @@ def read_areas(shapes: Shapes, parts_of: Callable[[int], Parts | None]) -> Areas
     """
     flat, is_spatial = shapely.force_2d(shapes), shapely.has_z(shapes)
     is_good = ~shapely.is_missing(flat) & _are_within(flat, _FARTHEST)
-    repaired, faults = np.full(len(flat), None, dtype=object), {}
+    repaired = np.full(len(flat), None, dtype=object)
+    faults: dict[int, str] = {}
     repaired[is_good] = each(shapely.make_valid, flat[is_good])
     for i in np.flatnonzero(is_good & is_spatial & (shapely.get_num_geometries(flat) > 1)).tolist():
         if shapely.get_type_id(flat[i]) == shapely.GeometryType.GEOMETRYCOLLECTION or not shapely.is_valid(flat[i]):
@@ -156,7 +160,7 @@ def _salvaged(parts_of: Callable[[int], Parts | None], i: int) -> tuple[Any, str
     """What is left of a feature without its bad polygons, and the reason of the first of these."""
     try:
         parts = parts_of(i)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, UNREADABLE
     if parts is None:
         return None, MISSING
@@ -205,7 +209,7 @@ def wkb_parts(wkb: bytes) -> Parts:
     polygons: list[Rings] = []
     try:
         is_spatial = _read_member(BytesIO(wkb), polygons)
-    except (struct.error, RecursionError) as error:
+    except struct.error as error:
         raise ValueError(str(error)) from error
     return Parts(polygons, is_spatial)
 

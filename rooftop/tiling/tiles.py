@@ -168,7 +168,7 @@ class Tiles:
     _aside: Path = Path()
 
     def write(self, progress: Callable[[str], None] | None = None) -> None:
-        """Cut all rasters.
+        """Cut all rasters; the folder changes only once all is done.
 
         Args:
             progress: called with the split of each written tile.
@@ -185,8 +185,9 @@ class Tiles:
             for split in self.tiling.shares:
                 self.made[split] = Counter()
                 found = self._pictures(split, progress)
-                write_annotations(self.folder / "annotations" / f"{split}.json", found, [CATEGORY])
-        self._require_tiles({split: counts["tiles"] for split, counts in self.made.items()})
+                write_annotations(self._aside / "annotations" / f"{split}.json", found, [CATEGORY])
+            self._require_tiles({split: counts["tiles"] for split, counts in self.made.items()})
+            self._publish()
 
     def _possible(self) -> Counter[str]:
         """How many tiles lie in each split, whether they have data or not."""
@@ -222,7 +223,7 @@ class Tiles:
                         self.left_out["tile without data"] += 1
                         continue
                     file = f"{path.stem}_{window.row:06d}_{window.column:06d}{raster.suffix}"
-                    write(self.folder / "images" / split / file)
+                    write(self._aside / "images" / split / file)
                     roofs = self._cut(shelf, window, valid)
                     objects = [replace(thing, annotation_id=next(numbers)) for thing in self._drawn(roofs, window)]
                     self.made[split].update({"tiles": 1, "buildings": len(objects)})
@@ -253,15 +254,23 @@ class Tiles:
 
     @contextmanager
     def _put_aside(self) -> Iterator[None]:
-        """Keep the footprints on disk for as long as tiles are cut."""
+        """Keep footprints and tiles in a hidden folder for as long as tiles are cut; an error removes it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".footprints-", dir=self.folder) as folder:
+        with TemporaryDirectory(prefix=".tiles-", dir=self.folder) as folder:
             try:
                 self._aside = Path(folder)
                 yield
             finally:
                 while self._shelves:
                     self._shelves.popitem()[1].close()
+
+    def _publish(self) -> None:
+        """Move pictures, then annotations, to their place; files of the same name are replaced."""
+        for part in ("images", "annotations"):
+            for path in sorted(path for path in (self._aside / part).rglob("*") if path.is_file()):
+                target = self.folder / path.relative_to(self._aside)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
 
     def _filled(self, scene: Scene, path: Path) -> Shelf:
         """The footprints on a raster, read once for all splits."""

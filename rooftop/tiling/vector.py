@@ -3,7 +3,6 @@
 Whatever GDAL objects to ends in one sentence. Its warnings are silenced: features left out are counted here.
 """
 
-import json
 import logging
 import re
 import shlex
@@ -11,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def open_layer(path: Path, name: str | None = None, where: str | None = None) ->
     with _filtered(path, chosen, fields):
         if name is None:
             return replace(layer, chosen=_chosen(layer, info["layer_name"]))
-        _read(layer, chosen, read_geometry=False, max_features=1)
+        _read(layer, read_geometry=False, max_features=1)
     return layer
 
 
@@ -238,13 +238,13 @@ def _stream(layer: Layer, box: Box) -> Iterator[Page]:
                 f"ogr2ogr {layer.path.with_suffix('.gpkg').name} {layer.path}"
             )
         kept = near[passes[near]]
-        areas = read_areas(shapes[kept], lambda i, texts=texts[kept]: _json_feature(texts[i]))
+        areas = read_areas(shapes[kept], partial(_json_feature, texts[kept]))
         yield Page((start + kept + 1).tolist(), areas, (start + near[~passes[near]] + 1).tolist())
         start += len(texts)
 
 
-def _json_feature(text: str | None) -> Parts | None:
-    return None if text is None else json_parts(json.loads(text)["geometry"])
+def _json_feature(texts: Shapes, i: int) -> Parts | None:
+    return None if texts[i] is None else json_parts(geojson.decode(texts[i])["geometry"])
 
 
 def _near(shapes: Shapes, box: Box) -> NDArray[np.bool_]:
@@ -260,23 +260,53 @@ def _near(shapes: Shapes, box: Box) -> NDArray[np.bool_]:
 
 
 def _pages(layer: Layer, box: Box) -> Iterator[Page]:
-    left = set(_read(layer, "", bbox=box, read_geometry=False)[1]) if layer.where else set()
-    for names, wkb in (_quarters if layer.is_indexed else _in_order)(layer, box):
-        shapes = parse_wkb(wkb)
+    left = _names_near(layer, box) if layer.where else set()
+    for names, wkb in _features(layer, box):
         left.difference_update(names)
-        yield Page(names, read_areas(shapes, lambda i, wkb=wkb: None if wkb[i] is None else wkb_parts(wkb[i])))
+        yield Page(names, read_areas(parse_wkb(wkb), partial(_wkb_feature, wkb)))
     if left:
-        yield Page([], read_areas(np.empty(0, object), lambda _: None), sorted(left))
+        yield Page([], read_areas(np.empty(0, object), partial(_wkb_feature, np.empty(0, object))), sorted(left))
 
 
-def _quarters(layer: Layer, box: Box) -> Iterator[tuple[list[Any], Shapes]]:
+def _features(layer: Layer, box: Box) -> Iterator[tuple[list[Any], Shapes]]:
+    """Names and well-known binaries near a box, by GDAL's spatial filter as long as it works.
+
+    The filter hands a feature across its border to GEOS, and a bad one ends the reading. The others are then found
+    among all features of the layer.
+    """
+    done = [np.empty(0, np.int64)]
+    try:
+        for fids, names, wkb in (_quarters if layer.is_indexed else _in_order)(layer, box):
+            done.append(fids)
+            yield names, wkb
+    except DataError:
+        known = np.concatenate(done)
+        for fids, names, wkb in _in_order(layer, None):
+            new = np.flatnonzero(_near(parse_wkb(wkb), box) & ~np.isin(fids, known))
+            yield [names[i] for i in new], wkb[new]
+
+
+def _names_near(layer: Layer, box: Box) -> set[Any]:
+    """Names of all features near a box, whether they pass the filter of the layer or not."""
+    everything = replace(layer, where="")
+    try:
+        return set(_read(everything, bbox=box, read_geometry=False)[1])
+    except DataError:
+        return {name for names, _ in _features(everything, box) for name in names}
+
+
+def _wkb_feature(texts: Shapes, i: int) -> Parts | None:
+    return None if texts[i] is None else wkb_parts(texts[i])
+
+
+def _quarters(layer: Layer, box: Box) -> Iterator[tuple[NDArray[np.int64], list[Any], Shapes]]:
     """Ask an indexed file for ever smaller areas until few features answer."""
     seen: set[int] = set()  # of those that more than one area may answer
     waiting = [(box, 0)]
     while waiting:
         (west, south, east, north), depth = waiting.pop()
         most = PAGE + 1 if depth < _DEEPEST else None
-        fids, names, wkb = _read(layer, layer.where, bbox=(west, south, east, north), max_features=most)
+        fids, names, wkb = _read(layer, bbox=(west, south, east, north), max_features=most)
         if most and len(wkb) == most:
             x, y = (west + east) / 2, (south + north) / 2
             parts = ((x, south, east, y), (west, south, x, y), (x, y, east, north), (west, y, x, north))
@@ -288,14 +318,14 @@ def _quarters(layer: Layer, box: Box) -> Iterator[tuple[list[Any], Shapes]]:
         new = inside.copy()
         new[~inside] = [fid not in seen for fid in shared]
         seen.update(shared)
-        yield [names[i] for i in np.flatnonzero(new)], wkb[new]
+        yield fids[new], [names[i] for i in np.flatnonzero(new)], wkb[new]
 
 
-def _in_order(layer: Layer, box: Box) -> Iterator[tuple[list[Any], Shapes]]:
+def _in_order(layer: Layer, box: Box | None) -> Iterator[tuple[NDArray[np.int64], list[Any], Shapes]]:
     start = 0
     while True:
-        _, names, wkb = _read(layer, layer.where, bbox=box, skip_features=start, max_features=PAGE)
-        yield names, wkb
+        fids, names, wkb = _read(layer, bbox=box, skip_features=start, max_features=PAGE)
+        yield fids, names, wkb
         if len(wkb) < PAGE:
             return
         start += PAGE
@@ -307,11 +337,11 @@ def _info(path: Path, name: str | None) -> dict[str, Any]:
     return info
 
 
-def _read(layer: Layer, where: str, **options: Any) -> tuple[NDArray[np.int64], list[Any], Any]:
+def _read(layer: Layer, **options: Any) -> tuple[NDArray[np.int64], list[Any], Any]:
     """FIDs, names and well-known binaries. Without the fields of the filter, Shapefiles would answer nothing to it."""
     with _readable(layer.path):
         meta, fids, wkb, values = pyogrio.raw.read(
-            layer.path, layer.name, columns=layer.needed, return_fids=True, where=where or None, **options
+            layer.path, layer.name, columns=layer.needed, return_fids=True, where=layer.where or None, **options
         )
     fields = dict(zip(meta["fields"], values, strict=True))
     if "osm_way_id" not in fields:

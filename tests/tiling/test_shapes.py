@@ -53,7 +53,7 @@ BAD = {
     "infinite": ([(0, 0), (INF, 0), (4, 3), (0, 0)], "with a coordinate that is not a finite number"),
     "nan": ([(0, 0), (NAN, NAN), (4, 3), (0, 0)], "with a coordinate that is not a finite number"),
     "nan start": ([(NAN, 0), (4, 0), (4, 3), (NAN, 0)], "with a coordinate that is not a finite number"),
-    "far": ([(0, 0), (1e300, 0), (4, 3), (0, 0)], "with a corner outside the reference system"),
+    "far": ([(0, 0), (1e300, 0), (4, 3), (0, 0)], "with a corner outside the reference system or too far away"),
 }
 
 
