@@ -177,6 +177,14 @@ def test_ground_without_data_is_not_judged(cut, tmp_path):
     assert np.array_equal(mask[0], rasterise([box(2, 4, 12, 28)], 32, 32))
 
 
+def test_a_raster_without_data_is_told_what_tiles_need(cut, tmp_path):
+    write_raster(tmp_path / "ortho.tif", nodata_from=0)
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text, _ = cut(f"source={tmp_path}")
+    assert code == 2
+    assert "no tile for train; make tiles smaller, or lower min_valid=0.5" in text
+
+
 @pytest.mark.parametrize("gsd", [0.25, 1.0])
 def test_a_mask_of_the_file_is_kept_at_another_distance(cut, tmp_path, gsd):
     write_raster(tmp_path / "ortho.tif", mask_from=64)

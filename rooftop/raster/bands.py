@@ -67,7 +67,8 @@ class Stretch:
         number = values.astype(np.float64)
         finite = np.asarray(np.isfinite(number).all(axis=0))
         span = np.maximum(self.high - self.low, np.finfo(np.float64).tiny)
-        share = (np.where(finite, number, 0) - self.low[:, None, None]) / span[:, None, None]
+        with np.errstate(over="ignore"):  # of a constant band: whatever exceeds its value is white
+            share = (np.where(finite, number, 0) - self.low[:, None, None]) / span[:, None, None]
         share = share.clip(0, 1)
         return np.rint(255 * (1 - share if self.inverted else share)).astype(np.uint8), finite
 

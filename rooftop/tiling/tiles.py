@@ -32,6 +32,7 @@ from rooftop.tiling.shelf import Shelf
 from rooftop.tiling.vector import Layer
 
 CATEGORY = Category(100, "building")
+_WITHOUT_DATA = "tile without data"
 _TOO_LITTLE = "building of which too little lies inside"
 
 
@@ -206,6 +207,8 @@ class Tiles:
             listed = ", ".join(f"{split}: {share}" for split, share in shares.items())
             without = f", or do without: 'shares={{{listed}}}'" if "train" in left else ""
             where = f"{self.sources[0]}" + (f" and {len(self.sources) - 1} more" if len(self.sources) > 1 else "")
+            if self.left_out[_WITHOUT_DATA]:
+                without = f", or lower min_valid={self.tiling.min_valid}, the data that a tile needs{without}"
             raise DataError(f"{where}: no tile for {', '.join(empty)}; make tiles smaller{without}.")
 
     def _pictures(self, split: str, progress: Callable[[str], None] | None) -> Iterator[Picture]:
@@ -220,7 +223,7 @@ class Tiles:
                 for window, shelf in self._windows(raster.scene, path, split):
                     valid, write = raster.cut(window)
                     if valid.mean() < self.tiling.min_valid:
-                        self.left_out["tile without data"] += 1
+                        self.left_out[_WITHOUT_DATA] += 1
                         continue
                     file = f"{path.stem}_{window.row:06d}_{window.column:06d}{raster.suffix}"
                     write(self._aside / "images" / split / file)

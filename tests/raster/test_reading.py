@@ -128,3 +128,11 @@ def test_people_are_shown_any_file(geotiff, values, rgb, tmp_path):
     (tmp_path / "no.tif").write_bytes(b"no")
     with pytest.raises(DataError, match=r"no\.tif: not a picture"):
         read_shown(tmp_path / "no.tif")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_a_constant_band_is_stretched_without_a_warning(kind):
+    values = np.array([[[6, 7, 8, 65535]]], kind)
+    picture, _ = Stretch.of([(7, 7)])(values)
+    assert picture.tolist() == [[[0, 0, 255, 255]]]
