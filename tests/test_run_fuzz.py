@@ -95,7 +95,7 @@ def preparation(**values: object) -> dict[str, object]:
         ({"created": 2026}, "created: expected `str`, got `int`"),
         ({"git": "a" * 2**20}, "more than 1,048,576 bytes"),
         (network(in_channels=4), "network.in_channels: expected 3 channels as in preparation.mean, got 4"),
-        (network(classes=3), "network.classes: expected 2"),
+        (network(classes=3), "does not fit the network of card.json"),
         (network(width=100_000), "the network is larger than model.safetensors; copy both from one run"),
         (network(width=10**30), "the network is larger"),
         (network(width=5), "does not fit the network of card.json; copy both from one run"),

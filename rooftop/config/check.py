@@ -27,13 +27,7 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
         ConfigError: unknown key (with the nearest known one), wrong type, missing value, value outside its range, or
             unknown target.
     """
-    schema = OmegaConf.structured(SCHEMAS[script])
-    try:
-        merged: Any = OmegaConf.merge(schema, cfg)
-    except ConfigKeyError as error:
-        raise ConfigError(unknown_key(str(error.full_key), keys_of(schema) + keys_of(cfg))) from error
-    except OmegaConfBaseException as error:
-        raise ConfigError(_type_fault(script, str(error.full_key), str(error).splitlines()[0])) from error
+    merged = in_schema(cfg, script)
     missing = sorted(OmegaConf.missing_keys(merged))
     if missing:
         raise ConfigError(f"{missing[0]} is not set; give it on the command line: {missing[0]}=VALUE")
@@ -45,6 +39,21 @@ def check(cfg: DictConfig, script: str) -> DictConfig:
     for key, node in targets(settings, ""):
         check_target(key, node)
     return with_paths(merged)
+
+
+def in_schema(cfg: DictConfig, script: str) -> DictConfig:
+    """Put settings into the schema of a script: values get its types, and keys with a default may be missing.
+
+    Raises:
+        ConfigError: unknown key or wrong type.
+    """
+    schema = OmegaConf.structured(SCHEMAS[script])
+    try:
+        return OmegaConf.merge(schema, cfg)  # type: ignore[return-value]
+    except ConfigKeyError as error:
+        raise ConfigError(unknown_key(str(error.full_key), keys_of(schema) + keys_of(cfg))) from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(_type_fault(script, str(error.full_key), str(error).splitlines()[0])) from error
 
 
 def _type_fault(script: str, key: str, reason: str) -> str:

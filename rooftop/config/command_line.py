@@ -35,13 +35,9 @@ from rooftop.config.build import unknown_key
 from rooftop.config.check import check, keys_of
 from rooftop.config.output_folder import OutputFolder, output_folder
 from rooftop.config.paths import CONF, with_home
+from rooftop.config.run_config import RESUMED, register_stored
 from rooftop.errors import ConfigError, RunError
 
-LOGGING = (  # as in conf/output.yaml; the stored configuration of a run lacks it
-    "hydra.job_logging.formatters.simple.format='%(asctime)s %(message)s'",
-    "+hydra.job_logging.formatters.simple.datefmt='%H:%M:%S'",
-    "+hydra.job_logging.loggers.pytorch_lightning.level=WARNING",
-)
 RESTORED = (  # keys fixed by a checkpoint: it contains their values, or its weights fit no others
     "model",
     "optimizer",
@@ -167,27 +163,27 @@ def expand_resume(arguments: list[str]) -> list[str]:
     """Replace `resume=RUN` by the stored configuration and the folder of RUN; other overrides stay.
 
     Raises:
-        RunError: RUN has no configuration or no checkpoint.
+        RunError: RUN has no checkpoint, or no configuration that can be used.
         ConfigError: an override cannot change on resume.
     """
     wanted = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
     if not wanted:
         return arguments
-    folder = Path(wanted[-1].removeprefix("resume=").strip("'\"")).absolute()
+    named = wanted[-1].removeprefix("resume=").strip("'\"")
+    started = RESUMED in arguments  # by Lightning, with the expanded command line of the first process
+    folder = Path(named.replace("\\'", "'") if started else named).absolute()
     for needed in (folder / ".hydra" / "config.yaml", folder / "checkpoints" / "last.ckpt"):
         if not needed.is_file():
             raise RunError(
                 f"resume={folder}: {needed.relative_to(folder)} is missing; name a run with one finished epoch or more."
             )
-    stored = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    stored = register_stored(folder)
+    if started:
+        return arguments
     rest = (_resumed_override(argument, stored) for argument in arguments if argument not in wanted)
     quoted = "'" + str(folder).replace("'", "\\'") + "'"
-    return [
-        *("--config-path", str(folder / ".hydra"), "--config-name", "config"),
-        *(f"++resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null", "hydra.job.name=train"),
-        *LOGGING,
-        *filter(None, rest),
-    ]
+    options = ("--config-name", RESUMED, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null")
+    return [*options, *filter(None, rest)]
 
 
 def _resumed_override(argument: str, stored: Any) -> str:

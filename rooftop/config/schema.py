@@ -12,7 +12,7 @@ arguments of their class; ranges of some of these arguments stand in `ARGUMENTS`
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from enum import Enum
 from types import UnionType
@@ -144,7 +144,6 @@ class DataConfig:
     name: Annotated[str, "name of the data set, for output folders and reports"]
     root: Annotated[str, "folder of the data set; paths of the splits start here"]
     train: Annotated[SplitConfig | None, "training pictures; null: those of mix"]
-    mix: Annotated[dict[str, SourceConfig] | None, "several named sources to train on as one, instead of train"]
     val: Annotated[SplitConfig | None, "validation pictures; null: cut out of train"]
     test: Annotated[SplitConfig | None, "test pictures; null: the final score is that of val"]
     val_share: Annotated[float, INSIDE_0_1, "share of the training pictures cut out for validation, if val is null"]
@@ -155,14 +154,17 @@ class DataConfig:
     mean: Annotated[list[float] | None, "mean of each channel of pictures scaled to [0, 1]; null: measured"]
     std: Annotated[list[float] | None, ABOVE_0_EACH, "standard deviation of each channel, as mean; null: measured"]
     size: Annotated[list[int] | None, SIZE, "px: [height, width] to resize pictures to; null: as they are"]
-    window: Annotated[WindowConfig | None, "training windows; null: whole pictures"]
-    draws: Annotated[int | None, at_least(1), "pictures or windows drawn per epoch; null: each picture once"]
-    targets: Annotated[list[str], stated("roof, core, edge"), "output channels; core or edge separates roofs"]
-    gaps: Annotated[bool, "leave a gap of one pixel between touching roofs in training masks (COCO data)"]
     batch_size: Annotated[int, at_least(1), "pictures per step and device"]
     workers: Annotated[int, at_least(0), "loader processes"]
     cache: Annotated[str, "folder of compact indexes of annotation files"]
-    # The keys below have a default, since older run folders lack them and must still resume.
+    # The keys below came later. The default is what held before: run folders without them must still resume.
+    mix: Annotated[dict[str, SourceConfig] | None, "several named sources to train on as one, instead of train"] = None
+    window: Annotated[WindowConfig | None, "training windows; null: whole pictures"] = None
+    draws: Annotated[int | None, at_least(1), "pictures or windows drawn per epoch; null: each picture once"] = None
+    targets: Annotated[list[str], stated("roof, core, edge"), "output channels; core or edge separates roofs"] = field(
+        default_factory=lambda: ["roof"]
+    )
+    gaps: Annotated[bool, "leave a gap of one pixel between touching roofs in training masks (COCO data)"] = False
     bands: Annotated[list[int] | None, stated("1 or more"), "1-based band numbers; null: 8-bit RGB"] = None
     roof_values: Annotated[
         Any,
@@ -252,8 +254,11 @@ class TrainConfig:
     compile: Annotated[bool, "compile the network with torch.compile"]
     channels_last: Annotated[bool, "memory layout of weights and pictures; faster convolutions"]
     threshold: Annotated[float, INSIDE_0_1, "probability from which a pixel counts as roof during training"]
-    choose_threshold: Annotated[bool, "store the best threshold on validation in the card, for test and prediction"]
     pictures: Annotated[int, at_least(0), "example pictures shown each epoch and drawn at the end"]
+    # came later; the default is what held before
+    choose_threshold: Annotated[bool, "store the best threshold on validation in the card, for test and prediction"] = (
+        False
+    )
 
 
 @dataclass
@@ -387,6 +392,7 @@ ARGUMENTS: dict[str, Any] = {  # of the targets of train.py
     "trainer.precision": Annotated[str, PRECISION, "number format of the computation"],
 }
 MEMBERS = ("augmentation", "callbacks", "logger")  # groups of named objects, built one by one
+OBJECTS = ("model", "loss", "optimizer", "scheduler", "trainer")  # groups of one object; scheduler may be null
 
 
 # --- check and reference ---
@@ -443,19 +449,33 @@ def check_ranges(settings: Mapping[str, Any], script: str) -> None:
         value = _at(settings, key.name)
         if key.range and value is not None and (fault := _fault(key.range, value)):
             raise ConfigError(f"{key.name}={value}: {fault}.")
-    for group in MEMBERS:
-        for name, node in (settings.get(group) or {}).items():
-            if node is not None and not (isinstance(node, Mapping) and "_target_" in node):
-                member = f"{group}.{name}"
-                raise ConfigError(
-                    f"{member} has no _target_: add +{member}._target_=CLASS, or remove it: {member}=null"
-                )
+    _check_objects(settings, OBJECTS if script == "train" else ())
     monitor = settings.get("monitor")
     if monitor and monitor["mode"] != (best := "min" if monitor["name"].endswith("/loss") else "max"):
         raise ConfigError(
             f"monitor.mode={monitor['mode']}: would keep the worst weights by {monitor['name']}; set "
             f"monitor.mode={best}."
         )
+
+
+def _check_objects(settings: Mapping[str, Any], single: Sequence[str]) -> None:
+    for group in (name for name in single if name in settings):
+        if not _is_target(settings[group]) and not (group == "scheduler" and settings[group] is None):
+            raise ConfigError(f"{group} has no _target_: choose a file of conf/{group}/: {group}=NAME")
+    for group in MEMBERS:
+        members = settings.get(group) or {}
+        if not isinstance(members, Mapping):
+            raise ConfigError(f"{group} holds several settings: '{group}={{NAME: {{_target_: CLASS}}, ...}}'")
+        for name, node in members.items():
+            if node is not None and not _is_target(node):
+                member = f"{group}.{name}"
+                raise ConfigError(
+                    f"{member} has no _target_: add +{member}._target_=CLASS, or remove it: {member}=null"
+                )
+
+
+def _is_target(node: Any) -> bool:
+    return isinstance(node, Mapping) and isinstance(node.get("_target_"), str)
 
 
 def _at(settings: Any, key: str, otherwise: Any = None) -> Any:
