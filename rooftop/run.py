@@ -10,6 +10,7 @@ import math
 import pickle
 import platform
 import subprocess
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -292,19 +293,43 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a training checkpoint onto the CPU; only tensors and plain containers are let in, never code.
 
     Raises:
-        RunError: missing, damaged, or holding pickled code.
+        RunError: missing, damaged, holding pickled code, or no checkpoint.
     """
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        _require_plain_zip(path)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise RunError(f"{path}: no such file.") from error
     except pickle.UnpicklingError as error:
         raise RunError(
             f"{path}: holds more than weights and plain containers; it was refused, not executed."
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise RunError(f"{path}: damaged ({str(error).splitlines()[0]}); go on from another checkpoint.") from error
+    except Exception as error:  # torch meets a damaged file with errors of any kind
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise RunError(f"{path}: damaged ({reason}); go on from another checkpoint.") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: not a checkpoint of a training; go on from another one.")
     return content
+
+
+def _require_plain_zip(path: Path) -> None:
+    """Refuse what would take more memory than the file has bytes: compressed entries, and buffers by their length.
+
+    Raises:
+        pickle.UnpicklingError: there is such a thing.
+        ValueError, OSError: not a file as torch writes it.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("no file")
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise pickle.UnpicklingError("compressed")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("entries overlap")
+        for entry in entries:
+            if entry.filename.endswith("data.pkl") and b"bytearray" in archive.read(entry):
+                raise pickle.UnpicklingError("a buffer")
 
 
 def versions() -> dict[str, str]:

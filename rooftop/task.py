@@ -102,14 +102,26 @@ class RooftopTask(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimizer over the trained parameters, with the schedule for the whole training."""
-        optimizer = self._optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
-        if self._schedule is None:
+        optimizer = self.make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+        schedule = self.make_schedule(optimizer, lambda: int(self.trainer.estimated_stepping_batches))
+        if schedule is None:
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = self._schedule(optimizer, steps)
         if "monitor" in schedule:  # which only epochs that are validated have
             schedule["frequency"] = self.trainer.check_val_every_n_epoch or 1
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
+        """Make the optimizer of other parameters, such as copies."""
+        return self._optimizer(parameters)
+
+    def make_schedule(self, optimizer: Optimizer, steps: Callable[[], int]) -> dict[str, Any] | None:
+        """Make Lightning's description of the scheduler of an optimizer, or None if the rate is constant.
+
+        Args:
+            optimizer: its learning rate changes.
+            steps: returns the optimizer steps of the whole training; called only if there is a schedule.
+        """
+        return None if self._schedule is None else self._schedule(optimizer, steps())
 
     def logits(self, batch: Batch) -> Tensor:
         """Return logits in the size of the truth; in evaluation, the size of the picture on disk."""

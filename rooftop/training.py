@@ -17,12 +17,13 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from rooftop.callbacks import AtomicCheckpoints, Board, ChooseThreshold, History, RequireValidation, WriteRun
 from rooftop.callbacks.best_weights import find_keeper, require_validated
+from rooftop.callbacks.resume import require_resumable, require_weights
 from rooftop.config import build, flat, plain, save_config, shell_setting
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.memory import keep_freed_memory
 from rooftop.metrics.pixel_metric import PixelScores
-from rooftop.run import CARD, Card, read_checkpoint
+from rooftop.run import CARD, Card
 from rooftop.task import RooftopTask
 
 if TYPE_CHECKING:
@@ -181,14 +182,16 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
 
     Raises:
         ConfigError: the trainer would keep no weights, or has kept none.
-        RunError: a checkpoint is damaged or contains code.
+        RunError: a checkpoint is damaged, contains code, or is of another training.
     """
     checkpoints = Path(trainer.default_root_dir) / "checkpoints"
     best, last = checkpoints / "best.ckpt", checkpoints / "last.ckpt"
     history = next(each for each in trainer.callbacks if isinstance(each, History))  # type: ignore[attr-defined]
     keeper = find_keeper(trainer, best, history)
     if resume:
-        _check_that_epochs_are_left(trainer, last)
+        _check_that_epochs_are_left(trainer, require_resumable(last, trainer, task))
+        if best.exists():
+            require_weights(best, task)
     elif not _requeued(Path(trainer.default_root_dir)):
         for stale in (best, last):  # of an earlier training in this folder
             stale.unlink(missing_ok=True)
@@ -196,12 +199,11 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
         trainer.fit(task, data, ckpt_path=last if resume else None, weights_only=True)
         require_validated(history, last.parents[1])
         # ranks started by a cluster have folders of their own; the first rank's folder counts
-        task.load_state_dict(read_checkpoint(Path(keeper.dirpath or "") / best.name)["state_dict"])
+        task.load_state_dict(require_weights(Path(keeper.dirpath or "") / best.name, task))
         trainer.test(task, data, verbose=False)
 
 
-def _check_that_epochs_are_left(trainer: pl.Trainer, last: Path) -> None:
-    done = int(read_checkpoint(last)["epoch"]) + 1  # raises a plain error on damage, before Lightning opens it
+def _check_that_epochs_are_left(trainer: pl.Trainer, done: int) -> None:
     if 0 < (trainer.max_epochs or 0) < done:
         raise ConfigError(
             f"trainer.max_epochs={trainer.max_epochs}: the run has {done} epochs already; give {done} to finish it, or "

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -41,9 +42,18 @@ class History(Callback):
         return {"rows": self.rows, "validations": self.validations}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the rows from the checkpoint."""
-        self.rows = list(state_dict["rows"])
-        self.validations = list(state_dict.get("validations", [row for row in self.rows if self.monitor in row]))
+        """Restore the rows from the checkpoint.
+
+        Raises:
+            ValueError: a row is none of such a training.
+        """
+        self.rows = msgspec.convert(state_dict["rows"], list[dict[str, float]])
+        validated = [row for row in self.rows if self.monitor in row]
+        self.validations = msgspec.convert(state_dict.get("validations", validated), list[dict[str, float]])
+        if not all(0 <= row.get("epoch", -1) < math.inf for row in (*self.rows, *self.validations)):
+            raise ValueError("a row without epoch")
+        if not all(self.monitor in row for row in self.validations):
+            raise ValueError(f"a validation without {self.monitor}")
 
     @property
     def best(self) -> dict[str, float]:
