@@ -96,8 +96,7 @@ def report_split(split: str, index: Index, masks: MaskReport, images: Path) -> d
         log.info("%s: %s", split, index.damaged)
     log.info("%s: %d entries without file, %d files without entry", split, len(files.missing), len(files.extra))
     return {
-        "made": masks.made,
-        "kept": masks.kept,
+        "made": masks.made + masks.kept,  # of a resumed run, too: what the set holds
         "skipped": {"beyond the limit": masks.left},
         "annotations_left_out": {"counts": dict(index.rejected.counts), "listed": list(index.rejected.listed)},
         "boxes_not_judged": index.rejected.boxed,

@@ -21,6 +21,7 @@ from rooftop.callbacks.resume import require_resumable, require_weights
 from rooftop.config import build, flat, plain, save_config, shell_setting
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
+from rooftop.files import clear_leftovers
 from rooftop.memory import keep_freed_memory
 from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.run import CARD, Card
@@ -188,6 +189,8 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
     best, last = checkpoints / "best.ckpt", checkpoints / "last.ckpt"
     history = next(each for each in trainer.callbacks if isinstance(each, History))  # type: ignore[attr-defined]
     keeper = find_keeper(trainer, best, history)
+    if trainer.is_global_zero and checkpoints.is_dir():
+        clear_leftovers(checkpoints)
     if resume:
         _check_that_epochs_are_left(trainer, require_resumable(last, trainer, task))
         if best.exists():

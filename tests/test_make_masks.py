@@ -26,8 +26,35 @@ def test_a_second_run_goes_on(run_script, tiny, tmp_path):
     run_script("make_masks", f"data.root={tiny}", "limit=4", f"hydra.run.dir={tmp_path}/masks")
     code, text = run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks")
     assert code == 0, text
-    report = json.loads((tmp_path / "masks" / "report.json").read_text())
-    assert (report["train"]["made"], report["train"]["kept"]) == (6, 4)
+    assert "train: 6 masks made, 4 kept" in text
+    resumed = (tmp_path / "masks" / "report.json").read_text()
+    assert run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/whole")[0] == 0
+    assert resumed == (tmp_path / "whole" / "report.json").read_text()
+    assert run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks", "limit=4")[0] == 0
+    assert resumed == (tmp_path / "masks" / "report.json").read_text()  # the set still holds all
+
+
+def test_hidden_files_are_no_pictures_and_no_masks(run_script, tiny, tmp_path):
+    """Of macOS beside each file, or of a killed process."""
+    for folder in (tiny / "images" / "train", tmp_path / "masks" / "train"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("._18_0_0.png", f".{'6c' * 16}.png"):
+            (folder / name).write_bytes(b"no picture")
+    code, text = run_script("make_masks", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/masks")
+    assert code == 0, text
+    assert "train: 10 masks made, 0 kept" in text
+    assert "train: 0 entries without file, 0 files without entry" in text
+    whole = (
+        "data=masks",
+        f"data.root={tiny}",
+        "data.train.images=images/train",
+        f"data.train.masks={tmp_path}/masks/train",
+    )
+    code, text = run_script("check_data", *whole)
+    assert code == 0, text
+    assert (
+        json.loads((tmp_path / "outputs/check_data/masks/report.json").read_text())["splits"]["train"]["pictures"] == 10
+    )
 
 
 def test_masks_of_other_annotations_are_not_trained_on(run_script, tiny, tmp_path, fast):

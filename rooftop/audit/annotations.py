@@ -6,6 +6,7 @@ interrupted audit resumes.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +28,7 @@ from rooftop.coco.arrays import open_arena, write_arena
 from rooftop.coco.learnable import is_normalised
 from rooftop.coco.parse import NOT_JSON, Id, map_file, parse_document, parse_list
 from rooftop.files import atomic_write
+from rooftop.processes import end_with_parent
 from rooftop.raster.rasterise import rasterise, run_area, run_box
 
 TINY = 4.0  # square pixels
@@ -132,7 +134,8 @@ def check_outlines(
     batches = [range(start, min(start + _BATCH, len(index))) for start in range(0, len(index), _BATCH)]
     check = partial(_cached_batch, index, _store_boxes(index, store))
     findings, statistics = Findings(), Statistics()
-    with ProcessPoolExecutor(max(1, min(processes, len(batches)))) as pool:
+    workers = max(1, min(processes, len(batches)))
+    with ProcessPoolExecutor(workers, None, end_with_parent, (os.getpid(),)) as pool:
         results = pool.map(check, batches) if processes > 1 else map(check, batches)
         for batch, outcome in zip(batches, results, strict=True):
             findings.merge(outcome.findings)

@@ -12,6 +12,7 @@ therefore misses no pair. (After the perceptual hash of C. Zauner, 2010, with a 
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from scipy.spatial import cKDTree
 from rooftop.coco import picture_path
 from rooftop.coco.arrays import Array, open_arena, write_arena
 from rooftop.errors import DataError
+from rooftop.processes import end_with_parent
 from rooftop.raster.bands import as_rgb
 from rooftop.raster.reading import PlainReading, Reading
 
@@ -93,7 +95,8 @@ def gather(
     reading = reading or PlainReading()
     look = partial(_cached_batch, folder, store, reading)
     parts = []
-    with ProcessPoolExecutor(max(1, min(processes, len(batches)))) as pool:
+    workers = max(1, min(processes, len(batches)))
+    with ProcessPoolExecutor(workers, None, end_with_parent, (os.getpid(),)) as pool:
         for part, meta in pool.map(look, batches) if processes > 1 else map(look, batches):
             parts.append((part, meta))
             if progress:

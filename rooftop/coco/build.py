@@ -36,6 +36,7 @@ from rooftop.coco.parse import (
     split_list,
 )
 from rooftop.errors import DataError
+from rooftop.processes import end_with_parent
 from rooftop.raster.picture import MAX_PIXELS
 
 Block: TypeAlias = tuple[Columns, Tally]
@@ -91,17 +92,18 @@ def _read_alone(blocks: list[memoryview], frame: Frame) -> Iterator[Block]:
 def _read_together(blocks: list[memoryview], frame: Frame) -> Iterator[Block]:
     """Read blocks in forked processes; these share the mapped pages, so only the columns are copied back."""
     workers = min(PROCESSES, len(os.sched_getaffinity(0)), len(blocks))
-    with ProcessPoolExecutor(workers, get_context("fork"), _share, (blocks, frame)) as pool:
+    with ProcessPoolExecutor(workers, get_context("fork"), _share, (blocks, frame, os.getpid())) as pool:
         yield from pool.map(_read_shared, range(len(blocks)))
 
 
 _shared: tuple[list[memoryview], Frame] = ([], Frame({}, np.empty((0, 2), np.int32), {}))
 
 
-def _share(blocks: list[memoryview], frame: Frame) -> None:
+def _share(blocks: list[memoryview], frame: Frame, parent: int) -> None:
     """Store the arguments of the forked process; a fork inherits them without a copy."""
     global _shared
     _shared = blocks, frame
+    end_with_parent(parent)
 
 
 def _read_shared(task: int) -> Block:

@@ -1,5 +1,6 @@
 """Draw annotations into mask files, one for each picture; in parallel, and resumed after an interruption."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from rooftop.coco.index import Index
 from rooftop.errors import DataError, RooftopError, brief
-from rooftop.files import read_json, write_json
+from rooftop.files import clear_leftovers, read_json, visible, write_json
+from rooftop.processes import end_with_parent
 from rooftop.raster.picture import write_mask
 
 STAMP = ".masks.json"
@@ -17,12 +19,12 @@ _BATCH = 256  # masks of one task of a process, at most
 
 @dataclass(frozen=True)
 class MaskReport:
-    """Number of masks of a split.
+    """Number of masks of a split; the folder holds `made + kept`.
 
     Attributes:
         made: masks written by this run.
         kept: masks of the same annotations, written by an earlier run.
-        left: pictures beyond `limit`.
+        left: pictures without a mask, beyond `limit`.
     """
 
     made: int
@@ -77,16 +79,16 @@ class MaskFolder:
             DataError: two pictures of the same stem, or png files of another origin in the folder.
             RooftopError: no space left on the disk.
         """
-        stems = self.stems[:limit]
-        self._clear_others(stems)
-        present = {path.stem for path in self.folder.glob("*.png")}
-        rows = [i for i, stem in enumerate(stems) if stem not in present]
+        self._clear_others()
+        present = set(self._masks())
+        rows = [i for i, stem in enumerate(self.stems[:limit]) if stem not in present]
         done = 0
         for count in self._draw(rows, processes):
             done += count
             if progress:
                 progress(done, len(rows))
-        return MaskReport(done, len(stems) - len(rows), len(self.index) - len(stems))
+        kept = sum(stem in present for stem in self.stems)
+        return MaskReport(done, kept, len(self.index) - kept - done)
 
     def check(self) -> None:
         """Check that the masks were made from these annotations; a folder without a stamp passes.
@@ -105,12 +107,18 @@ class MaskFolder:
     def _stamp(self) -> dict[str, object]:
         return {"annotations": self.index.path.stem, "categories": list(self.categories)}
 
-    def _clear_others(self, stems: Sequence[str]) -> None:
-        """Remove masks of other annotations, then write the stamp of these."""
+    def _masks(self) -> dict[str, Path]:
+        """Return the present masks by stem."""
+        return {path.stem: path for path in visible(self.folder) if path.suffix == ".png"}
+
+    def _clear_others(self) -> None:
+        """Remove leftovers of a killed run and masks of other annotations, then write the stamp of these."""
         path = self.folder / STAMP
+        self.folder.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(self.folder)
         if path.is_file() and self._read(path) == self._stamp:
             return
-        old = {file.stem: file for file in self.folder.glob("*.png")}
+        old = self._masks()
         if old and not path.is_file():
             raise DataError(f"{self.folder} contains png files of another origin; choose another folder.")
         for file in old.values():
@@ -134,7 +142,7 @@ class MaskFolder:
         if processes <= 1 or len(batches) <= 1:
             yield from map(draw, batches)
             return
-        with ProcessPoolExecutor(min(processes, len(batches))) as pool:
+        with ProcessPoolExecutor(min(processes, len(batches)), None, end_with_parent, (os.getpid(),)) as pool:
             yield from pool.map(draw, batches)
 
 

@@ -136,8 +136,10 @@ def _files(folder: str, prefix: str = "") -> list[str]:
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
+            if entry.name.startswith("."):
+                continue
             if entry.is_dir(follow_symlinks=False):
                 found += _files(entry.path, f"{prefix}{entry.name}/")
-            elif not entry.name.startswith("."):
+            else:
                 found.append(prefix + entry.name)
     return found

@@ -84,7 +84,7 @@ def _is_file(path: str) -> bool:
 
 
 def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and next(folder.iterdir(), None) is None
+    return folder.is_dir() and not any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 SPLITS = ("train", "val", "test")

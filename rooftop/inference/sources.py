@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rooftop.errors import SourceError
+from rooftop.files import visible
 from rooftop.raster.picture import SUFFIXES, list_pictures, matching
 from rooftop.raster.scene import is_address, is_scene
 
@@ -68,8 +69,9 @@ def _files(source: str) -> Sequence[Path | str]:
 
 def _log_others(folder: Path) -> None:
     """Log how many folders and pictures of unsupported formats in a folder are skipped."""
-    others = [path for path in folder.iterdir() if path.suffix.lower() in _OTHERS]
-    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = visible(folder)
+    others = [path for path in found if path.suffix.lower() in _OTHERS]
+    folders = [path for path in found if path.is_dir()]
     if others or folders:
         log.info(
             "%s: skips %d folders and %d pictures of other formats; a pattern finds files in folders: "

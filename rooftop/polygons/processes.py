@@ -1,6 +1,5 @@
 """The same work on many items, in several processes, in order and at constant memory."""
 
-import ctypes
 import os
 import signal
 import sys
@@ -11,12 +10,13 @@ from itertools import islice
 from multiprocessing import current_process, get_context
 from typing import Any, TypeVar
 
+from rooftop.processes import end_with_parent
+
 T = TypeVar("T")
 R = TypeVar("R")
 _ALONE = 200  # items that are done before other processes are worth starting
 _BATCH = 32  # items that are sent together
 _AHEAD = 2  # batches that wait for each process
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux' prctl
 
 
 def parallel_map(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -69,9 +69,7 @@ def _inherit(work: Callable[[Any], Any], parent: int) -> None:
     global _work
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before that
-        os._exit(1)
+    end_with_parent(parent)
 
 
 def _do(batch: list[Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from rooftop.errors import DataError, SourceError
-from rooftop.files import atomic_write, require_file
+from rooftop.files import atomic_write, require_file, visible
 from rooftop.raster.mask_values import MIDDLE, USUAL, MaskValues, distinct, is_bright_or_dark, listed
 from rooftop.raster.scene import Scene, open_scene
 from rooftop.raster.windows import Window
@@ -87,14 +87,14 @@ def encode_mask(mask: NDArray[np.uint8]) -> bytes:
 
 
 def list_pictures(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """Pictures directly in `folder`, sorted by name.
+    """Visible pictures directly in `folder`, sorted by name.
 
     Raises:
         DataError: there is no such folder, or no picture in it.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the folder of the pictures.")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    found = [path for path in visible(folder) if path.suffix.lower() in suffixes]
     if not found:
         raise DataError(f"{folder}: no picture ({', '.join(suffixes)}) in this folder.")
     return found

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from shapely import Polygon
 
 from rooftop.coco import Category, CocoObject, Picture, measured, rounded, write_annotations
 from rooftop.errors import DataError, SourceError
+from rooftop.files import temporary_folder, visible
 from rooftop.raster.picture import matching, write_png
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import encode, rasterise
@@ -72,7 +72,7 @@ def find_rasters(source: str) -> list[Path]:
     """
     path = Path(source)
     if path.is_dir():
-        found = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
+        found = [file for file in visible(path) if file.suffix.lower() in SUFFIXES]
     else:
         found = [path] if path.is_file() else matching(source, SUFFIXES)
     if not found:
@@ -258,10 +258,9 @@ class Tiles:
     @contextmanager
     def _put_aside(self) -> Iterator[None]:
         """Keep footprints and tiles in a hidden folder for as long as tiles are cut; an error removes it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".tiles-", dir=self.folder) as folder:
+        with temporary_folder(self.folder) as folder:
             try:
-                self._aside = Path(folder)
+                self._aside = folder
                 yield
             finally:
                 while self._shelves:

@@ -3,6 +3,7 @@
 Or one town as a large GeoTIFF, drawn block by block: memory grows only with the plan.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from rooftop.files import read_json, write_json
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
+from rooftop.processes import end_with_parent
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.picture import write_jpeg
 from rooftop.raster.windows import Window
@@ -127,7 +129,7 @@ def make_folder(
     _stamp(folder, recipe)
     found: dict[str, list[Picture]] = {split: [] for split in recipe.shares}
     draw = partial(_draw, folder, recipe)
-    with ProcessPoolExecutor(max(processes, 1)) as pool:
+    with ProcessPoolExecutor(max(processes, 1), None, end_with_parent, (os.getpid(),)) as pool:
         for done, picture in enumerate(pool.map(draw, range(count), chunksize=4), 1):
             found[recipe.split(picture.id)].append(picture)
             progress(done)
