@@ -112,6 +112,17 @@ def test_crowd_is_not_valid_and_pictures_without_annotation_count_as_empty(tiny)
     assert crowd["valid"].sum() == 48 * 80 - 20 * 30
 
 
+def test_stray_rings_and_undrawable_outlines_are_told(tiny, caplog):
+    def change(coco):
+        coco["annotations"][0]["segmentation"].append([1, 1, 2, 2])
+        coco["annotations"][1] |= {"segmentation": [[]], "bbox": [1, 1, 9, 9]}
+
+    edit(tiny, change, "test")
+    RoofDataModule(config(tiny)).dataset("test")
+    assert "1 annotation left out: 1 with fewer than 3 points; 1 of them not judged inside their box (" in caplog.text
+    assert "1 annotation used in part: 1 with a ring of fewer than 3 points, left out (" in caplog.text
+
+
 def test_a_key_that_does_not_count_is_invalid_throughout(tiny):
     assert not RoofDataModule(config(tiny)).dataset("test")[Key(1, None, counts=False)]["valid"].any()
 
