@@ -13,6 +13,7 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskProgr
 from rooftop.config import plain, run_folder, script, shell_setting
 from rooftop.errors import ConfigError
 from rooftop.files import write_json
+from rooftop.raster.georeference import parse_system
 from rooftop.tiling import Tiles, Tiling, find_rasters, open_layer
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,9 @@ def tiling(cfg: DictConfig) -> Tiling:
         raise ConfigError(f"shares={dict(cfg.shares)} do not sum up to 1; correct them.")
     if not 0 <= cfg.overlap < cfg.size:
         raise ConfigError(f"overlap={cfg.overlap} must be at least 0 and less than size={cfg.size}.")
-    return Tiling(cfg.size, cfg.overlap, cfg.gsd, cfg.min_valid, cfg.min_area, shares)
+    if cfg.crs:
+        parse_system(cfg.crs)
+    return Tiling(cfg.size, cfg.overlap, cfg.gsd, cfg.crs, cfg.min_valid, cfg.min_area, shares)
 
 
 if __name__ == "__main__":

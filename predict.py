@@ -32,6 +32,7 @@ def main(cfg: DictConfig) -> None:
         views=cfg.tta,
         gsd=cfg.gsd,
         rescale=cfg.rescale,
+        crs=cfg.crs,
         bands=tuple(cfg.bands) if cfg.bands else None,
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),

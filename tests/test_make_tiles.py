@@ -318,6 +318,28 @@ def test_a_raster_without_a_place_and_two_of_one_name(run_script, tmp_path):
     assert "two rasters are named ortho" in text
 
 
+def test_a_world_file_without_a_reference_system_is_asked_for_one(run_script, tmp_path):
+    write_raster(tmp_path / "whole.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    found = []
+    for name, overrides in (("whole.tif", []), ("world.tif", []), ("world.tif", ["crs=EPSG:32645"])):
+        if name == "world.tif":
+            with rasterio.open(tmp_path / "whole.tif") as file:
+                Image.fromarray(np.moveaxis(file.read(), 0, -1)).save(tmp_path / name)
+                a, b, c, d, e, f = file.transform[:6]
+            (tmp_path / "world.tfw").write_text(f"{a}\n{d}\n{b}\n{e}\n{c + a / 2}\n{f + e / 2}\n")
+        for gsd in ([], ["gsd=1"]):
+            out = tmp_path / f"out{len(found)}"
+            arguments = (f"source={name}", "footprints=roofs.gpkg", *overrides, *gsd, "size=64", f"hydra.run.dir={out}")
+            code, text = run_script("make_tiles", *arguments, "shares={train: 1, val: 0, test: 0}")
+            found.append((code, text if code else (out / "annotations" / "train.json").read_text()))
+    assert [code for code, _ in found] == [0, 0, 2, 2, 0, 0]
+    for _, text in found[2:4]:
+        assert "no footprint can be laid on it: it has corners but no reference system; set crs=EPSG:CODE" in text
+    for whole, world in (found[0::4], found[1::4]):
+        assert json.loads(whole[1])["annotations"] == json.loads(world[1])["annotations"] != []
+
+
 def test_broken_footprints_are_mended_or_counted(run_script, tmp_path):
     write_raster(tmp_path / "ortho.tif")
     bow_tie = Polygon([(10, 10), (30, 30), (30, 10), (10, 30)])

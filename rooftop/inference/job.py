@@ -8,6 +8,7 @@ from rooftop.errors import ConfigError
 from rooftop.inference.sliding_window import Tiling
 from rooftop.inference.views import VIEWS
 from rooftop.polygons.roofs import Shaping
+from rooftop.raster.georeference import parse_system
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Job:
         gsd: metres per pixel of the sources; None: taken from the file, else unknown. For a source with a place on the
             map it changes only the scale of the network's input, never a measured length or area.
         rescale: scale the network's input to the metres per pixel of its training.
+        crs: reference system of sources without one, e.g. "EPSG:32645".
         bands: 1-based band numbers to read; None: the bands on the run's card, else red, green and blue.
         probability: write the probability of a scene as GeoTIFF.
         unfinished: folder for the canvases of unfinished scenes.
 
     Raises:
-        ConfigError: a number is out of its range, such as a threshold of 1; the sentence names its key.
+        ConfigError: a number is out of its range, such as a threshold of 1, or a code is none; the sentence names its
+            key.
     """
 
     folder: Path
@@ -38,6 +41,7 @@ class Job:
     views: str | None
     gsd: float | None
     rescale: bool
+    crs: str | None
     bands: tuple[int, ...] | None
     probability: bool
     unfinished: Path
@@ -54,6 +58,8 @@ class Job:
             raise ConfigError(f"threshold={self.threshold} must be a probability, above 0 and below 1.")
         if self.gsd is not None and not 0 < self.gsd < math.inf:
             raise ConfigError(f"gsd={self.gsd} must be metres per pixel, above 0.")
+        if self.crs is not None:
+            parse_system(self.crs)
         _check(self.shaping)
 
     def views_of(self, *, scene: bool) -> str | None:

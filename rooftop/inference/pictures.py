@@ -30,8 +30,13 @@ def predict_picture(source: Source, predictor: Predictor, job: Job, outputs: Out
 
     Raises:
         DataError: the picture cannot be read.
-        SourceError: it lacks a band, or `gsd=` would scale it beyond the memory limit.
+        SourceError: it lacks a band, `crs=` is set, or `gsd=` would scale it beyond the memory limit.
     """
+    if job.crs:
+        raise SourceError(
+            f"{source.path}: crs={job.crs} cannot place it: it has no corners on a map; leave crs out, and find roofs "
+            "in pixels."
+        )
     card = predictor.run.card
     picture, valid = _read(Path(source.path), predictor, job)
     factor = scale_factor(job.gsd, card) if job.rescale else None

@@ -58,8 +58,7 @@ def plan_scene(scene: Scene, predictor: Predictor, job: Job) -> ScenePlan:
         SourceError: the scene's place on the map is not on the earth, or its pixels are too large for the run.
     """
     card, size = predictor.run.card, predictor.preparation.size
-    measured = scene.gsd
-    gsd = job.gsd or measured  # gsd= wins for the scale; the file wins for lengths and areas
+    gsd = job.gsd or scene.gsd  # gsd= wins for the scale; a file with a place on the map wins for lengths and areas
     difference = scale_factor(gsd, card)
     factor = difference if job.rescale else None
     if gsd and factor and round(job.tiling.window / factor) < 1:
@@ -72,14 +71,14 @@ def plan_scene(scene: Scene, predictor: Predictor, job: Job) -> ScenePlan:
     squared = job.rescale and size is None  # a run with a size of its own resizes each window anyway
     scale: Scale | None = _squares(sides, factor) if sides and squared else factor
     tiling = _windows(job.tiling, size, factor, views)
-    messages = [_of_sides(scene, sides, squared=squared)] if sides else []
+    messages = [*_of_placement(scene, job), *([_of_sides(scene, sides, squared=squared)] if sides else [])]
     messages += [_of_size(size, tiling)] if size else _of_scale(scene, gsd, difference, card=card, job=job)
     return ScenePlan(
         tiling=tiling,
         views=views,
         factor=factor,
         scale=scale,
-        ground=Ground(scene.georeference, measured or job.gsd),
+        ground=Ground(scene.georeference, scene.gsd if scene.georeference else gsd),
         key=_cache_key(scene, predictor, tiling, views, scale) | {"bands": job.bands and list(job.bands)},
         messages=tuple(messages),
     )
@@ -123,6 +122,17 @@ def _of_sides(scene: Scene, sides: tuple[float, float], *, squared: bool) -> Mes
         f"{pixels}, so roofs look squeezed to the network; reproject first: "
         f"gdalwarp -t_srs {system} -r cubic IN.tif OUT.tif",
     )
+
+
+def _of_placement(scene: Scene, job: Job) -> list[Message]:
+    """Warn of a place on the map known in part, with the size of a pixel taken from it."""
+    found = scene.placement
+    if not found.warning:
+        return []
+    if found.georeference:
+        return [Message(logging.WARNING, f"{scene.path}: {found.warning}")]
+    size = f" of {found.gsd:.2f} m, as its corners tell" if found.gsd and job.gsd is None else ""
+    return [Message(logging.WARNING, f"{scene.path}: roofs come in pixels{size}: it {found.warning}")]
 
 
 def _of_size(size: tuple[int, int], tiling: Tiling) -> Message:

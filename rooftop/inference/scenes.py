@@ -129,8 +129,8 @@ def _open(source: Source, predictor: Predictor, job: Job) -> AbstractContextMana
     """Open the bands on the run's card, or red, green and blue."""
     preparation = predictor.preparation_of(job.bands)
     if preparation.bands and preparation.scale:
-        return open_bands(source.path, preparation.bands, Stretch.of(preparation.scale), cores=ALL_CORES)
-    return open_scene(source.path, bands=job.bands, cores=ALL_CORES)
+        return open_bands(source.path, preparation.bands, Stretch.of(preparation.scale), cores=ALL_CORES, crs=job.crs)
+    return open_scene(source.path, bands=job.bands, cores=ALL_CORES, crs=job.crs)
 
 
 def _warn_of_cut_off(source: Source, pixels: NDArray[np.uint8]) -> None:

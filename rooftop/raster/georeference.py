@@ -13,11 +13,15 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
-from pyproj.exceptions import GeodError, ProjError
+from pyproj.exceptions import CRSError, GeodError, ProjError
 from shapely import Polygon
+
+from rooftop.errors import ConfigError
 
 _GEOD = Geod(ellps="WGS84")
 _SQUARE = 1.1  # ratio of a pixel's sides in metres that no roof minds
+_DEGREES = 1e-3  # map units: smaller pixels are degrees, larger ones metres or feet
+_FAR = 15.0  # degrees by which rasters may lie beyond the area of use: all of Norway comes in UTM zone 33
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,43 @@ class Georeference:
     def utm(self, height: int, width: int) -> str:
         """Return the UTM zone of the middle of a raster of that size, e.g. "EPSG:32645"."""
         ((lon, lat),) = self.to_lonlat(np.array([(width / 2, height / 2)]))
+        return self.zone(lon, lat)
+
+    @staticmethod
+    def zone(lon: float, lat: float) -> str:
+        """Return the UTM zone of a point in degrees, e.g. "EPSG:32645"."""
         return f"EPSG:{(32600 if lat >= 0 else 32700) + int((lon + 180) % 360 // 6) + 1}"
+
+    def is_on_earth(self, height: int, width: int) -> bool:
+        """Report whether the corners of a raster of that size have longitude and latitude."""
+        try:
+            return self.metres_per_pixel(height, width) > 0
+        except ValueError:
+            return False
+
+    def misfit(self, height: int, width: int) -> str:
+        """Return why a raster of that size cannot be of this reference system; empty if it can."""
+        system, side = CRS.from_wkt(self.crs), _side(self.affine)
+        middle = self.to_map(np.array([(width / 2, height / 2)]))
+        x, y = middle[0].tolist()
+        where = f"its middle lies at {x:,.10g}, {y:,.10g}, and its pixels are {side:.3g} wide"
+        if system.is_geographic and not (abs(x) <= 360 and abs(y) <= 90 and side < _DEGREES):
+            return f"{where}, which are no degrees; name a system in metres"
+        if not system.is_geographic and side < _DEGREES:
+            return f"{where}, which are degrees; name a system in degrees, e.g. crs=EPSG:4326"
+        if not self.is_on_earth(height, width):
+            return f"{where}, which is not on the earth in that system; name the right one"
+        ((lon, lat),) = self.to_lonlat(np.array([(width / 2, height / 2)]))
+        area = system.area_of_use
+        if area is None:
+            return ""
+        reach = ((area.east - area.west) % 360 or 360) + 2 * _FAR
+        if not (area.south - _FAR <= lat <= area.north + _FAR and (lon - area.west + _FAR) % 360 <= reach):
+            return (
+                f"its middle would lie at longitude {lon:.2f}, latitude {lat:.2f}, far from the area of "
+                f"{system.name}; name the right one"
+            )
+        return ""
 
     def measure(self, polygon: Polygon) -> tuple[float, float]:
         """Geodesic area in square metres, holes taken off, and length in metres of the outline; pixel frame in."""
@@ -113,3 +153,57 @@ class Georeference:
         steps = [(far * math.sin(math.radians(turn)), far * math.cos(math.radians(turn))) for turn, _, far in found]
         metres: NDArray[np.float64] = np.array(steps).T
         return metres
+
+
+def parse_system(code: str) -> str:
+    """Return the reference system of a code, e.g. "EPSG:32645", as WKT.
+
+    Raises:
+        ConfigError: there is no such code, or it is not one of degrees, metres or feet on a map.
+    """
+    try:
+        system = CRS.from_authority(*code.split(":")) if code.count(":") == 1 else None
+    except CRSError:
+        system = None
+    if system is None:
+        raise ConfigError(f"crs={code}: no such reference system; write its code, e.g. crs=EPSG:32645.")
+    if not (system.is_geographic or system.is_projected):
+        raise ConfigError(
+            f"crs={code}: {system.name} is no reference system of maps; name one of degrees or metres, e.g. EPSG:32645."
+        )
+    return system.to_wkt()
+
+
+def is_same_system(one: str, other: str) -> bool:
+    """Compare two reference systems, as WKT: equal if their codes or definitions are."""
+    first, second = CRS.from_wkt(one), CRS.from_wkt(other)
+    code = first.to_epsg()
+    return first.equals(second, ignore_axis_order=True) or (code is not None and code == second.to_epsg())
+
+
+def code_of(wkt: str) -> str | None:
+    """Return the code of a reference system in any form of WKT, e.g. "EPSG:32645"; None: not known."""
+    try:
+        code = CRS.from_wkt(wkt).to_epsg()
+    except CRSError:
+        return None
+    return f"EPSG:{code}" if code else None
+
+
+def assumed_gsd(affine: Affine, height: int, width: int) -> float | None:
+    """Return metres per pixel of a raster without reference system; None: its affine cannot be one of a map.
+
+    Pixels smaller than a thousandth near coordinates of longitude and latitude are degrees; all others are metres.
+    """
+    side = _side(affine)
+    if not (math.isfinite(side) and side > 0 and all(map(math.isfinite, affine[:6]))):
+        return None
+    if side >= _DEGREES:
+        return side
+    degrees = Georeference(affine, CRS.from_epsg(4326).to_wkt())
+    return None if degrees.misfit(height, width) else degrees.metres_per_pixel(height, width)
+
+
+def _side(affine: Affine) -> float:
+    """Side of a pixel in map units: of the square of its area."""
+    return math.sqrt(abs(affine.determinant))

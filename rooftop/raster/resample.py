@@ -18,11 +18,16 @@ _MOST = 30  # by which a raster is scaled at most; what is beyond was given in o
 
 
 @contextmanager
-def resampled(path: str, gsd: float | None) -> Iterator[str]:
+def resampled(path: str, gsd: float | None, crs: str | None = None) -> Iterator[str]:
     """Yield a path to open at `gsd` metres per pixel; the path itself if `gsd` is None.
 
     Pixels become squares on the ground. The reference system stays, and so do pixels without data, marked by a
     value, transparency or a mask. Finer rasters are averaged, coarser ones interpolated (cubic).
+
+    Args:
+        path: of the raster.
+        gsd: metres per pixel to resample to; None: as it is.
+        crs: reference system of a raster without one, e.g. "EPSG:32645".
 
     Raises:
         SourceError: the raster cannot be read, has no georeference, or contains colour indices: their mean would be
@@ -31,15 +36,16 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
     if gsd is None:
         yield path
         return
-    with open_bands(path) as scene:
+    with open_bands(path, crs=crs) as scene:
         if scene.georeference is None or scene.gsd is None:
-            raise SourceError(f"{path}: has no reference system and corners, so gsd={gsd} means nothing; leave it out.")
+            reason = scene.placement.warning or "has no reference system and corners; leave gsd out"
+            raise SourceError(f"{path}: gsd={gsd} means nothing without a place on the map: it {reason}.")
         if scene.form.has_palette:
             raise SourceError(
                 f"{path}: has a palette, whose colours cannot be resampled; make colours of it, e.g. "
                 "gdal_translate -expand rgb IN.tif OUT.tif, or leave gsd out."
             )
-        affine, crs = scene.georeference.affine, scene.georeference.crs
+        affine, system = scene.georeference.affine, scene.georeference.crs
         scale = gsd / scene.gsd
         if not 1 / _MOST <= scale <= _MOST:
             raise SourceError(
@@ -54,7 +60,8 @@ def resampled(path: str, gsd: float | None) -> Iterator[str]:
     method = Resampling.average if scale > 1 else Resampling.cubic
     with tempfile.TemporaryDirectory() as folder, rasterio.open(path) as source:
         target = Path(folder, f"{Path(path).stem}.vrt")
-        shape = {"crs": crs, "transform": grid, "width": width, "height": height, "resampling": method}
+        placed = {"src_crs": system, "src_transform": affine}
+        shape = placed | {"crs": system, "transform": grid, "width": width, "height": height, "resampling": method}
         with WarpedVRT(source, add_alpha=has_mask, **shape) as warped:
             rasterio.shutil.copy(warped, target, driver="VRT")
         yield str(_with_mask(target) if has_mask else target)

@@ -32,6 +32,7 @@ from rooftop.raster.bands import (
     item_size,
 )
 from rooftop.raster.georeference import Georeference
+from rooftop.raster.placement import Placement, find_placement, is_placed
 from rooftop.raster.windows import WHOLE, Window
 
 _ADDRESS = re.compile(r"/vsi|\w[\w+.-]*://|\w{2,}:")  # GDAL's own file systems, a scheme, DRIVER:FILE:PART
@@ -45,32 +46,39 @@ class Scene:
         path: as the user named it: a file, a VRT, an https address.
         height: in pixels.
         width: in pixels.
-        georeference: None without a coordinate reference system or corner coordinates.
+        placement: position on the map, as far as it is known.
         channels: C, bands of the pictures.
     """
 
     path: str
     height: int
     width: int
-    georeference: Georeference | None
+    placement: Placement
     channels: int
     _dataset: DatasetReader
     _bands: list[int]
     _conversion: Conversion | None
 
+    @property
+    def georeference(self) -> Georeference | None:
+        """None without a coordinate reference system or corner coordinates."""
+        return self.placement.georeference
+
     @cached_property
     def gsd(self) -> float | None:
-        """Metres per pixel in the middle; None without a coordinate reference system.
+        """Metres per pixel in the middle; without a reference system as its corners tell; None: unknown.
 
         Raises:
             SourceError: its reference system or its corners are not on the earth.
         """
+        if self.georeference is None:
+            return self.placement.gsd
         try:
-            return self.georeference.metres_per_pixel(self.height, self.width) if self.georeference else None
+            return self.georeference.metres_per_pixel(self.height, self.width)
         except ValueError as error:
             raise SourceError(
                 f"{self.path}: its place on the map has no longitude and latitude; give it the right one, e.g. "
-                "gdal_edit.py -a_srs EPSG:CODE FILE, or none (-a_srs None) and find roofs in pixels."
+                "gdal_edit.py -a_srs EPSG:CODE FILE or crs=EPSG:CODE, or none (-a_srs None) and find roofs in pixels."
             ) from error
 
     @property
@@ -249,6 +257,7 @@ def open_scene(
     *,
     bands: Sequence[int] | None = None,
     cores: str = ONE_CORE,
+    crs: str | None = None,
     driver: str | None = None,
     key: str = "bands",
 ) -> Iterator[Scene]:
@@ -259,23 +268,29 @@ def open_scene(
         bands: one or three 1-based band numbers; None: red, green and blue as marked in the file.
         cores: ONE_CORE, or ALL_CORES to decompress blocks in parallel. ALL_CORES is unsafe before a fork: a forked
             reader would wait for threads it has not inherited.
+        crs: reference system of a raster without one, e.g. "EPSG:32645".
         driver: GDAL's name of the only format to try; None: all.
         key: the caller's configuration key for bands; for messages.
 
     Raises:
-        SourceError: missing, corrupt, or not a picture; the message has the remedy.
+        SourceError: missing, corrupt, or not a picture, or of another reference system than `crs`.
     """
     with _opened(path, cores, driver) as dataset:
         with _readable(path):
             chosen = choose_bands(dataset, bands, path, key)
             conversion = choose_conversion(dataset, chosen, path)
-            georeference = _georeference(dataset)
-        yield Scene(path, dataset.height, dataset.width, georeference, 3, dataset, chosen, conversion)
+            placement = find_placement(dataset, path, crs)
+        yield Scene(path, dataset.height, dataset.width, placement, 3, dataset, chosen, conversion)
 
 
 @contextmanager
 def open_bands(
-    path: str, bands: Sequence[int] | None = None, stretch: Stretch | None = None, *, cores: str = ONE_CORE
+    path: str,
+    bands: Sequence[int] | None = None,
+    stretch: Stretch | None = None,
+    *,
+    cores: str = ONE_CORE,
+    crs: str | None = None,
 ) -> Iterator[Scene]:
     """Open a raster to read just these bands, by window.
 
@@ -284,15 +299,16 @@ def open_bands(
         bands: numbers (from 1) of any number of bands; None = all.
         stretch: how their values become 0-255; None: values are read as they are.
         cores: as for `open_scene`.
+        crs: as for `open_scene`.
 
     Raises:
-        SourceError: missing, corrupt, or without one of the bands.
+        SourceError: missing, corrupt, without one of the bands, or of another reference system than `crs`.
     """
     with _opened(path, cores) as dataset:
         with _readable(path):
             chosen = check_bands(dataset, bands, path)
-            georeference = _georeference(dataset)
-        yield Scene(path, dataset.height, dataset.width, georeference, len(chosen), dataset, chosen, stretch)
+            placement = find_placement(dataset, path, crs)
+        yield Scene(path, dataset.height, dataset.width, placement, len(chosen), dataset, chosen, stretch)
 
 
 @contextmanager
@@ -326,12 +342,6 @@ def _require_small_blocks(dataset: DatasetReader, path: str) -> None:
         )
 
 
-def _georeference(dataset: DatasetReader) -> Georeference | None:
-    # a reference system without corners would put pixel 5 at 5 degrees, or metres, of the origin
-    georeferenced = dataset.crs and not dataset.transform.is_identity
-    return Georeference(dataset.transform, dataset.crs.to_wkt()) if georeferenced else None
-
-
 def check_written(path: Path) -> None:
     """Read the last pixel of a file back: GDAL may report a full disk only when it closes one, to nobody.
 
@@ -357,7 +367,7 @@ def files_of(path: str) -> list[Path]:
 
 
 def is_scene(path: str) -> bool:
-    """Report whether to read a file by window: large, georeferenced, a collection, or not 8-bit grey or colours.
+    """Report whether to read a file by window: large, on a map, a collection, or not 8-bit grey or colours.
 
     A TIFF with nodata is a scene, too. An unreadable file is not: reading it as a
     picture reports the fault. An address is a scene; it is not opened yet.
@@ -368,7 +378,9 @@ def is_scene(path: str) -> bool:
         return False
     try:
         with unplaced(), rasterio.open(path) as dataset:
-            if not dataset.count or dataset.crs or dataset.driver == "VRT" or dataset.height * dataset.width > WHOLE:
+            if not dataset.count or dataset.driver == "VRT" or dataset.height * dataset.width > WHOLE:
+                return True
+            if is_placed(dataset):
                 return True
             form = Form.of(dataset)
             if dataset.driver == "GTiff" and (form.nodata is not None or form.has_mask):

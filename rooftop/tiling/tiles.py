@@ -3,6 +3,7 @@
 8-bit grey or colours become png tiles, anything else GeoTIFFs with the same bands and type.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from rooftop.coco import Category, CocoObject, Picture, measured, rounded, write
 from rooftop.errors import DataError, SourceError
 from rooftop.files import temporary_folder, visible
 from rooftop.raster.picture import matching, write_png
+from rooftop.raster.placement import Placement
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import encode, rasterise
 from rooftop.raster.resample import resampled
@@ -31,6 +33,7 @@ from rooftop.tiling.grid import Claims, is_claimed, split_of, strips, windows
 from rooftop.tiling.shelf import Shelf
 from rooftop.tiling.vector import Layer
 
+log = logging.getLogger(__name__)
 CATEGORY = Category(100, "building")
 _WITHOUT_DATA = "tile without data"
 _TOO_LITTLE = "building of which too little lies inside"
@@ -80,6 +83,14 @@ def find_rasters(source: str) -> list[Path]:
     return sorted(found)
 
 
+def _require_placed(placement: Placement, path: Path) -> None:
+    if placement.georeference is None:
+        reason = placement.warning or "has no reference system and corners"
+        raise SourceError(f"{path}: no footprint can be laid on it: it {reason}.")
+    if placement.warning:
+        log.warning("%s: %s", path, placement.warning)
+
+
 Cut = tuple[NDArray[np.bool_], Callable[[Path], None]]
 """Where a tile has data, bool (h, w), and what writes it, whole or not at all."""
 
@@ -94,17 +105,17 @@ class Raster:
 
 
 @contextmanager
-def open_raster(path: str) -> Iterator[Raster]:
-    """Open a raster to cut it.
+def open_raster(path: str, crs: str | None = None) -> Iterator[Raster]:
+    """Open a raster to cut it; crs: reference system of one without.
 
     Raises:
         SourceError: missing, corrupt, or of complex numbers.
     """
-    with open_bands(path) as scene:
+    with open_bands(path, crs=crs) as scene:
         if not scene.form.is_rgb:
             yield Raster(scene, ".tif", lambda window: _bands(scene, window))
             return
-    with open_scene(path) as scene:
+    with open_scene(path, crs=crs) as scene:
         yield Raster(scene, ".png", lambda window: _colours(scene, window))
 
 
@@ -123,7 +134,8 @@ def _bands(scene: Scene, window: Window) -> Cut:
 class Tiling:
     """Settings of the tiles.
 
-    size, overlap: of tiles, in pixels. gsd: metres per pixel to resample to, None = as it is. min_valid: least
+    size, overlap: of tiles, in pixels. gsd: metres per pixel to resample to, None = as it is. crs: reference system
+    of rasters without one, e.g. "EPSG:32645". min_valid: least
     share of a tile with data. min_area: least area of a building inside a tile, in square pixels. shares: of the
     ground, by split, in order.
     """
@@ -131,6 +143,7 @@ class Tiling:
     size: int
     overlap: int
     gsd: float | None
+    crs: str | None
     min_valid: float
     min_area: float
     shares: Mapping[str, float]
@@ -194,11 +207,18 @@ class Tiles:
         """How many tiles lie in each split, whether they have data or not."""
         found: Counter[str] = Counter()
         for path in self.sources:
-            with resampled(str(path), self.tiling.gsd) as name, open_bands(name) as scene:
-                if scene.georeference is None:
-                    raise SourceError(f"{path}: has no reference system and corners; no footprint can be laid on it.")
+            with open_bands(str(path), crs=self.tiling.crs) as scene:
+                _require_placed(scene.placement, path)
+            with self._resampled(path) as (name, crs), open_bands(name, crs=crs) as scene:
                 found.update(split for _, split in self._owned(scene) if split)
         return found
+
+    @contextmanager
+    def _resampled(self, path: Path) -> Iterator[tuple[str, str | None]]:
+        """A raster to open at the wanted metres per pixel, and the reference system that it lacks."""
+        gsd, crs = self.tiling.gsd, self.tiling.crs
+        with resampled(str(path), gsd, crs) as name:
+            yield name, crs if gsd is None else None  # what is resampled has one
 
     def _require_tiles(self, number: Mapping[str, int]) -> None:
         if empty := [split for split, tiles in number.items() if not tiles]:
@@ -216,7 +236,7 @@ class Tiles:
         numbers = count(1)
         ids = count(1)
         for path in self.sources:
-            with resampled(str(path), self.tiling.gsd) as name, open_raster(name) as raster:
+            with self._resampled(path) as (name, crs), open_raster(name, crs) as raster:
                 channels = raster.scene.channels - int(raster.suffix == ".tif" and raster.scene.form.has_alpha)
                 self.channels = min(self.channels or channels, channels)
                 self.is_rgb &= raster.suffix == ".png"

@@ -84,7 +84,15 @@ def find(tmp_path, bright):
     def run(source, out="out", predictor=bright, processes=None, **settings):
         sources = find_sources(str(source))
         shaping = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=10.0, min_hole=0.0)
-        plain = {"views": None, "gsd": None, "rescale": True, "bands": None, "probability": False, "threshold": 0.5}
+        plain = {
+            "views": None,
+            "gsd": None,
+            "crs": None,
+            "rescale": True,
+            "bands": None,
+            "probability": False,
+            "threshold": 0.5,
+        }
         about = {"folder": tmp_path / out, "unfinished": tmp_path / "unfinished", "shaping": shaping}
         job = Job(**{**plain, **about, "tiling": Tiling(64, 16, 2), **settings})
         predict(predictor, sources, job, processes or Processes())

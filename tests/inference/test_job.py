@@ -12,7 +12,15 @@ SHAPING = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=
 
 
 def job(**changes):
-    plain = {"threshold": 0.5, "probability": False, "bands": None, "views": None, "gsd": None, "rescale": True}
+    plain = {
+        "threshold": 0.5,
+        "probability": False,
+        "bands": None,
+        "views": None,
+        "gsd": None,
+        "crs": None,
+        "rescale": True,
+    }
     rest = {"folder": Path(), "unfinished": Path(), "shaping": SHAPING, "tiling": Tiling(64, 16, 1)}
     return Job(**{**plain, **rest, **changes})
 
@@ -32,6 +40,12 @@ def test_a_number_that_means_nothing_is_named(key, value):
     group, _, name = key.rpartition(".")
     with pytest.raises(ConfigError, match=re.escape(f"{key}={value} must be")):
         job(**({"shaping": replace(SHAPING, **{name: value})} if group else {name: value}))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:1", "32645", "somewhere", "EPSG:4978", "EPSG:5773"])
+def test_a_code_that_is_no_reference_system_of_maps_is_named(crs):
+    with pytest.raises(ConfigError, match=rf"crs={crs}: .*; (write its code|name one of degrees or metres), e\.g\."):
+        job(crs=crs)
 
 
 def test_the_ends_of_ranges_mean_something():

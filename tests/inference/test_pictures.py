@@ -70,6 +70,11 @@ def test_a_damaged_tiff_is_one_sentence(find, tmp_path):
         find(tmp_path / "broken.tif")
 
 
+def test_a_reference_system_for_a_picture_without_corners_is_refused(find, photo):
+    with pytest.raises(SourceError, match=r"crs=EPSG:32645 cannot place it: it has no corners on a map; leave crs out"):
+        find(photo(), crs="EPSG:32645")
+
+
 def test_a_picture_scaled_beyond_memory_is_one_sentence(find, photo):
     with pytest.raises(
         SourceError, match=r"photo\.png: gsd=60 would scale it to 22000 x 16000 px for a run trained at 0\.3 m"

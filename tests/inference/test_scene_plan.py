@@ -38,9 +38,11 @@ def plan(raster, town, tmp_path):
         if str(profile) not in paths:  # written once: a cache key contains the time of the file
             paths[str(profile)] = raster(town, **(profile or {}))
         plain = {"threshold": None, "probability": False, "bands": None, "views": "auto", "gsd": None, "rescale": True}
+        plain |= {"crs": None}
         rest = {"folder": tmp_path, "unfinished": tmp_path, "shaping": SHAPING, "tiling": TILING}
-        with open_scene(paths[str(profile)]) as scene:
-            return plan_scene(scene, network or predictor(), Job(**{**plain, **rest, **settings}))
+        job = Job(**{**plain, **rest, **settings})
+        with open_scene(paths[str(profile)], crs=job.crs) as scene:
+            return plan_scene(scene, network or predictor(), job)
 
     return make
 
@@ -95,13 +97,37 @@ def test_pixels_that_are_not_square_become_squares_of_the_same_area_if_anything_
     assert [message.level for message in planned.messages] == [logging.INFO if rescale else logging.WARNING]
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_scene_without_a_place_takes_gsd_for_scale_and_ground(plan):
-    plain = {"crs": None}
+    plain = {"crs": None, "transform": None}
     (message,) = plan(profile=plain).messages
     assert "0.30 m a pixel assumed, as in training; gsd=METRES changes it" in message.text
     planned = plan(profile=plain, gsd=0.6)
     assert planned.factor == pytest.approx(2)
     assert planned.ground.gsd == 0.6
+
+
+def test_corners_without_a_reference_system_give_the_size_of_a_pixel_and_a_warning(plan):
+    corners = {"crs": None, "transform": Affine(0.6, 0, 4e5, 0, -0.6, 3e6)}
+    planned = plan(profile=corners)
+    assert planned.factor == pytest.approx(2)
+    assert (planned.ground.georeference, planned.ground.gsd) == (None, 0.6)
+    warning = planned.messages[0]
+    assert warning.level == logging.WARNING
+    assert "roofs come in pixels of 0.60 m, as its corners tell: it has corners but no reference system" in warning.text
+    asked = plan(profile=corners, gsd=0.3)
+    assert (asked.factor, asked.ground.gsd) == (None, 0.3), "nothing is measured, so gsd= wins"
+    assert "as its corners tell" not in asked.messages[0].text
+
+
+def test_a_reference_system_completes_corners_and_is_told_where_it_is_left_aside(plan):
+    corners = {"crs": None, "transform": Affine(0.6, 0, 4e5, 0, -0.6, 3e6)}
+    placed = plan(profile=corners, crs="EPSG:32645")
+    assert placed.ground.georeference.name == "EPSG:32645"
+    assert [message.level for message in placed.messages] == [logging.INFO]
+    (kept,) = plan(crs="EPSG:32644").messages
+    assert "keeps its own reference system, EPSG:32645, since crs=EPSG:32644 is for files without one" in kept.text
+    assert plan(crs="EPSG:32645").messages == ()
 
 
 def test_pixels_too_large_for_the_run_are_one_sentence(plan):

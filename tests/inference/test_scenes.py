@@ -23,6 +23,24 @@ def test_a_scene_with_no_place_on_the_earth_is_listed_and_the_others_predicted(f
     assert "m are too large for a run trained at 0.30 m" in coarse
 
 
+def test_a_folder_of_pictures_with_world_files_is_placed_by_a_reference_system(find, town, tmp_path):
+    """Roofs of 13.5 m2; one picture lacks its world file."""
+    (tmp_path / "city").mkdir()
+    for name, world in (("a.jpg", "a.jgw"), ("b.png", "b.pgw"), ("c.tif", "c.tfw"), ("d.png", None)):
+        Image.fromarray(np.moveaxis(town, 0, -1)).save(tmp_path / "city" / name, quality=95)
+        if world:
+            (tmp_path / "city" / world).write_text("0.3\n0\n0\n-0.3\n500000.15\n2999999.85\n")
+    summary = find(tmp_path / "city", crs="EPSG:32645")
+    rows = summary["pictures"]
+    assert [row["reference_system"] for row in rows] == ["EPSG:32645"] * 3
+    assert [row["roof_m2"] for row in rows] == pytest.approx([12 * 13.5] * 3, rel=5e-3)
+    assert all((tmp_path / "out" / "roofs" / f"{name}.gpkg").is_file() for name in "abc")
+    assert ["d.png: crs=EPSG:32645 cannot place it" in item["why"] for item in summary["skipped"]] == [True]
+    unplaced = find(tmp_path / "city", out="pixels")["pictures"]
+    assert [row["roof_m2"] for row in unplaced[:3]] == pytest.approx([12 * 13.5] * 3, rel=5e-3)
+    assert "roof_px2" in unplaced[3]
+
+
 def test_pixels_far_too_large_for_the_run_are_no_reason_where_nothing_is_scaled(find, raster, town):
     path = raster(town, **EARTH)
     with pytest.raises(SourceError, match="too large for a run"):

@@ -31,6 +31,12 @@ def test_a_place_on_the_map_makes_a_scene(folder):
     ]
 
 
+def test_a_world_file_makes_a_scene_but_not_one_that_counts_pixels(folder):
+    (folder / "photo.jgw").write_text("0.3\n0\n0\n-0.3\n400000.15\n3059999.85\n")
+    (folder / "plain.tfw").write_text("1\n0\n0\n-1\n0.5\n19.5\n")
+    assert [source.scene for source in find_sources(str(folder))] == [True, True, False]
+
+
 def test_more_than_8_bits_make_a_scene(raster, picture, tmp_path):
     path = raster(picture.astype(np.uint16), crs=None)
     assert find_sources(path)[0].scene
