@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> None:
     """Find the sources, load the run, predict, write."""
     # late: torch takes seconds, and a mistyped key is reported before
     from rooftop.export import onnx_logits
-    from rooftop.inference import Job, Machines, Predictor, Tiling, find_sources, launch, predict
+    from rooftop.inference import Job, Machines, Predictor, find_sources, launch, predict
     from rooftop.polygons.roofs import Shaping
     from rooftop.run import load
 
@@ -28,7 +28,9 @@ def main(cfg: DictConfig) -> None:
         folder=run_folder(),
         threshold=cfg.threshold,
         shaping=Shaping(**cfg.polygons),
-        tiling=Tiling(cfg.window, cfg.overlap, cfg.batch),
+        window=cfg.window,
+        overlap=cfg.overlap,
+        batch=cfg.batch,
         views=cfg.tta,
         gsd=cfg.gsd,
         rescale=cfg.rescale,

@@ -23,6 +23,18 @@ def test_folder_is_complete_and_light():
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 30e6
 
 
+@pytest.mark.slow
+def test_a_scene_of_half_a_metre_takes_at_most_one_and_a_half_gigabytes_on_a_cpu(run_script, tmp_path):
+    scene, out = ROOT / "data" / "banepa" / "test_area.tif", tmp_path / "out"
+    code, text = run_script(
+        "predict", f"source={scene}", f"run={SHIPPED}", "trainer.accelerator=cpu", f"hydra.run.dir={out}"
+    )
+    assert code == 0, text
+    (row,) = json.loads((out / "summary.json").read_text())["pictures"]
+    assert row["scaled_by"] == 1.76
+    assert 0 < row["peak_memory_mb"] <= 1500
+
+
 def test_it_finds_the_roofs_of_a_test_tile(tmp_path):
     folder = ROOT / "data" / "banepa"
     index = open_index(folder / "annotations" / "test.json", cache=tmp_path)

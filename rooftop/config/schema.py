@@ -296,9 +296,11 @@ class PredictConfig:
     trainer: Annotated[MachinesConfig, "devices"]
     engine: Annotated[Engine, "library that runs the network; onnxruntime works on a CPU"]
     polygons: Annotated[PolygonsConfig, choice("polygons"), "from probabilities to outlines"]
-    window: Annotated[int, stated("1 or more"), "px: side of the windows of a scene"]
+    window: Annotated[
+        int | None, stated("1 or more"), "px: side of the windows of a scene; null: 768 on a CPU, else 1024"
+    ]
     overlap: Annotated[int, stated("0 to half of window"), "px: overlap of neighbouring windows"]
-    batch: Annotated[int, stated("1 or more"), "windows per step"]
+    batch: Annotated[int | None, stated("1 or more"), "windows per step; null: 1 on a CPU, else 2"]
     tta: Annotated[str | None, stated("auto, flips, d4, scales"), "test-time augmentation; null: one view"]
     gsd: Annotated[float | None, ABOVE_0, "metres per pixel of the source; null: as the file says"]
     crs: Annotated[str | None, stated("AUTHORITY:CODE"), "reference system of a source without one, e.g. EPSG:32645"]

@@ -9,6 +9,9 @@ from rooftop.inference.sliding_window import Tiling
 from rooftop.inference.views import VIEWS
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.georeference import parse_system
+from rooftop.raster.windows import WHOLE
+
+_CPU, _GPU = Tiling(768, 96, 1), Tiling(1024, 96, 2)  # the usual windows; 1.5 GB with the shipped weights on a CPU
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,9 @@ class Job:
         folder: output folder.
         threshold: lowest probability of a roof pixel, in (0, 1); None: the threshold on the run's card.
         shaping: how probabilities become polygons.
-        tiling: windows of a scene, in pixels of the training resolution.
+        window: side of the windows of a scene, in pixels of the training resolution; None: as the device has memory.
+        overlap: of neighbouring windows in pixels, at most half a window.
+        batch: windows predicted together; None: as the device has memory.
         views: test-time augmentation: a key of `VIEWS`, None (one view) or "auto".
         gsd: metres per pixel of the sources; None: taken from the file, else unknown. For a source with a place on the
             map it changes only the scale of the network's input, never a measured length or area.
@@ -37,7 +42,9 @@ class Job:
     folder: Path
     threshold: float | None
     shaping: Shaping
-    tiling: Tiling
+    window: int | None
+    overlap: int
+    batch: int | None
     views: str | None
     gsd: float | None
     rescale: bool
@@ -47,11 +54,11 @@ class Job:
     unfinished: Path
 
     def __post_init__(self) -> None:
-        window, overlap = self.tiling.window, self.tiling.overlap
-        if not 0 <= 2 * overlap <= window:
-            raise ConfigError(f"overlap={overlap} must lie between 0 and half of window={window}.")
-        if min(window, self.tiling.batch) < 1:
-            raise ConfigError(f"window={window} and batch={self.tiling.batch} must be 1 or more.")
+        window = _CPU.window if self.window is None else self.window
+        if not 0 <= 2 * self.overlap <= window:
+            raise ConfigError(f"overlap={self.overlap} must lie between 0 and half of window={window}.")
+        if min(window, self.batch or 1) < 1 or self.batch == 0:
+            raise ConfigError(f"window={window} and batch={self.batch} must be 1 or more.")
         if self.views not in (None, "auto", *VIEWS):
             raise ConfigError(f"tta={self.views}: choose auto, {', '.join(VIEWS)} or null.")
         if self.threshold is not None and not 0 < self.threshold < 1:
@@ -61,6 +68,15 @@ class Job:
         if self.crs is not None:
             parse_system(self.crs)
         _check(self.shaping)
+
+    def tiling(self, device: str) -> Tiling:
+        """Windows in pixels as the network sees them, on a type of device such as "cpu"."""
+        usual = _CPU if device == "cpu" else _GPU
+        return Tiling(self.window or usual.window, self.overlap, self.batch or usual.batch)
+
+    def largest_pass(self, device: str) -> int:
+        """Pixels of a picture that the network may see in one pass, on a type of device such as "cpu"."""
+        return max(self.tiling(device).window, _CPU.window) ** 2 if device == "cpu" else WHOLE
 
     def views_of(self, *, scene: bool) -> str | None:
         """Resolve "auto": flips for a picture, one view for a scene, since four views take four times as long."""

@@ -1,4 +1,4 @@
-"""A picture from file to finished files: read whole, predicted in one pass."""
+"""A picture from file to finished files: read whole, predicted in one pass if the device has the memory."""
 
 import logging
 from pathlib import Path
@@ -10,8 +10,10 @@ from rooftop.errors import SourceError
 from rooftop.inference.job import Job
 from rooftop.inference.outputs import Finished, Outlines, Outputs, scaled_by, summary_row, write_outlines
 from rooftop.inference.predictor import Predictor
+from rooftop.inference.scene_plan import fit_windows
+from rooftop.inference.sliding_window import Forward
 from rooftop.inference.sources import Source
-from rooftop.inference.views import scale_factor, windowed, with_views
+from rooftop.inference.views import magnified, scale_factor, windowed, with_views
 from rooftop.plots.panels import overlay
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers
@@ -41,8 +43,7 @@ def predict_picture(source: Source, predictor: Predictor, job: Job, outputs: Out
     picture, valid = _read(Path(source.path), predictor, job)
     factor = scale_factor(job.gsd, card) if job.rescale else None
     _require_bounded(picture.shape, factor, source, card=card, gsd=job.gsd)
-    by_window = windowed(predictor.forward, window=job.tiling.window, overlap=job.tiling.overlap)
-    forward = with_views(by_window, factor=factor, views=job.views_of(scene=False))
+    forward = _forward(predictor, job, factor)
     values = stored(forward(picture[None])[0], valid)
     layers = Layers.of(values, outputs.targets)
     picture, mask = as_rgb(picture), at_least(values[: layers.categories], outputs.threshold).max(axis=0)
@@ -55,6 +56,17 @@ def predict_picture(source: Source, predictor: Predictor, job: Job, outputs: Out
     pixels = int(mask.sum()), int(valid.sum())
     row = summary_row(source, size, ground=ground, pixels=pixels, roofs=roofs)
     return Finished(row | {"scaled_by": scaled_by(factor)}, roofs, picture, mask)
+
+
+def _forward(predictor: Predictor, job: Job, factor: float | None) -> Forward:
+    """Predict in one pass what the device has memory for, and larger pictures by windows as in a scene."""
+    device, views = predictor.device.type, job.views_of(scene=False)
+    forward = with_views(predictor.forward, factor=factor, views=views)
+    if predictor.preparation.size:
+        return forward  # of any picture the network sees as many pixels
+    tiling = fit_windows(job.tiling(device), None, factor, views)
+    whole = round(job.largest_pass(device) / ((factor or 1) * magnified(views)) ** 2)
+    return windowed(forward, window=tiling.window, overlap=tiling.overlap, whole=whole)
 
 
 def log_assumed_gsd(card: Card, job: Job) -> None:

@@ -61,7 +61,8 @@ def plan_scene(scene: Scene, predictor: Predictor, job: Job) -> ScenePlan:
     gsd = job.gsd or scene.gsd  # gsd= wins for the scale; a file with a place on the map wins for lengths and areas
     difference = scale_factor(gsd, card)
     factor = difference if job.rescale else None
-    if gsd and factor and round(job.tiling.window / factor) < 1:
+    usual = job.tiling(predictor.device.type)
+    if gsd and factor and round(usual.window / factor) < 1:
         raise SourceError(
             f"{scene.path}: pixels of {gsd:,.0f} m are too large for a run trained at {card.gsd:.2f} m; correct its "
             "place on the map, or set gsd=METRES."
@@ -70,7 +71,7 @@ def plan_scene(scene: Scene, predictor: Predictor, job: Job) -> ScenePlan:
     sides = _oblong_sides(scene)
     squared = job.rescale and size is None  # a run with a size of its own resizes each window anyway
     scale: Scale | None = _squares(sides, factor) if sides and squared else factor
-    tiling = _windows(job.tiling, size, factor, views)
+    tiling = fit_windows(usual, size, factor, views)
     messages = [*_of_placement(scene, job), *([_of_sides(scene, sides, squared=squared)] if sides else [])]
     messages += [_of_size(size, tiling)] if size else _of_scale(scene, gsd, difference, card=card, job=job)
     return ScenePlan(
@@ -84,8 +85,8 @@ def plan_scene(scene: Scene, predictor: Predictor, job: Job) -> ScenePlan:
     )
 
 
-def _windows(tiling: Tiling, size: tuple[int, int] | None, factor: float | None, views: str | None) -> Tiling:
-    """Windows in pixels of the scene.
+def fit_windows(tiling: Tiling, size: tuple[int, int] | None, factor: float | None, views: str | None) -> Tiling:
+    """Convert windows as the network sees them to pixels of the scene.
 
     A run with a fixed input size gets windows of its shorter side. Any other run gets windows of the same ground as in
     training, and smaller ones if a view magnifies them: memory grows with the largest view.

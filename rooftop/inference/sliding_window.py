@@ -1,6 +1,6 @@
 """Sliding window over a scene of any size at constant memory: read, predict, blend and store at the same time.
 
-One thread reads windows, the caller's predicts them, a third blends and stores; at most two batches wait on either
+One thread reads windows, the caller's predicts them, a third blends and stores; at most one batch waits on either
 side. A batch never crosses rows of windows. So batches and stored bytes are the same after an interruption, and for
 any number of processes.
 
@@ -27,7 +27,7 @@ from rooftop.raster.windows import Span, Window, spans
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """A network: uint8 (B, H, W, C) to probability float32 (B, K, H, W) in [0, 1]."""
 T = TypeVar("T")
-_LARGEST = 4096  # pixels, longest side of a window in a scene scaled down
+_LARGER, _LARGEST = 4, 4096  # bounds of a window's side in a scene scaled down: times the usual side, and pixels
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,12 @@ class Tiling:
     batch: int
 
     def scaled(self, factor: float) -> "Tiling":
-        """Return windows of the same ground for pixels `factor` times smaller, of bounded size and memory."""
-        window = min(round(self.window * factor), max(self.window, _LARGEST))
+        """Return windows of the same ground for pixels `factor` times smaller.
+
+        In a scene scaled down the window itself takes memory: its side is at most four times the usual, or 4096.
+        """
+        largest = min(_LARGER * self.window, max(self.window, _LARGEST))
+        window = min(round(self.window * factor), largest)
         return Tiling(window, min(round(self.overlap * factor), window // 2), self.batch)
 
     def narrowed(self, factor: float) -> "Tiling":
@@ -179,7 +183,7 @@ def predict_windows(
         for pieces in _ahead(reading, batches):
             probability = _predict(forward, pieces)
             pending.append(storing.submit(store.add, pieces, probability))
-            while len(pending) > 2:
+            while len(pending) > 1:  # one is stored while the next is predicted
                 pending.popleft().result()
         for last in pending:
             last.result()

@@ -58,7 +58,9 @@ def averaged(forward: Forward, views: str, *, factor: Scale = 1.0) -> Forward:
     """
 
     def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        total = sum(_view_by_view(forward, pictures, VIEWS[views], factor))
+        total: NDArray[np.float64] | None = None  # float64: the mean of equal values is that value
+        for answer in _view_by_view(forward, pictures, VIEWS[views], factor):
+            total = answer.astype(np.float64) if total is None else np.add(total, answer, out=total)
         return np.asarray(total / len(VIEWS[views]), dtype=np.float32)
 
     return run
@@ -76,8 +78,11 @@ def rescaled(forward: Forward, factor: Scale) -> Forward:
     def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = pictures.shape[1:3]
         smaller = (max(1, round(height * down)), max(1, round(width * across)))
-        batch = _resized(torch.tensor(pictures).permute(0, 3, 1, 2).float(), smaller)
-        answer = forward(batch.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy())
+        batch = np.empty((len(pictures), *smaller, pictures.shape[-1]), np.uint8)
+        for band in range(pictures.shape[-1]):  # band by band: as floats, all together would need the most memory
+            floats = torch.from_numpy(pictures[..., band].astype(np.float32))[:, None]
+            batch[..., band] = _resized(floats, smaller)[:, 0].round().clamp(0, 255).byte().numpy()
+        answer = forward(batch)
         return np.asarray(_resized(torch.from_numpy(answer), (height, width)).numpy(), dtype=np.float32)
 
     return run
@@ -124,7 +129,7 @@ def _view_by_view(
     pictures: NDArray[np.uint8],
     views: tuple[View, ...],
     factor: Scale,
-) -> Iterator[NDArray[np.float64]]:
+) -> Iterator[NDArray[np.float32]]:
     for turns, mirror, size in views:
         view = np.rot90(pictures, turns, (1, 2))
         down, across = _of_sides(factor)[:: -1 if turns % 2 else 1]
@@ -133,7 +138,7 @@ def _view_by_view(
         # a copy: at a side of one pixel numpy calls any stride contiguous, torch does not
         answer = run((view[:, :, ::-1] if mirror else view).copy())
         back = answer[..., ::-1] if mirror else answer
-        yield np.rot90(back, -turns, (2, 3)).astype(np.float64)  # float64: the mean of equal values is that value
+        yield np.rot90(back, -turns, (2, 3))
 
 
 def _of_sides(factor: Scale) -> tuple[float, float]:

@@ -62,9 +62,11 @@ class EncoderUNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Normalised image float (B, C, H, W) of any size -> logits (B, K, H, W)."""
         height, width = image.shape[-2:]
-        *skips, bottom = self.encoder(fill_to_multiple(image, self.multiple))
-        x = self.dropout(bottom)
-        for number, block in enumerate(self.decoder):
+        *skips, x = self.encoder(fill_to_multiple(image, self.multiple))
+        x = self.dropout(x)
+        for block in self.decoder:
             x = enlarge(x, training=self.training)
-            x = block(torch.cat([x, skips[-1 - number]], dim=1) if number < len(skips) else x)
+            if skips:
+                x = torch.cat([x, skips.pop()], dim=1)  # no name keeps the parts: a third of the memory at the top
+            x = block(x)
         return self.head(x)[..., :height, :width]  # type: ignore[no-any-return]

@@ -74,6 +74,8 @@ class UNet(nn.Module):
         for level, block in enumerate(self.encoder):
             x = block(x if level == 0 else self.shrink(x))  # (B, width * 2^level, H' / 2^level, W' / 2^level)
             skips.append(x)
-        for up, block, skip in zip(self.ups, self.decoder, skips[-2::-1], strict=True):
-            x = block(torch.cat([skip, up(x)], dim=1))
+        skips.pop()  # x
+        for up, block in zip(self.ups, self.decoder, strict=True):
+            x = torch.cat([skips.pop(), up(x)], dim=1)  # no name keeps the parts: less memory at the top
+            x = block(x)
         return self.head(x)[..., :height, :width]  # type: ignore[no-any-return]

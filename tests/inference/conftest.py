@@ -94,7 +94,7 @@ def find(tmp_path, bright):
             "threshold": 0.5,
         }
         about = {"folder": tmp_path / out, "unfinished": tmp_path / "unfinished", "shaping": shaping}
-        job = Job(**{**plain, **about, "tiling": Tiling(64, 16, 2), **settings})
+        job = Job(**{**plain, **about, "window": 64, "overlap": 16, "batch": 2, **settings})
         predict(predictor, sources, job, processes or Processes())
         return json.loads((tmp_path / out / "summary.json").read_text())
 

@@ -21,7 +21,7 @@ def job(**changes):
         "crs": None,
         "rescale": True,
     }
-    rest = {"folder": Path(), "unfinished": Path(), "shaping": SHAPING, "tiling": Tiling(64, 16, 1)}
+    rest = {"folder": Path(), "unfinished": Path(), "shaping": SHAPING, "window": 64, "overlap": 16, "batch": 1}
     return Job(**{**plain, **rest, **changes})
 
 
@@ -46,6 +46,21 @@ def test_a_number_that_means_nothing_is_named(key, value):
 def test_a_code_that_is_no_reference_system_of_maps_is_named(crs):
     with pytest.raises(ConfigError, match=rf"crs={crs}: .*; (write its code|name one of degrees or metres), e\.g\."):
         job(crs=crs)
+
+
+def test_windows_are_those_of_the_device_or_those_that_were_asked_for():
+    usual = {"window": None, "overlap": 96, "batch": None}
+    assert job(**usual).tiling("cpu") == Tiling(768, 96, 1)
+    assert job(**usual).tiling("cuda") == Tiling(1024, 96, 2)
+    for device in ("cpu", "cuda"):
+        assert job(window=2048, overlap=64, batch=5).tiling(device) == Tiling(2048, 64, 5)
+    assert [job(**usual).largest_pass(device) for device in ("cpu", "cuda")] == [768**2, 2048**2]
+    assert job(window=64).largest_pass("cpu") == 768**2, "small windows of scenes do not cut pictures"
+    with pytest.raises(ConfigError, match="overlap=400 must lie between 0 and half of window=768"):
+        job(**usual | {"overlap": 400})
+    for key in ("window", "batch"):
+        with pytest.raises(ConfigError, match=f"{key}=0.* must be"):
+            job(**{"overlap": 0, key: 0})
 
 
 def test_the_ends_of_ranges_mean_something():

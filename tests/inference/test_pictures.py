@@ -4,7 +4,7 @@ import rasterio
 from PIL import Image
 
 from rooftop.errors import SourceError
-from rooftop.inference import Predictor, Tiling
+from rooftop.inference import Predictor
 from rooftop.raster.picture import read_mask
 
 
@@ -94,8 +94,20 @@ def seen(monkeypatch):
 
 
 def test_a_picture_scaled_beyond_one_pass_is_cut_into_the_windows_that_were_asked_for(find, photo, seen):
-    find(photo(), gsd=6.9, tiling=Tiling(1000, 16, 1))
-    assert {*seen} == {(1000, 1000)}
+    find(photo(), gsd=6.9, window=1000, batch=1)
+    assert {*seen} == {(989, 989)}, "43 px of the picture, as many as fit into 1000"
+
+
+def test_a_picture_of_more_than_one_pass_is_cut_into_windows_on_a_cpu(find, tmp_path, seen):
+    values = np.zeros((300, 500, 3), np.uint8)
+    values[40:80, 60:120] = values[250:290, 400:480] = 255
+    Image.fromarray(values).save(tmp_path / "photo.png")
+    usual = {"window": None, "overlap": 96, "batch": None}
+    for gsd, size in ((0.3, (300, 500)), (1.2, (768, 768))):
+        seen.clear()
+        (row,) = find(tmp_path / "photo.png", gsd=gsd, **usual)["pictures"]
+        assert {*seen} == {size}
+        assert row["roof_pixels"] == 40 * 60 + 40 * 80
 
 
 @pytest.mark.parametrize(("views", "looks"), [("auto", 4), (None, 1), ("d4", 8)])

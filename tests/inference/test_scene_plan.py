@@ -18,6 +18,7 @@ from rooftop.run import Card
 SHAPING = Shaping(separate=None, tolerance=0.0, angle=None, shift=0.0, min_area=0.0, min_hole=0.0)
 DEGREES = {"crs": "EPSG:4326", "transform": Affine(4.05e-6, 0, 2.35, 0, -4.05e-6, 48.85)}  # 0.30 m x 0.45 m
 TILING = Tiling(64, 16, 1)
+TYPED = {"window": 64, "overlap": 16, "batch": 1}
 
 
 def predictor(gsd=0.3, size=None, gsd_range=None):
@@ -39,7 +40,7 @@ def plan(raster, town, tmp_path):
             paths[str(profile)] = raster(town, **(profile or {}))
         plain = {"threshold": None, "probability": False, "bands": None, "views": "auto", "gsd": None, "rescale": True}
         plain |= {"crs": None}
-        rest = {"folder": tmp_path, "unfinished": tmp_path, "shaping": SHAPING, "tiling": TILING}
+        rest = {"folder": tmp_path, "unfinished": tmp_path, "shaping": SHAPING, **TYPED}
         job = Job(**{**plain, **rest, **settings})
         with open_scene(paths[str(profile)], crs=job.crs) as scene:
             return plan_scene(scene, network or predictor(), job)
@@ -136,9 +137,7 @@ def test_pixels_too_large_for_the_run_are_one_sentence(plan):
     assert plan(gsd=60, rescale=False).scale is None
 
 
-@pytest.mark.parametrize(
-    "change", [{"gsd": 0.6}, {"views": "flips"}, {"tiling": Tiling(64, 8, 1)}, {"bands": (3, 2, 1)}]
-)
+@pytest.mark.parametrize("change", [{"gsd": 0.6}, {"views": "flips"}, {"overlap": 8}, {"bands": (3, 2, 1)}])
 def test_the_cache_key_follows_what_the_probabilities_depend_on(plan, change):
     assert plan().key != plan(**change).key
 
@@ -161,6 +160,26 @@ def test_what_size_the_network_sees(plan, change, size, per_pixel):
     )
     forward(np.zeros((1, 24, 40, 3), np.uint8))
     assert {*seen} == {size}
+
+
+@pytest.mark.parametrize("views", [None, *VIEWS])
+@pytest.mark.parametrize("gsd", [0.02, 0.1, 0.53, 3.0])
+def test_on_a_cpu_no_pass_has_more_pixels_than_the_memory_is_for(plan, gsd, views, per_pixel):
+    usual = {"window": None, "overlap": 96, "batch": None}
+    seen, planned = [], plan(gsd=gsd, views=views, **usual)
+    assert planned.tiling.batch == 1
+    assert planned.tiling.window <= 3072
+    side = min(planned.tiling.window, 900)  # a test need not fill the largest
+    forward = with_views(
+        lambda pictures: (
+            seen.append(pictures.shape[1] / side)
+            or per_pixel(pictures[:, :1, :1]).repeat(pictures.shape[1], axis=2).repeat(pictures.shape[2], axis=3)
+        ),
+        factor=planned.scale,
+        views=planned.views,
+    )
+    forward(np.zeros((1, side, side, 3), np.uint8))
+    assert max(seen) * planned.tiling.window <= 768 + 5  # rounded to whole pixels of the scene
 
 
 @pytest.mark.parametrize(("views", "looks"), [("auto", 1), *((views, len(VIEWS[views])) for views in VIEWS)])

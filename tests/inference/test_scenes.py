@@ -5,7 +5,7 @@ from rasterio import Affine
 from rasterio.shutil import copy
 
 from rooftop.errors import SourceError
-from rooftop.inference import Predictor, Tiling
+from rooftop.inference import Predictor
 
 EARTH = {"crs": "EPSG:4326", "transform": Affine(360 / 110, 0, -180, 0, -180 / 80, 90)}
 
@@ -92,7 +92,7 @@ def test_pixels_that_are_not_square_on_the_ground_are_shown_as_squares(find, ras
     seen, forward = [], Predictor.forward
     monkeypatch.setattr(Predictor, "forward", lambda self, batch: seen.append(batch.shape[1:3]) or forward(self, batch))
     degrees = {"crs": "EPSG:4326", "transform": Affine(4.05e-6, 0, 2.35, 0, -4.05e-6, 48.85)}
-    summary = find(raster(town, **degrees), tiling=Tiling(256, 16, 1), views=views)
+    summary = find(raster(town, **degrees), window=256, batch=1, views=views)
     assert "pixels are 0.30 x 0.45 m; scaled to squares" in caplog.text
     assert {*seen} == ({(120, 109), (109, 120)} if views else {(120, 109)})
     assert summary["roofs"] == 12
@@ -104,7 +104,7 @@ def test_the_network_sees_no_larger_windows_where_it_looks_at_several_sizes(find
     """Memory grows with them."""
     seen, forward = [], Predictor.forward
     monkeypatch.setattr(Predictor, "forward", lambda self, batch: seen.append(batch.shape[1:3]) or forward(self, batch))
-    find(raster(picture), tiling=Tiling(64, 16, 1), views=views)
+    find(raster(picture), batch=1, views=views)
     assert max(max(sides) for sides in seen) in (64, 65)  # 49 px are seen as 64
 
 

@@ -163,3 +163,5 @@ def test_windows_of_a_scaled_scene_cover_the_ground_that_the_network_expects():
     assert Tiling(1024, 96, 2).scaled(2.0) == Tiling(2048, 192, 2)
     assert Tiling(1024, 96, 2).scaled(0.5) == Tiling(512, 48, 2)
     assert Tiling(1024, 96, 2).scaled(20.0) == Tiling(4096, 1920, 2), "memory stays bounded"
+    assert Tiling(768, 96, 1).scaled(20.0) == Tiling(3072, 1536, 1)
+    assert Tiling(6000, 96, 1).scaled(20.0).window == 6000, "as it was asked for"
