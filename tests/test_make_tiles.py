@@ -372,6 +372,38 @@ def test_needles_and_copies_pass_the_audit(run_script, cut, tmp_path):
     assert code == 0, text
 
 
+@pytest.mark.parametrize(
+    ("where", "buildings", "left"),
+    [
+        (None, 1, {"feature without a building tag": 2}),
+        ("where=''", 3, {}),
+        ("where='building IS NULL'", 1, {"feature outside where=building IS NULL": 2}),
+    ],
+)
+def test_of_openstreetmap_only_buildings_are_cut(cut, tmp_path, where, buildings, left):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "area.gpkg", ROOFS)
+    meta, _, wkb, _ = pyogrio.raw.read(tmp_path / "area.gpkg")
+    values = [np.array(["yes", "no", None], object), np.array([None, None, "residential"], object)]
+    common = {"geometry_type": "Polygon", "crs": meta["crs"], "driver": "GPKG"}
+    pyogrio.raw.write(tmp_path / "roofs.gpkg", wkb, values, ["building", "landuse"], **common)
+    code, text, report = cut(f"source={tmp_path}/ortho.tif", "size=96", *([where] if where else []))
+    assert code == 0, text
+    assert report["left_out"] == left
+    assert report["made"]["train"]["buildings"] == buildings
+    assert ("only features with a building tag are taken" in text) == (where is None)
+
+
+def test_a_wrong_filter_is_one_sentence(cut, tmp_path):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    code, text, _ = cut(f"source={tmp_path}", "where='floors > 2'")
+    assert code == 2
+    assert "error: where=floors > 2: not a filter of GDAL for " in text
+    assert "its fields are none" in text
+    assert "Traceback" not in text
+
+
 def test_an_error_in_the_middle_leaves_nothing_half(cut, tmp_path):
     write_raster(tmp_path / "a.tif")
     write_raster(tmp_path / "b.tif", shift=WIDTH)

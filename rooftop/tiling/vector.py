@@ -67,6 +67,7 @@ class Layer:
         where: attribute filter; "": none.
         is_default: the filter was not asked for: only buildings of OpenStreetMap.
         needed: fields that the filter and the names need.
+        geometry: name of its column; "": unknown.
         is_indexed: areas are found without reading the whole file.
         chosen: of GeoJSON, the features that pass the filter, bool (features,); None: all.
     """
@@ -77,6 +78,7 @@ class Layer:
     where: str = ""
     is_default: bool = True
     needed: list[str] = field(default_factory=list)
+    geometry: str = ""
     is_indexed: bool = False
     chosen: NDArray[np.bool_] | None = None
 
@@ -119,6 +121,7 @@ def open_layer(path: Path, name: str | None = None, where: str | None = None) ->
         where=chosen,
         is_default=where is None,
         needed=[each for each in fields if each in identities or each.lower() in chosen.lower()],
+        geometry=info["geometry_name"] or "",
         is_indexed=bool(info["capabilities"]["fast_spatial_filter"]),
     )
     if not chosen or (where is None and name):
@@ -261,11 +264,27 @@ def _near(shapes: Shapes, box: Box) -> NDArray[np.bool_]:
 
 def _pages(layer: Layer, box: Box) -> Iterator[Page]:
     left = _names_near(layer, box) if layer.where else set()
+    if unplaced := _unplaced(layer):
+        nothing = np.full(len(unplaced), None, dtype=object)
+        yield Page(unplaced, read_areas(nothing, partial(_wkb_feature, nothing)))
     for names, wkb in _features(layer, box):
         left.difference_update(names)
         yield Page(names, read_areas(parse_wkb(wkb), partial(_wkb_feature, wkb)))
     if left:
-        yield Page([], read_areas(np.empty(0, object), partial(_wkb_feature, np.empty(0, object))), sorted(left))
+        nothing = np.empty(0, dtype=object)
+        yield Page([], read_areas(nothing, partial(_wkb_feature, nothing)), sorted(left))
+
+
+def _unplaced(layer: Layer) -> list[Any]:
+    """Names of the features without geometry, unknown to the spatial filter; none where that takes a pass too many."""
+    if layer.is_indexed or "osm_way_id" in layer.needed:
+        return []
+    column = f'"{layer.geometry}"' if layer.geometry else "OGR_GEOMETRY"
+    where = f"{column} IS NULL" + (f" AND ({layer.where})" if layer.where else "")
+    try:
+        return _read(replace(layer, where=where))[1]
+    except (DataError, ValueError):
+        return []
 
 
 def _features(layer: Layer, box: Box) -> Iterator[tuple[list[Any], Shapes]]:
@@ -363,4 +382,10 @@ def _readable(path: Path) -> Iterator[None]:
                 f"\"import geopandas; geopandas.read_parquet('{path}').to_file('{path.with_suffix('.gpkg').name}')\""
             ) from error
         reason = " ".join(str(error).split())[:_SHORT]
+        if "Geometry type is not supported" in reason:  # a layer declared as one of surfaces in space
+            target = shlex.quote(f"{path.stem}_any.gpkg")
+            raise DataError(
+                f"{path}: has a layer of surfaces that cannot be read as it is; convert it: "
+                f"ogr2ogr -nlt GEOMETRY {target} {shlex.quote(str(path))}"
+            ) from error
         raise DataError(f"{path}: not a vector file that can be read ({reason}); export it again.") from error

@@ -299,3 +299,36 @@ def test_geoparquet_is_told_how_to_be_converted(tmp_path, suffix):
         open_layer(path)
     assert "duckdb" not in str(caught.value)
     assert f"read_parquet('{path}').to_file('a.gpkg')" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["ESRI Shapefile", "SQLite", "GeoJSONSeq"])
+def test_features_without_geometry_are_named(tmp_path, kind):
+    path = tmp_path / {"ESRI Shapefile": "a.shp", "SQLite": "a.sqlite", "GeoJSONSeq": "a.txt"}[kind]
+    wkb = np.array([shapely.to_wkb(shapely.box(1, 1, 2, 2)), None, None], object)
+    common = {"geometry_type": "Polygon", "crs": "EPSG:4326", "driver": kind}
+    pyogrio.raw.write(path, wkb, [np.arange(3)], ["n"], **common)
+    first = 0 if kind in ("ESRI Shapefile", "GeoJSONSeq") else 1
+    for where, expected in (("", [first + 1, first + 2]), ("n > 1", [first + 2])):
+        named = [
+            page.names[i]
+            for page in open_layer(path, where=where).pages(EVERYWHERE)
+            for i, reason in page.areas.faults.items()
+            if reason == "without geometry"
+        ]
+        assert named == expected
+
+
+def test_a_layer_of_surfaces_is_told_how_to_be_converted(tmp_path):
+    if not shutil.which("ogr2ogr"):
+        pytest.skip("needs gdal-bin")
+    (tmp_path / "t.csv").write_text('id,WKT\n0,"TIN Z (((0 0 5,4 0 5,4 3 9,0 0 5)),((0 0 5,4 3 9,0 3 9,0 0 5)))"\n')
+    make = (
+        "ogr2ogr tin.gpkg t.csv -nln b -oo GEOM_POSSIBLE_NAMES=WKT -oo KEEP_GEOM_COLUMNS=NO -nlt TINZ -a_srs EPSG:32645"
+    )
+    subprocess.run(make.split(), cwd=tmp_path, check=True, capture_output=True)
+    with pytest.raises(DataError, match="convert it: ogr2ogr -nlt GEOMETRY tin_any.gpkg ") as caught:
+        open_layer(tmp_path / "tin.gpkg")
+    command = str(caught.value).split("convert it: ")[1]
+    subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
+    (page,) = open_layer(tmp_path / "tin_any.gpkg").pages(EVERYWHERE)
+    assert shapely.area(page.areas.polygons).tolist() == [12]
