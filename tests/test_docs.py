@@ -274,6 +274,93 @@ def test_messages_of_the_faq_are_those_of_the_code():
     assert not gone, f"docs/faq.md quotes messages that no code has: {gone}"
 
 
+# --- remedies in messages ---
+
+SETTING = re.compile(r"(?<![\w.<({/-])[+~]*([a-z][a-z_]*(?:[./][a-z_]+)*)=([\w.-]*)")
+PROGRAM = re.compile(r"\b((?:gdal\w+|ogr\w+)(?:\.py)?(?: [^;,()]*\w)?)")
+OF_CLASSES = {"reach", "variant", "stem_stride"}  # arguments of networks and losses without a key in conf/
+EXAMPLES = {  # "name=value"; an argument of callbacks.best; a key of a mix, of a card, and of Hydra
+    *("name", "save_top_k", "match", "network._target_", "hydra.job_logging.formatters.simple.format"),
+}
+NO_SETTINGS = {"rooftop/plots/charts.py", "rooftop/html/__init__.py"}  # texts for machines: SVG
+
+
+def sentences() -> Iterator[tuple[str, str]]:
+    """Each text in the code that has words, except docstrings, and its file; a filled-in value is an empty text."""
+    for path in [*ROOT.glob("*.py"), *(ROOT / "rooftop").rglob("*.py")]:
+        tree, inner = ast.parse(path.read_text(encoding="utf-8")), set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                inner |= {id(part) for part in ast.walk(node)} - {id(node)}
+                text = "".join(str(part.value) if isinstance(part, ast.Constant) else "" for part in node.values)
+            elif isinstance(node, ast.Expr):
+                inner.add(id(node.value))
+                continue
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+                text = node.value
+            else:
+                continue
+            if " " in text and id(node) not in inner:
+                yield path.relative_to(ROOT).as_posix(), re.sub(r"%[\d.,]*[sdfg]", "", text)
+
+
+def test_every_setting_in_a_message_exists():
+    import inspect
+
+    from pytorch_lightning import Trainer
+
+    known = keys_of_scripts() | {f"trainer.{name}" for name in inspect.signature(Trainer).parameters}
+    known |= {"hydra/launcher", "hydra/sweeper", "hydra.sweep.subdir", "callbacks.start.run", "callbacks.freeze.levels"}
+    arguments = {key.rpartition(".")[2] for key in known}
+    for file, text in sentences():
+        for key, value in SETTING.findall(text) if file not in NO_SETTINGS else ():
+            own = file.startswith(("rooftop/models/", "rooftop/losses.py")) and key in arguments | OF_CLASSES
+            assert key in known | EXAMPLES or own, f"{file}: {text}"
+            value = value.rstrip(".")  # the end of the sentence
+            if (CONF / key).is_dir() and value not in ("", "null"):
+                plugin = key in ("hydra/launcher", "hydra/sweeper")
+                assert plugin or (CONF / key / f"{value}.yaml").is_file(), f"{file}: {text}"
+
+
+def test_every_script_and_extra_in_a_message_exists():
+    seen = set()
+    for file, text in sentences():
+        for script in re.findall(r"\b(?:python )?([a-z_]+)\.py\b", text):
+            assert script in SCRIPTS or script.startswith("gdal"), f"{file}: {text}"
+        for extra in re.findall(r"pip install -e '\.\[(\w+)\]'", text):
+            assert extra in project()["optional-dependencies"], f"{file}: {text}"
+            seen.add(extra)
+    assert seen >= {"export", "sweep"}
+
+
+def programs() -> list[str]:
+    return sorted({found for _, text in sentences() for found in PROGRAM.findall(text) if " " in found})
+
+
+@pytest.mark.parametrize("command", programs())
+def test_programs_of_gdal_in_messages_run(command, tmp_path):
+    """On a small palette picture with a place on the map: each of these commands takes it."""
+    import shutil
+
+    import numpy as np
+    import rasterio
+
+    words = [{"FILE": "IN.tif", "EPSG:CODE": "EPSG:32645"}.get(word, word) for word in shlex.split(command)]
+    if not shutil.which(words[0]):
+        pytest.skip(f"{words[0]} is not installed")
+    place = {"crs": "EPSG:4326", "transform": rasterio.Affine(1e-5, 0, 85, 0, -1e-5, 27)}
+    with rasterio.open(
+        tmp_path / "IN.tif", "w", driver="GTiff", width=9, height=6, count=1, dtype="uint8", **place
+    ) as file:
+        file.write(np.ones((1, 6, 9), np.uint8))
+        file.write_colormap(1, {0: (0, 0, 0, 255), 1: (9, 8, 7, 255)})
+    if "-t_srs" in words and words[words.index("-t_srs") + 1] == "-r":
+        words.insert(words.index("-t_srs") + 1, "EPSG:32645")  # filled in by the message
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "OUT.tif" not in words or (tmp_path / "OUT.tif").is_file()
+
+
 def test_the_version_stands_in_one_place():
     from rooftop import __version__
 

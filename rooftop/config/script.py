@@ -20,7 +20,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import hydra
@@ -50,7 +50,8 @@ def script(function: Main) -> Callable[[], None]:
         with _one_sentence():
             command = compose_for_check(name, sys.argv[1:])
             job = functools.wraps(function)(functools.partial(_job, function, name))
-            with claimed(command.folder) if command.folder else nullcontext([]) as output:
+            with ExitStack() as stack:
+                output = stack.enter_context(claimed(command.folder)) if command.folder else []
                 sys.argv[1:] = command.with_overrides(output)
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
 

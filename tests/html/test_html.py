@@ -23,6 +23,7 @@ def test_a_page_is_one_file_with_its_style(tmp_path):
     text = (tmp_path / "new" / "page.html").read_text(encoding="utf-8")
     assert "<!doctype html>" in text
     assert text.rstrip().endswith("</html>")
+    assert text.count('<meta name="viewport" content="width=device-width, initial-scale=1">') == 1
     assert 'name="viewport"' in text  # phones show it at their own width
     assert "@media" in text
     assert "<link" not in text
