@@ -223,8 +223,9 @@ def _exit_code_of_signal(trainer: pl.Trainer) -> Iterator[None]:
     try:
         yield
     except SystemExit as leave:
+        causes = (leave, leave.__context__)
         stopped = {SIGTERMException: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}
-        number = stopped.get(type(leave)) or stopped.get(type(leave.__context__))
+        number = next((stopped[kind] for kind in stopped if any(isinstance(each, kind) for each in causes)), None)
         if number is None:
             raise
         raise SystemExit(128 + number if trainer.is_global_zero else 0) from leave

@@ -119,7 +119,7 @@ class Index:
     @property
     def annotation_ids(self) -> NDArray[np.int64]:
         """Ids of the annotations in the order of the file, int64 (A,), without rejected ones; maybe not unique."""
-        return self._arrays["id"][self._arrays["use"] == DRAWN].astype(np.int64)
+        return np.asarray(self._arrays["id"][self._arrays["use"] == DRAWN], np.int64)
 
     @property
     def last_annotation_id(self) -> int:

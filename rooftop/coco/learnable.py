@@ -89,7 +89,7 @@ def _normalised(index: Index, picture: Array) -> NDArray[np.bool_]:
     rings_of, small_of = (np.bincount(each, minlength=len(found)) for each in (owner, owner[small]))
     found = (rings_of > 0) & (small_of == rings_of)
     at_corner = np.bincount(owner[corner], minlength=len(found)) > 0
-    return found & ~at_corner if not (found & ~at_corner).any() else found
+    return np.asarray(found if (found & ~at_corner).any() else found & ~at_corner)
 
 
 def is_normalised(
@@ -106,7 +106,7 @@ def is_normalised(
         bool (n,); and bool (n,), those that touch the corner: a roof cut off by the picture may be so small there.
     """
     inside = (low >= -_SLACK).all(axis=-1) & (high <= 1 + _SLACK).all(axis=-1) & (size > 2).any(axis=-1)
-    return inside, inside & (low <= 0).all(axis=-1)
+    return np.asarray(inside), np.asarray(inside & (low <= 0).all(axis=-1))
 
 
 def choose_channels(

@@ -198,7 +198,8 @@ def _with_output(stored: DictConfig, folder: Path) -> DictConfig:
             return [filled(child) for child in node]
         return node.replace(OUTPUT, str(folder)) if isinstance(node, str) else node
 
-    return OmegaConf.create(filled(OmegaConf.to_container(stored, resolve=False)))
+    job: DictConfig = OmegaConf.create(filled(OmegaConf.to_container(stored, resolve=False)))
+    return job
 
 
 def _fault(error: Exception) -> str:

@@ -156,22 +156,22 @@ def open_split(
     if not len(source.names):
         without = "" if where == "train" else f", or leave it out: data.{where}=null"
         raise DataError(f"the {where} split of the data set {name} has no picture; add some{without}.")
-    is_checked = is_checked and isinstance(source, CocoSource)
+    checked = source if is_checked and isinstance(source, CocoSource) else None
     is_learned = split == "train" and not layout.prefer
-    if is_checked:
-        check_entries(source.index)
+    if checked:
+        check_entries(checked.index)
         if is_learned:
-            require_learnable(source.index, source.channels, named=layout.categories is not None)
+            require_learnable(checked.index, checked.channels, named=layout.categories is not None)
         if where == split:
-            _tell_unlearned(source)
+            _tell_unlearned(checked)
     picks = np.arange(len(source.names))
     if cut:
         train, val = split_by_place(source.names, layout.val_share, layout.place)
         picks = train if split == "train" else val
         if split == "val":
             _warn_of_cut(layout, name, source.names, val)
-    if is_checked:
-        _check_picks(source, picks, split, is_learned=is_learned)
+    if checked:
+        _check_picks(checked, picks, split, is_learned=is_learned)
     return source, picks
 
 

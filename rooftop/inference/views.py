@@ -58,9 +58,10 @@ def averaged(forward: Forward, views: str, *, factor: Scale = 1.0) -> Forward:
     """
 
     def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        total: NDArray[np.float64] | None = None  # float64: the mean of equal values is that value
-        for answer in _view_by_view(forward, pictures, VIEWS[views], factor):
-            total = answer.astype(np.float64) if total is None else np.add(total, answer, out=total)
+        answers = _view_by_view(forward, pictures, VIEWS[views], factor)
+        total = next(answers).astype(np.float64)  # float64: the mean of equal values is that value
+        for answer in answers:
+            total += answer
         return np.asarray(total / len(VIEWS[views]), dtype=np.float32)
 
     return run
