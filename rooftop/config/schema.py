@@ -467,7 +467,7 @@ def _check_objects(settings: Mapping[str, Any], single: Sequence[str]) -> None:
         if not _is_target(settings[group]) and not (group == "scheduler" and settings[group] is None):
             raise ConfigError(f"{group} has no _target_: choose a file of conf/{group}/: {group}=NAME")
     for group in MEMBERS:
-        members = settings.get(group) or {}
+        members = settings.get(group, {})
         if not isinstance(members, Mapping):
             raise ConfigError(f"{group} holds several settings: '{group}={{NAME: {{_target_: CLASS}}, ...}}'")
         for name, node in members.items():

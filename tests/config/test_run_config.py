@@ -106,6 +106,7 @@ def test_what_is_no_configuration_is_one_sentence(run, content, said):
         ({"data": None}, "data"),
         ({"monitor": {"name": "val/iou", "mode": "min"}}, "monitor.mode=min"),
         ({"callbacks": [1]}, "callbacks holds several settings"),
+        ({"callbacks": False}, "callbacks holds several settings"),
         ({"callbacks": {1: {}}}, "callbacks.1 has no _target_"),
         ({"optimizer": 5}, "optimizer has no _target_"),
         ({"model": {"_target_": "os.mkdir", "path": "owned"}}, "outside the allowed packages"),
