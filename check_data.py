@@ -19,7 +19,7 @@ from rooftop.config import data_settings, plain, progress_bar, run_folder, scrip
 from rooftop.data.calibrate import scale_of_readable, uncalibrated_layout
 from rooftop.data.layout import check_layout, complete, refusal
 from rooftop.data.splits import cells_of, share_place
-from rooftop.errors import ConfigError, FaultError
+from rooftop.errors import ConfigError, FaultError, brief
 from rooftop.files import write_json
 from rooftop.raster.mask_values import MaskValues
 from rooftop.raster.reading import reading_of
@@ -133,13 +133,16 @@ def log_findings(splits: list[Split]) -> None:
         for kind, meaning in KINDS.items():
             if count := split.findings.count(kind):
                 severity, names = ("error", _named(split, kind)) if meaning.is_error else ("note", "")
+                names = f": {meaning.remedy}" if kind == "not judged" else names
                 log.info("%s: %s %s (%s)%s", split.name, f"{count:,}", kind, severity, names)
 
 
 def _named(split: Split, kind: str) -> str:
-    """Names of the pictures with the most severe findings of a kind; empty if the findings are not about pictures."""
-    pictures = [*dict.fromkeys(found.picture for found in split.findings.worst(kind, 1000) if found.picture)]
-    return ": " * bool(pictures) + ", ".join(pictures[:SHOWN]) + " ..." * (len(pictures) > SHOWN)
+    """Names of the pictures with the most severe findings of a kind; the details of findings about the whole file."""
+    worst = split.findings.worst(kind, 1000)
+    pictures = [*dict.fromkeys(brief(found.picture) for found in worst if found.picture)]
+    shown = pictures or [found.detail for found in worst if found.annotation is None]
+    return ": " * bool(shown) + ", ".join(shown[:SHOWN]) + " ..." * (len(shown) > SHOWN)
 
 
 if __name__ == "__main__":

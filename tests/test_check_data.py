@@ -1,6 +1,7 @@
 """The script as people run it: exit code 0 without errors, 1 with, 2 if it cannot look."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -41,6 +42,68 @@ def test_a_file_that_lists_no_roof_is_an_error(run_script, tiny, tmp_path):
     code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out")
     assert code == 1, text
     assert "test: 1 no annotation (error)" in text
+
+
+def next_settings(text):
+    (line,) = [line for line in text.splitlines() if "next: python train.py " in line]
+    return shlex.split(line.partition("next: python train.py ")[2])
+
+
+def change(path, edit):
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def test_roofs_of_a_brush_are_told_and_become_roofs(run_script, tiny, tmp_path, fast):
+    def brushed(content):
+        for entry in content["annotations"]:
+            entry["iscrowd"] = 1
+
+    change(tiny / "annotations" / "train.json", brushed)
+    where = (f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out")
+    code, text = run_script("check_data", *where, f"fix={tmp_path}/kept")
+    assert code == 1, text
+    assert "train: 1 no annotation (error): in " in text
+    assert "not judged (note): Marked `iscrowd`" in text
+    assert "train.py does not take the cleaned files yet: " in text
+    assert "next: python train.py" not in text
+    code, text = run_script("check_data", *where, f"fix={tmp_path}/roofs", "crowds=roofs")
+    assert code == 1, text
+    code, text = run_script("train", *fast, *next_settings(text), "trainer.max_epochs=1")
+    assert code == 0, text
+
+
+def test_what_to_do_with_crowds_needs_a_folder_and_a_known_word(run_script, tiny):
+    assert "choose one of keep, roofs" in run_script("check_data", f"data.root={tiny}", "crowds=roof", "fix=x")[1]
+    code, text = run_script("check_data", f"data.root={tiny}", "crowds=roofs")
+    assert (code, "crowds=roofs needs fix=FOLDER" in text) == (2, True)
+
+
+def test_a_picture_listed_twice_is_joined_by_the_remedy_of_train(run_script, tiny, tmp_path, fast):
+    def twice(content):
+        content["images"].append({**content["images"][0], "id": 99})
+        content["annotations"][0]["image_id"] = 99
+
+    before = json.loads((tiny / "annotations" / "train.json").read_text())["annotations"]
+    change(tiny / "annotations" / "train.json", twice)
+    code, text = run_script("train", *fast, f"data.root={tiny}", "trainer.max_epochs=1")
+    assert (code, "has 2 entries, each with its own annotations" in text) == (2, True), text
+    code, text = run_script("check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out", f"fix={tmp_path}/clean")
+    assert code == 1, text
+    content = json.loads((tmp_path / "clean" / "train.json").read_text())
+    assert (len(content["images"]), len(content["annotations"])) == (10, len(before))
+    code, text = run_script("train", *fast, *next_settings(text), "trainer.max_epochs=1")
+    assert code == 0, text
+
+
+def test_a_category_without_annotations_cannot_be_named(run_script, tiny, tmp_path):
+    change(tiny / "annotations" / "train.json", lambda content: content["categories"].append({"id": 0, "name": "town"}))
+    code, text = run_script(
+        "check_data", f"data.root={tiny}", f"hydra.run.dir={tmp_path}/out", "data.categories=[town]"
+    )
+    assert code == 2
+    assert "data.categories names town: not one annotation" in text or "no category 'town'" in text
 
 
 @pytest.mark.slow

@@ -135,3 +135,60 @@ def test_what_it_says_to_type_next_trains_on_the_masks(run_script, tiny, tmp_pat
     assert f"data.masks={tmp_path}/outputs/make_masks/coco" in words
     code, text = run_script("train", *fast, *words, "trainer.max_epochs=1")
     assert code == 0, text
+
+
+def coco(tiny, edit):
+    """The training pictures as a set of one COCO file, changed by `edit`; returns its settings."""
+    path = tiny / "annotations" / "train.json"
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+    return "data=coco", f"data.root={tiny}", "data.train={images: images/train, annotations: annotations/train.json}"
+
+
+def next_settings(text):
+    (line,) = [line for line in text.splitlines() if "next: python train.py " in line]
+    return shlex.split(line.partition("next: python train.py ")[2])
+
+
+def test_the_told_command_trains_although_a_category_is_empty(run_script, tiny, tmp_path, fast):
+    def rooted(content):
+        content["categories"].insert(0, {"id": 0, "name": "buildings"})
+
+    code, text = run_script("make_masks", *coco(tiny, rooted), f"hydra.run.dir={tmp_path}/masks")
+    assert code == 0, text
+    code, text = run_script("train", *fast, *next_settings(text), "trainer.max_epochs=1", "data.gsd=0.3")
+    assert code == 0, text
+
+
+def test_no_command_is_told_that_would_fail(run_script, tiny, tmp_path):
+    def two(content):
+        content["categories"].append({"id": 7, "name": "shed"})
+        content["annotations"][0]["category_id"] = 7
+
+    settings = coco(tiny, two)
+    code, text = run_script("make_masks", *settings, f"hydra.run.dir={tmp_path}/masks")
+    assert code == 0, text
+    assert "next:" not in text
+    assert "holds one category; choose one of building, shed by data.categories=[NAME]" in text
+    code, text = run_script("make_masks", *settings, f"hydra.run.dir={tmp_path}/one", "data.categories=[building]")
+    assert "data.categories=[building]" in next_settings(text)
+    text = run_script("make_masks", *settings, f"hydra.run.dir={tmp_path}/limited", "limit=2")[1]
+    assert "next: the same without limit=2" in text
+
+
+def test_nothing_usable_is_an_error_before_any_work(run_script, tiny, tmp_path):
+    def outside(content):
+        for entry in content["annotations"]:
+            entry["segmentation"] = [[1, 1, 2, 2]]
+
+    code, text = run_script("make_masks", *coco(tiny, outside), f"hydra.run.dir={tmp_path}/masks")
+    assert code == 2, text
+    assert "annotations can be learned: 20 annotations left out: 20 with fewer than 3 points; correct them" in text
+    assert not list(tmp_path.glob("masks/train/*.png"))
+
+
+def test_a_picture_listed_twice_is_named(run_script, tiny, tmp_path):
+    settings = coco(tiny, lambda content: content["images"].append({**content["images"][0], "id": 99}))
+    code, text = run_script("make_masks", *settings, f"hydra.run.dir={tmp_path}/masks")
+    assert (code, "has 2 entries, each with its own annotations" in text) == (2, True), text

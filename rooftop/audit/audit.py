@@ -12,7 +12,7 @@ from rooftop.audit.annotations import Statistics, check_outlines
 from rooftop.audit.border import Border, Cell, undrawn_borders
 from rooftop.audit.findings import Finding, Findings
 from rooftop.audit.pictures import Facts, Pairs, find_pairs, gather
-from rooftop.coco import STRAY, Index, lessons, repeated, unpaired, why_nothing
+from rooftop.coco import STRAY, Index, lessons, plain_name, repeated, unpaired, why_nothing
 from rooftop.errors import DataError, brief
 from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.picture import list_pictures, read_mask_with_valid, settle_mask_values
@@ -165,6 +165,7 @@ def _check_categories(split: Split, index: Index) -> None:
     if not any(lesson.is_learnable for lesson in found):
         detail = f"in {index.source}: {why_nothing(found, index.rejected)}"
         split.findings.add(Finding("no annotation", "", detail))
+        return
     for lesson in found:
         if split.name == "train" and not lesson.is_learnable:
             detail = f"{brief(lesson.category.name)}: {lesson.total:,} annotations, {lesson.crowds:,} of them iscrowd"
@@ -233,7 +234,7 @@ def _compare(splits: Sequence[Split]) -> Pairs:
     for (first, second), correlation, is_exact in zip(
         pairs.pair.tolist(), pairs.correlation, pairs.is_exact, strict=True
     ):
-        if names[first] == names[second] and owner[first] == owner[second]:
+        if plain_name(names[first]) == plain_name(names[second]) and owner[first] == owner[second]:
             continue  # two entries of one file: reported as such
         kind = "duplicate picture" if is_exact else "near duplicate picture"
         detail = "the same pixels" if is_exact else f"correlation {correlation:.4f}"

@@ -101,6 +101,18 @@ def odd_ring(data):
     data.documents["train"]["annotations"][0]["segmentation"][0].append(4)
 
 
+def brushed(data):
+    data.documents["val"]["annotations"][2]["iscrowd"] = 1
+
+
+def shares(data):
+    data.add_annotation("val", 2, segmentation=[[0.2, 0.1, 0.4, 0.1, 0.4, 0.6]], area=0.1, bbox=[0.2, 0.1, 0.2, 0.5])
+
+
+def idle_category(data):
+    data.documents["train"]["categories"].append({"id": 0, "name": "buildings"})
+
+
 PLANTS = {
     remove_file: ("train", "missing file"),
     truncate_file: ("val", "unreadable picture"),
@@ -119,6 +131,9 @@ PLANTS = {
     tiny: ("train", "tiny outline"),
     wrong_area: ("train", "wrong area"),
     wrong_box: ("train", "wrong box"),
+    brushed: ("val", "not judged"),
+    shares: ("val", "outline from 0 to 1"),
+    idle_category: ("train", "empty category"),
     repeated_id: ("train", "repeated annotation id"),
     stray_ring: ("train", "stray ring"),
     odd_ring: ("train", "damaged annotation"),
@@ -181,6 +196,21 @@ def test_missing_area_and_box_are_no_fault(planted):
     planted.add_annotation("train", 1, area=None, bbox=None)
     planted.add_annotation("train", 1, segmentation=[[1, 1, 9, 1, 9, 9]], area=32, bbox=[])
     assert planted.counts() == {}
+
+
+def test_a_split_of_crowds_alone_has_no_annotation_to_learn(planted):
+    for entry in planted.documents["train"]["annotations"]:
+        entry["iscrowd"] = 1
+    splits, _ = planted.audit()
+    (found,) = splits[2].findings.worst("no annotation", 9)
+    assert "not one of 6 annotations can be learned: 6 marked iscrowd; if they are single roofs" in found.detail
+    assert splits[2].statistics.counts == [0] * 6
+    assert splits[2].findings.count("not judged") == 6
+
+
+def test_a_picture_in_two_spellings_has_two_entries(planted):
+    planted.add_entry("train", "./train_2.png")
+    assert planted.counts() == {("train", "two entries of one file"): 1}
 
 
 def test_right_boxes_of_one_id_are_right(planted):

@@ -53,6 +53,26 @@ def test_two_entries_of_one_file_become_one(planted, tmp_path):
     assert open_index(tmp_path / "clean" / "train.json", cache=tmp_path).annotation_count == 7
 
 
+def test_entries_of_two_spellings_become_one(planted, tmp_path):
+    planted.add_annotation("train", planted.add_entry("train", "./train_2.png"))
+    splits, pairs = planted.audit()
+    write_fixed(tmp_path / "clean", splits, pairs)
+    index = open_index(tmp_path / "clean" / "train.json", cache=tmp_path)
+    assert ([*index.names].count("train_2.png"), len(index), index.annotation_count) == (1, 6, 7)
+
+
+def test_crowds_become_roofs_on_request(planted, tmp_path):
+    for entry in planted.documents["train"]["annotations"][:2]:
+        entry["iscrowd"] = 1
+    splits, pairs = planted.audit()
+    for folder, crowds in (("kept", True), ("roofs", False)):
+        write_fixed(tmp_path / folder, splits, pairs, crowds=crowds)
+    kept, roofs = (open_index(tmp_path / name / "train.json", cache=tmp_path) for name in ("kept", "roofs"))
+    assert [kept.objects(i)[0].is_crowd for i in range(6)] == [True, True, False, False, False, False]
+    assert not any(thing.is_crowd for i in range(6) for thing in roofs.objects(i))
+    assert all(np.array_equal(kept.objects(i)[0].rings, roofs.objects(i)[0].rings) for i in range(6))
+
+
 def test_repeated_annotation_ids_are_numbered_anew(planted, tmp_path):
     for entry in planted.documents["train"]["annotations"][:4]:
         entry["id"] = 3
