@@ -35,7 +35,7 @@ from rooftop.coco.parse import (
     read_loosely,
     split_list,
 )
-from rooftop.errors import DataError
+from rooftop.errors import DataError, brief
 from rooftop.processes import end_with_parent
 from rooftop.raster.picture import MAX_PIXELS
 
@@ -226,7 +226,7 @@ def _read_categories(source: Path, text: msgspec.Raw) -> list[Category]:
         categories = _CATEGORIES.decode(text)
     except NOT_JSON as error:
         raise DataError(
-            f"{source}: categories are not in COCO format ({error}); each needs an id and a name."
+            f"{source}: categories are not in COCO format ({brief(error, 150)}); each needs an id and a name."
         ) from error
     ids = [c.id for c in categories]
     if len(set(ids)) < len(ids):
@@ -254,7 +254,8 @@ def _picture(source: Path, item: PictureEntry | msgspec.Raw, row: int) -> Pictur
         entry.file_name.encode()
     except NOT_JSON as error:
         raise DataError(
-            f"{source}: entry {row} of images is not in COCO format ({error}); it needs id, file_name, width, height."
+            f"{source}: entry {row} of images is not in COCO format ({brief(error, 150)}); it needs "
+            "id, file_name, width, height."
         ) from error
     if len(entry.file_name) > _LONGEST_NAME:
         raise DataError(
@@ -263,7 +264,7 @@ def _picture(source: Path, item: PictureEntry | msgspec.Raw, row: int) -> Pictur
     if not stays_inside(entry.file_name):
         raise DataError(
             f"{source}: picture {entry.id} has a file_name outside the folder of the pictures "
-            f"({entry.file_name!r}); name a file inside it."
+            f"({brief(repr(entry.file_name))}); name a file inside it."
         )
     if entry.width * entry.height > MAX_PIXELS:
         raise DataError(

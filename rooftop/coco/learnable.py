@@ -89,7 +89,8 @@ def _normalised(index: Index, picture: Array) -> NDArray[np.bool_]:
     rings_of, small_of = (np.bincount(each, minlength=len(found)) for each in (owner, owner[small]))
     found = (rings_of > 0) & (small_of == rings_of)
     at_corner = np.bincount(owner[corner], minlength=len(found)) > 0
-    return np.asarray(found if (found & ~at_corner).any() else found & ~at_corner)
+    certain: NDArray[np.bool_] = found & ~at_corner
+    return found if certain.any() else certain
 
 
 def is_normalised(
@@ -105,8 +106,11 @@ def is_normalised(
     Returns:
         bool (n,); and bool (n,), those that touch the corner: a roof cut off by the picture may be so small there.
     """
-    inside = (low >= -_SLACK).all(axis=-1) & (high <= 1 + _SLACK).all(axis=-1) & (size > 2).any(axis=-1)
-    return np.asarray(inside), np.asarray(inside & (low <= 0).all(axis=-1))
+    inside: NDArray[np.bool_] = (
+        (low >= -_SLACK).all(axis=-1) & (high <= 1 + _SLACK).all(axis=-1) & (size > 2).any(axis=-1)
+    )
+    at_corner: NDArray[np.bool_] = inside & (low <= 0).all(axis=-1)
+    return inside, at_corner
 
 
 def choose_channels(

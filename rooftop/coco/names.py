@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.coco.arrays import Array
-from rooftop.errors import DataError
+from rooftop.errors import DataError, brief
 from rooftop.raster.picture import SUFFIXES
 
 _PLAIN = re.compile(r"\w[\w.-]*\Z")  # nearly all names; the check of others takes a hundred times longer
@@ -47,7 +47,9 @@ def picture_path(folder: Path, name: str) -> Path:
         return path
     # realpath, since Path.resolve fails on circular links
     if not stays_inside(name) or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise DataError(f"{name!r} lies outside {folder}; copy the picture into that folder and correct its file_name.")
+        raise DataError(
+            f"{brief(repr(name))} lies outside {folder}; copy the picture into that folder and correct its file_name."
+        )
     return path
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from rooftop.errors import DataError
+from rooftop.errors import DataError, brief
 from rooftop.files import require_file
 
 T = TypeVar("T")
@@ -136,7 +136,9 @@ def _without_nan(text: Any) -> bytes:
 
 def _reason(error: Exception) -> str:
     """The first line of a msgspec error without the final point, to fit into a sentence."""
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n")[0].rstrip(".")
+    return (
+        "nested too deeply" if isinstance(error, RecursionError) else brief(str(error).split("\n")[0].rstrip("."), 150)
+    )
 
 
 class CutError(Exception):

@@ -18,7 +18,7 @@ from rooftop.coco.columns import are_valid_runs, compress_run, is_too_long
 from rooftop.coco.index import Index
 from rooftop.coco.parse import Id, RunLengths
 from rooftop.coco.write import Result, Rings
-from rooftop.errors import DataError
+from rooftop.errors import DataError, brief
 from rooftop.raster.rasterise import Run, decode, encode, ring_runs
 
 _NONE = msgspec.Raw(b"null")
@@ -76,7 +76,7 @@ class Identity:
         found = self._by_name.get(str(result.picture), [])
         if len(found) != 1:
             owners = f"{len(found)} pictures" if found else "no picture"
-            raise LookupError(f"{result.picture} is the name of {owners} in")
+            raise LookupError(f"{brief(result.picture)} is the name of {owners} in")
         return found[0]
 
     def _category(self, result: Named) -> int:
@@ -86,7 +86,7 @@ class Identity:
         named = [known.id for known in self._index.categories if known.name == result.category]
         found = named or ([*self._categories] if len(self._categories) == 1 else [])
         if not found:
-            raise LookupError(f"no category is named {result.category} in")
+            raise LookupError(f"no category is named {brief(result.category)} in")
         return found[0]
 
 
@@ -166,7 +166,7 @@ class Results:
             shape = _SEGMENTATION.decode(entry.segmentation) if entry.segmentation != _NONE else _rectangle(_box(entry))
         except msgspec.DecodeError as error:
             raise self._wrong(
-                number, f"its segmentation is neither a list of rings nor run lengths ({error})"
+                number, f"its segmentation is neither a list of rings nor run lengths ({brief(error, 150)})"
             ) from error
         if isinstance(shape, RunLengths):
             counts = shape.counts.encode() if isinstance(shape.counts, str) else compress_run(shape.counts, *size)
@@ -183,7 +183,7 @@ class Results:
         try:
             return self._rings(number, _OUTLINE.decode(entry.outline))
         except msgspec.DecodeError as error:
-            raise self._wrong(number, f"its outline is not a list of rings ({error})") from error
+            raise self._wrong(number, f"its outline is not a list of rings ({brief(error, 150)})") from error
 
     def _with_area(self, number: int, rings: list[list[float]]) -> list[list[float]]:
         """Leave out what pycocotools does not draw: rings of fewer than 3 points, a coordinate without a partner."""
@@ -246,8 +246,8 @@ def read_results(path: Path, index: Index) -> Results:
         raise DataError(f"{path}: is a folder; name the file in it, e.g. {path}/predictions.coco.json.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{path}: not a COCO results file ({error}); expected is a list of objects with image_id, category_id, "
-            "segmentation and score."
+            f"{path}: not a COCO results file ({brief(error, 150)}); expected is a list of "
+            "objects with image_id, category_id, segmentation and score."
         ) from error
     identity, entries = Identity(index), defaultdict[int, list[tuple[int, _Entry]]](list)
     for number, entry in enumerate(listed):

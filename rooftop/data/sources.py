@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.coco import Index, MaskFolder, choose_channels, picture_path, unpaired
-from rooftop.errors import DataError, first_names
+from rooftop.errors import DataError, brief, first_names
 from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.picture import list_pictures, read_mask, read_mask_with_valid, settle_mask_values
 from rooftop.raster.rasterise import number
@@ -327,7 +327,7 @@ def take(source: Source, rule: Mapping[str, Any], name: str) -> Part:
     skip: Sequence[str] = rule["skip"]
     unknown = sorted(set(skip) - set(stems))
     if unknown:
-        raise DataError(f"data.mix.{name}.skip: there is no picture {unknown[0]}; remove it from the list.")
+        raise DataError(f"data.mix.{name}.skip: there is no picture {brief(unknown[0])}; remove it from the list.")
     fits = [re.match(rule["match"] or "", stem) is not None and stem not in skip for stem in stems]
     if not any(fits):
         raise DataError(f"data.mix.{name}: no picture fits match={rule['match']}; correct the expression.")

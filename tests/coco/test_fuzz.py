@@ -18,7 +18,21 @@ MEGABYTES = 1000
 ODD = [
     *(None, True, -1, 0, 1, 3, 0.5, -0.0, 1e-320, 1e9, -1e9, 1e308, 2**31, 2**32, 2**63, 2**64, 10**30, 99_999),
     *(float("nan"), float("inf"), -float("inf")),
-    *("", "x", "../../etc/passwd", "/etc/passwd", "a\0b", "\ud800", "ß", "c:\\x", "1" * 1000, "o" * 50, "0", "}, {"),
+    *(
+        "",
+        "x",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a\0b",
+        "\ud800",
+        "ß",
+        "c:\\x",
+        "1" * 1000,
+        "../" + "n" * 2000,
+        "o" * 50,
+        "0",
+        "}, {",
+    ),
     *([], {}, [[]], [[], []], [1, 2, 3, 4], [[1, 2]], [[1e9, 1, 5, 5, 9, -1e9]], {"size": [1, 1], "counts": [1]}),
 ]
 
@@ -113,6 +127,7 @@ def judge(path: Path, cache: Path):
     if index is None:
         assert "\n" not in sentence, sentence
         assert sentence.endswith("."), sentence
+        assert len(sentence) < 400 + len(str(path)), sentence
         return False
     kinds = index.category_ids(None)
     for i, name in enumerate(index.names):
