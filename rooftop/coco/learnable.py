@@ -106,11 +106,9 @@ def is_normalised(
     Returns:
         bool (n,); and bool (n,), those that touch the corner: a roof cut off by the picture may be so small there.
     """
-    inside: NDArray[np.bool_] = (
-        (low >= -_SLACK).all(axis=-1) & (high <= 1 + _SLACK).all(axis=-1) & (size > 2).any(axis=-1)
-    )
-    at_corner: NDArray[np.bool_] = inside & (low <= 0).all(axis=-1)
-    return inside, at_corner
+    shares = (low >= -_SLACK).all(axis=-1) & (high <= 1 + _SLACK).all(axis=-1)
+    inside = np.asarray(shares & (size > 2).any(axis=-1))
+    return inside, np.asarray(inside & (low <= 0).all(axis=-1))
 
 
 def choose_channels(
