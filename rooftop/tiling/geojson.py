@@ -22,7 +22,7 @@ _DECODER = json.JSONDecoder(parse_int=float)  # Python refuses integers of thous
 
 def is_collection(path: Path) -> bool:
     """Report whether a file is a GeoJSON feature collection, with its type before its features."""
-    if path.suffix.lower() not in (".geojson", ".json"):
+    if path.suffix.lower() not in (".geojson", ".json") or path.is_dir():
         return False
     try:
         for key, value, _ in _members(path):

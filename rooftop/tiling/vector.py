@@ -4,8 +4,10 @@ Whatever GDAL objects to ends in one sentence. Its warnings are silenced: featur
 """
 
 import logging
+import os
 import re
 import shlex
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,8 +142,7 @@ def choose_layer(path: Path, asked: str | None) -> str | None:
     Raises:
         DataError: the file is missing or no vector file, has no such layer, or several candidates.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such file; give footprints as GeoJSON, GeoPackage or Shapefile.")
+    _require_file(path)
     if geojson.is_collection(path):
         if asked:
             raise DataError(f"{path}: layer={asked}, but GeoJSON has no layers; leave it out.")
@@ -158,6 +159,19 @@ def choose_layer(path: Path, asked: str | None) -> str | None:
     if len(found) != 1:
         raise DataError(f"{path}: has {len(found)} layers; say which holds the buildings: layer={' or '.join(found)}.")
     return found[0]
+
+
+def _require_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise DataError(
+            f"{path}: no such file ({error.strerror}); give footprints as GeoJSON, GeoPackage or Shapefile."
+        ) from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a FIFO would be waited for
+        raise DataError(f"{path}: a pipe or device; save the footprints to a file.")
+    if stat.S_ISREG(mode) and not os.access(path, os.R_OK):
+        raise DataError(f"{path}: not readable; give yourself the right to read it.")
 
 
 def assign_crs(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Vector files of several formats, page by page."""
 
 import json
+import os
 import shlex
 import shutil
 import sqlite3
@@ -332,3 +333,17 @@ def test_a_layer_of_surfaces_is_told_how_to_be_converted(tmp_path):
     subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
     (page,) = open_layer(tmp_path / "tin_any.gpkg").pages(EVERYWHERE)
     assert shapely.area(page.areas.polygons).tolist() == [12]
+
+
+@pytest.mark.parametrize("suffix", [".geojson", ".gpkg"])
+def test_pipes_folders_and_names_too_long_are_one_sentence(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"folder{suffix}").mkdir()
+    for name, said in (
+        ("pipe", "a pipe or device; save the footprints to a file"),
+        ("folder", "not a vector file that can be read"),
+        ("a" * 300, "no such file .File name too long.; give footprints as"),
+        ("missing", "no such file .No such file or directory.; give footprints as"),
+    ):
+        with pytest.raises(DataError, match=said):
+            open_layer(tmp_path / f"{name}{suffix}")
