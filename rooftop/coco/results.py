@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
 
 from rooftop.coco.columns import are_valid_runs, compress_run, is_too_long
 from rooftop.coco.index import Index
-from rooftop.coco.parse import Id, RunLengths
+from rooftop.coco.parse import Id, RunLengths, map_file
 from rooftop.coco.write import Result, Rings
 from rooftop.errors import DataError, brief
 from rooftop.raster.rasterise import Run, decode, encode, ring_runs
@@ -96,6 +96,9 @@ def _known(number: float, known: set[int], message: str) -> int:
     return int(number)
 
 
+_Name = Annotated[str, msgspec.Meta(max_length=4096)]
+
+
 class _Entry(msgspec.Struct, gc=False):
     """One detected object of the file; its outline is parsed only when needed."""
 
@@ -105,8 +108,8 @@ class _Entry(msgspec.Struct, gc=False):
     segmentation: msgspec.Raw = _NONE
     bbox: msgspec.Raw = _NONE
     outline: msgspec.Raw = _NONE
-    picture: Any = None
-    category: Any = None
+    picture: _Name | int | float | None = None
+    category: _Name | int | float | None = None
 
 
 @dataclass(frozen=True)
@@ -238,12 +241,10 @@ def read_results(path: Path, index: Index) -> Results:
     Raises:
         DataError: the file is missing, is not a results file, or names unknown pictures or categories.
     """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name the file in it, e.g. {path}/predictions.coco.json.")
     try:
-        listed = msgspec.json.decode(path.read_bytes(), type=list[_Entry])
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; give the path of a COCO results json.") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: is a folder; name the file in it, e.g. {path}/predictions.coco.json.") from error
+        listed = msgspec.json.decode(map_file(path), type=list[_Entry])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: not a COCO results file ({brief(error, 150)}); expected is a list of "

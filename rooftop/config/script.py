@@ -34,7 +34,7 @@ from rooftop.config.check import check
 from rooftop.config.command_line import compose_for_check
 from rooftop.config.output_folder import claimed, in_use, is_first_rank
 from rooftop.config.paths import CONF, working_folder
-from rooftop.errors import RooftopError
+from rooftop.errors import RooftopError, brief
 
 log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
@@ -170,6 +170,9 @@ def _as_single_run(path: Path) -> Iterator[None]:
 # --- errors ---
 
 
+_WRONG_PATH = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+
+
 @contextmanager
 def _one_sentence() -> Iterator[None]:
     """End an error of the user in one sentence and exit code 2; HYDRA_FULL_ERROR=1 keeps the traceback."""
@@ -186,9 +189,11 @@ def _one_sentence() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)  # 128 + SIGPIPE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _exit(error, f"no space left on the disk while writing {error.filename or 'a file'}; free some.")
+        if error.errno not in _WRONG_PATH or error.filename is None:
             raise
-        _exit(error, f"no space left on the disk while writing {error.filename or 'a file'}; free some.")
+        _exit(error, f"{brief(error.filename, 200)}: {error.strerror}; correct the path, or its access rights.")
 
 
 def _exit(error: Exception, sentence: str, code: int = 2) -> None:

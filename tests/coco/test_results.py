@@ -195,5 +195,5 @@ def test_other_files_are_refused(tmp_path, index):
         read_results(tmp_path / "dataset.json", index)
     with pytest.raises(DataError, match="is a folder; name the file in it"):
         read_results(tmp_path, index)
-    with pytest.raises(DataError, match="no such file; give the path"):
+    with pytest.raises(DataError, match="no such file"):
         read_results(tmp_path / "nothing.json", index)

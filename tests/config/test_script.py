@@ -139,3 +139,12 @@ def test_every_choice_passes_the_check(choice):
     from rooftop.config.command_line import compose_for_check
 
     assert compose_for_check("train", [choice]).arguments == [choice]
+
+
+def test_a_path_too_long_for_the_system_is_one_sentence(run_script, tiny):
+    for settings in (("source=/tmp/" + "x" * 5000 + ".tif",), ("hydra.run.dir=" + "x" * 300, f"source={tiny}/images/val")):
+        code, text = run_script("predict", *settings)
+        assert code == 2, text
+        assert "Traceback" not in text
+        assert "error: " in text
+        assert len(text.splitlines()[-1]) < 6000
