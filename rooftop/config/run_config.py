@@ -93,7 +93,7 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
         return plain(cfg.data)
     content = _read(path)
     if not isinstance(content.get("data"), DictConfig):
-        raise _wrong(path, "data is missing.")
+        raise _wrong(path, "data is missing")
     stored = _in_schema(OmegaConf.create({"data": content._get_node("data")}), path)
     try:
         own = OmegaConf.create({"data": {**plain(cfg.data), **plain(stored.data), "cache": cfg.data.cache}})
@@ -169,10 +169,10 @@ def _in_schema(content: DictConfig, path: Path) -> DictConfig:
     known = {field.name for field in fields(SCHEMAS["train"])}
     for key in content:
         if key not in known:
-            raise _wrong(path, f"{key!s:.100} is no key of train.py; remove it.")
+            raise _wrong(path, f"{key!s:.100} is no key of train.py; remove it")
     for key, value in _leaves(OmegaConf.to_container(content, resolve=False), ""):
         if "${" in _OWN_KEY.sub("", value.replace(OUTPUT, "")):
-            raise _wrong(path, f"{key}={value:.100} reads from outside this file; write its value.")
+            raise _wrong(path, f"{key}={value:.100} reads from outside this file; write its value")
     try:
         return in_schema(content, "train")
     except ConfigError as error:
@@ -208,7 +208,8 @@ def _fault(error: Exception) -> str:
 
 
 def _wrong(path: Path, fault: str) -> RunError:
-    return RunError(f"{path}: to be corrected there, or copied again: {fault.splitlines()[0]:.400}")
+    reason = f"{fault.splitlines()[0]:.400}".rstrip(".")
+    return RunError(f"{path}: {reason}; correct the file, or copy the run folder again.")
 
 
 def _damaged(path: Path, error: Exception) -> RunError:

@@ -77,8 +77,8 @@ class Scene:
             return self.georeference.metres_per_pixel(self.height, self.width)
         except ValueError as error:
             raise SourceError(
-                f"{self.path}: its place on the map has no longitude and latitude; give it the right one, e.g. "
-                "gdal_edit.py -a_srs EPSG:CODE FILE or crs=EPSG:CODE, or none (-a_srs None) and find roofs in pixels."
+                f"{self.path}: its place on the map has no longitude and latitude; give it the right one by "
+                "crs=EPSG:CODE, or gdal_edit.py -a_srs EPSG:CODE FILE, or none (-a_srs None) and find roofs in pixels."
             ) from error
 
     @property

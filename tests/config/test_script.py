@@ -142,7 +142,10 @@ def test_every_choice_passes_the_check(choice):
 
 
 def test_a_path_too_long_for_the_system_is_one_sentence(run_script, tiny):
-    for settings in (("source=/tmp/" + "x" * 5000 + ".tif",), ("hydra.run.dir=" + "x" * 300, f"source={tiny}/images/val")):
+    for settings in (
+        ("source=/tmp/" + "x" * 5000 + ".tif",),
+        ("hydra.run.dir=" + "x" * 300, f"source={tiny}/images/val"),
+    ):
         code, text = run_script("predict", *settings)
         assert code == 2, text
         assert "Traceback" not in text

@@ -18,7 +18,10 @@ def test_a_scene_with_no_place_on_the_earth_is_listed_and_the_others_predicted(f
     summary = find(tmp_path / "*.tif")
     assert [row["roofs"] for row in summary["pictures"]] == [12]
     site, beyond, coarse = (item["why"] for item in summary["skipped"])
-    assert "b.tif: its place on the map has no longitude and latitude; give it the right one, e.g. gdal_edit" in site
+    assert (
+        "b.tif: its place on the map has no longitude and latitude; give it the right one by crs=EPSG:CODE, or gdal"
+        in site
+    )
     assert "c.tif: its place on the map" in beyond
     assert "m are too large for a run trained at 0.30 m" in coarse
 
