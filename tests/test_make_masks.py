@@ -184,7 +184,7 @@ def test_nothing_usable_is_an_error_before_any_work(run_script, tiny, tmp_path):
 
     code, text = run_script("make_masks", *coco(tiny, outside), f"hydra.run.dir={tmp_path}/masks")
     assert code == 2, text
-    assert "annotations can be learned: 20 annotations left out: 20 with fewer than 3 points; correct them" in text
+    assert "annotations can be learned: 20 annotations left out: 20 with fewer than 3 points; 20 of them" in text
     assert not list(tmp_path.glob("masks/train/*.png"))
 
 

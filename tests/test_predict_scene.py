@@ -105,7 +105,7 @@ def test_a_folder_of_scenes_and_pictures_names_files_by_source(predict, town, ti
     (folder / "broken.tif").write_bytes(b"II*\0 nothing")
     code, text = predict(folder, "tta=flips", "probability=false")
     assert code == 0, text
-    assert "broken.tif: not a picture" in text
+    assert "broken.tif: cannot be read" in text
     made = {path.name for path in (tmp_path / "out" / "roofs").iterdir()}
     assert made == {"photo.geojson", "town.geojson", "town.gpkg", "view.geojson", "view.gpkg"}
     assert not (tmp_path / "out" / "probability").exists()

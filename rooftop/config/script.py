@@ -33,7 +33,7 @@ from rooftop.config import sweep
 from rooftop.config.check import check
 from rooftop.config.command_line import compose_for_check
 from rooftop.config.output_folder import claimed, in_use, is_first_rank
-from rooftop.config.paths import CONF, working_folder
+from rooftop.config.paths import CONF, shell_setting, working_folder
 from rooftop.errors import RooftopError, brief
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,15 @@ def data_settings(name: str, *, without: Container[str] = ()) -> list[str]:
     typed = [(word.lstrip("+~").partition("=")[0], word) for word in overrides()]
     typed = [(key, word) for key, word in typed if key == "data" or key.startswith("data.")]
     group = [] if "data" in dict(typed) else [f"data={name}"]
-    return group + [shlex.quote(word) for key, word in typed if key not in without]
+    return group + [_retyped(key, word) for key, word in typed if key not in without]
+
+
+def _retyped(key: str, word: str) -> str:
+    """Quote a setting for the shell; a text in quotes keeps them only where it needs them."""
+    text = word.removeprefix(f"{key}=")
+    if len(text) > 1 and text[0] == text[-1] == "'" and "'" not in text[1:-1]:
+        return shell_setting(key, text[1:-1])
+    return shlex.quote(word)
 
 
 def in_sweep() -> bool:

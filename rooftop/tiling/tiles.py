@@ -135,9 +135,8 @@ class Tiling:
     """Settings of the tiles.
 
     size, overlap: of tiles, in pixels. gsd: metres per pixel to resample to, None = as it is. crs: reference system
-    of rasters without one, e.g. "EPSG:32645". min_valid: least
-    share of a tile with data. min_area: least area of a building inside a tile, in square pixels. shares: of the
-    ground, by split, in order.
+    of rasters without one, e.g. "EPSG:32645". min_valid: least share of a tile with data. min_area: least area of a
+    building inside a tile, in square pixels. shares: of the ground, by split, in order.
     """
 
     size: int

@@ -32,7 +32,8 @@ def audited(folder, things):
 @given(st.lists(st.one_of(_CORNERS, _NEAR), max_size=4))
 def test_whatever_is_cut_passes_the_audit(tmp_path_factory, outlines):
     shapes = [shapely.make_valid(Polygon(np.array(corners) / 1000)) for corners in outlines]
+    # min_area=2: less, in the first pixel, could be an outline in shares of the picture for the audit
     parts = shapely.get_parts(shapely.get_parts(shapely.intersection(shapes, box(0, 0, TILE.width, TILE.height))))
-    tiles = Tiles([], "", "", Tiling(9, 0, None, 0, 0, {"train": 1}))
+    tiles = Tiles([], "", "", Tiling(9, 0, None, None, 0, 2, {"train": 1}))
     things = tiles._drawn([part for part in parts if part.geom_type == "Polygon"], TILE)
     assert audited(tmp_path_factory.mktemp("audit"), things) == {}
