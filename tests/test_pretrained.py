@@ -1,6 +1,8 @@
 """The weights that ship: small enough, complete, and they find roofs."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +26,11 @@ def test_folder_is_complete_and_light():
 
 
 @pytest.mark.slow
-def test_a_scene_of_half_a_metre_takes_at_most_one_and_a_half_gigabytes_on_a_cpu(run_script, tmp_path):
+def test_a_scene_of_half_a_metre_takes_at_most_one_and_a_half_gigabytes_on_a_cpu(tmp_path):
     scene, out = ROOT / "data" / "banepa" / "test_area.tif", tmp_path / "out"
-    code, text = run_script(
-        "predict", f"source={scene}", f"run={SHIPPED}", "trainer.accelerator=cpu", f"hydra.run.dir={out}"
-    )
-    assert code == 0, text
+    settings = (f"source={scene}", f"run={SHIPPED}", "trainer.accelerator=cpu", f"hydra.run.dir={out}")
+    # a process of its own: the figure is the peak of the process
+    subprocess.run([sys.executable, "predict.py", *settings], cwd=ROOT, check=True)
     (row,) = json.loads((out / "summary.json").read_text())["pictures"]
     assert row["scaled_by"] == 1.76
     assert 0 < row["peak_memory_mb"] <= 1500
