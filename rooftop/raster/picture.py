@@ -254,6 +254,8 @@ def _one_band(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _whole_numbers(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    if values.ndim == 3 and values.dtype != np.uint8:
+        raise DataError(f"{path}: has colours of more than 8 bits; write a mask as 0 and 255 in one band.")
     if values.dtype.kind != "f":
         return values
     if not np.array_equal(values, np.rint(values)) or np.abs(values).max(initial=0) >= _MOST_NUMBER:

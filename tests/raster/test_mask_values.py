@@ -92,6 +92,8 @@ def test_a_mask_in_its_transparency_and_fractions_are_refused(tmp_path):
         read_mask(save(tmp_path / "alpha.png", alpha))
     with pytest.raises(DataError, match=r"half\.tif: holds fractions"):
         read_mask(save(tmp_path / "half.tif", 0.5 * ROOF))
+    with pytest.raises(DataError, match=r"deep\.tif: has colours of more than 8 bits"):
+        read_mask(save(tmp_path / "deep.tif", in_colours((255, 0, 0), (0, 0, 0)).astype(np.uint16)))
     with pytest.raises(DataError, match=r"nan\.tif: holds fractions, or no numbers"):
         read_mask(save(tmp_path / "nan.tif", np.where(ROOF, np.nan, 1.0)))
 
