@@ -178,14 +178,17 @@ def open_split(
 def refusal(layout: DataLayout, name: str) -> str | None:
     """Open every split as train.py does; return the sentence it would end in, None if it can train.
 
-    For scripts that tell what to type next.
+    For scripts that tell what to type next. Warnings are left to the training.
     """
+    logging.disable(logging.WARNING)
     try:
         source, _ = open_split(layout, "train", name)
         for split in ("val", "test") if layout.splits["test"] else ("val",):
             open_split(replace(layout, prefer=source.categories), split, name)
     except RooftopError as error:
         return str(error)
+    finally:
+        logging.disable(logging.NOTSET)
     return None
 
 
