@@ -13,6 +13,17 @@ from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.task import RooftopTask
 
 
+@pytest.fixture(autouse=True)
+def _handlers_of_a_shell():
+    """Signals as in a terminal: a shell lets what runs behind it ignore Ctrl-C, and coverage handles SIGTERM."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def stop(monkeypatch, step, number):
     """Send a signal in the step of this number of the next training."""
     honest = RooftopTask.training_step
@@ -29,10 +40,8 @@ def stop(monkeypatch, step, number):
 @pytest.mark.parametrize("step", [0, 2])  # in the first epoch, in the second
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_says_how_to_go_on_and_the_result_is_the_same(
-    run_script, tiny, tmp_path, fast, monkeypatch, request, step, number
+    run_script, tiny, tmp_path, fast, monkeypatch, step, number
 ):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs behind it ignore Ctrl-C
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     common = ("train", *fast, f"data.root={tiny}", "trainer.max_epochs=2", "data.batch_size=4")
     assert run_script(*common, f"hydra.run.dir={tmp_path}/whole")[0] == 0
     with monkeypatch.context() as patch:

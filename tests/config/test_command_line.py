@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rooftop.config.command_line import compose_for_check, expand_glob
 from rooftop.config.paths import with_home
+from rooftop.files import visible
 
 NAMES = ("plain.tif", "a b.tif", "c,d.tif", "it's.tif", "back\\slash.tif", "e.png", "17.tif")
 SPACE = "optimizer.lr=tag(log,interval(0.001,0.01))"
@@ -132,7 +133,7 @@ def test_no_setting_makes_a_folder_called_tilde(run_script, tiny, tmp_path, monk
     code, text = run_script("check_data", *(f"{key}={quote}~/{name}{quote}" for key, name in paths.items()))
     assert code == 0, text
     assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["cache", "clean", "out", "set"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "set"]
+    assert sorted(path.name for path in visible(tmp_path)) == ["home", "set"]
     assert f"data.root={tmp_path}/home/set" in text
 
 

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from rooftop.config import shell_list, shell_setting
 from rooftop.config.paths import KEYS, PROJECT, hydra_setting, shipped, with_paths
 from rooftop.config.schema import SCHEMAS, keys
+from rooftop.files import visible
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_paths_mean_the_folder_of_the_command_after_hydra_left_it(run_script, ti
     more = ["fix=clean"] if script == "check_data" else []
     code, text = run_script(script, "data.root=tiny", "hydra.run.dir=out", "hydra.job.chdir=true", *more)
     assert code == 0, text
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clean"] * len(more) + ["out", "outputs", "tiny"]
+    assert sorted(path.name for path in visible(tmp_path)) == ["clean"] * len(more) + ["out", "outputs", "tiny"]
     told = next(line for line in text.splitlines() if "next: " in line).split()[3:]
     for setting in told:
         key, _, value = setting.partition("=")

@@ -148,16 +148,16 @@ def passes(run: Path) -> bool:
 def test_damaged_configurations_are_one_sentence_or_pass_the_check(run):
     path = run / ".hydra" / "config.yaml"
     content, passed = yaml.safe_load(path.read_text()), 0
-    for seed in range(200):
+    for seed in range(60):
         path.write_text(yaml.safe_dump(mutated(content, random.Random(seed))), encoding="utf-8")
         passed += passes(run)
-    assert 20 < passed < 150
+    assert 6 < passed < 45
 
 
 def test_damaged_bytes_are_one_sentence_or_pass_the_check(run):
     path = run / ".hydra" / "config.yaml"
     text = path.read_bytes()
-    for seed in range(100):
+    for seed in range(40):
         rng = random.Random(seed)
         i = rng.randrange(len(text))
         pieces = (b"", bytes([rng.randrange(256)]), b"${", b"\n", b": ", b"- ", b"*a", b"&a ", b"9" * 5000)
