@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -66,12 +67,12 @@ def require_file(path: Path, kind: type[RooftopError] = RooftopError) -> None:
         RooftopError: of this kind.
     """
     try:
-        exists, is_file = path.exists(), path.is_file()
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a null character in the name
+        raise kind(f"{path}: no such file.") from error
     except OSError as error:
         raise kind(f"{str(path)[:200]}: cannot be opened ({error.strerror}); correct the path.") from error
-    if not exists:
-        raise kind(f"{path}: no such file.")
-    if not is_file:
+    if not stat.S_ISREG(mode):
         raise kind(f"{path}: a folder, pipe or device; give a file.")
 
 

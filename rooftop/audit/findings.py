@@ -60,7 +60,7 @@ KINDS = {
     ),
     "empty category": Kind(False, "No annotation of it can be learned, so it is left out of the training."),
     "repeated annotation id": Kind(
-        False, "Not used here, but other tools confuse annotations of one id; let `fix` number them anew."
+        False, "COCOeval, and so AP, counts only the last annotation of an id; let `fix` number them anew."
     ),
     "wrong area": Kind(False, "The stated area differs from the outline; scores by size would be wrong."),
     "wrong box": Kind(False, "The stated box differs from the outline; boxes are not used here."),
