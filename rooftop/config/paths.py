@@ -94,19 +94,12 @@ def with_home(override: str) -> str:
 def hydra_setting(key: str, value: object) -> str:
     """Format `key=value` for Hydra, with quotes if it needs them."""
     text = str(value)
-    if _PLAIN.match(text):
-        return f"{key}={text}"
-    escaped = re.sub(r"(\\+)(?=$|')", r"\1\1", text).replace("'", r"\'")
-    return f"{key}='{escaped}'"
+    return f"{key}={text if _PLAIN.match(text) else _quoted(text)}"
 
 
 def shell_setting(key: str, value: object) -> str:
     """Format `key=value` for the shell, with the quotes needed by the shell and by Hydra."""
-    text = str(value)
-    if _PLAIN.match(text):
-        return f"{key}={text}"
-    escaped = text.replace('"', '\\"')
-    return shlex.quote(f'{key}="{escaped}"')
+    return shlex.quote(hydra_setting(key, value))
 
 
 def shell_list(key: str, values: Sequence[object]) -> str:
@@ -120,6 +113,11 @@ def _hydra(value: object) -> str:
         return f"[{','.join(map(_hydra, value))}]"
     if not isinstance(value, str) or _WORD.match(value):
         return str(value)
-    escaped = re.sub(r'(\\*)"', r"\1\1\"", value)  # Hydra reads backslashes before a quote only
+    return _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    """Put a text into quotes of Hydra, which reads backslashes before a quote only."""
+    escaped = re.sub(r'(\\*)"', r"\1\1\"", text)
     ending = re.search(r"\\*\Z", escaped)
     return f'"{escaped}{ending[0] if ending else ""}"'

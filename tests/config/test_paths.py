@@ -13,7 +13,17 @@ from rooftop.files import visible
 
 @pytest.mark.parametrize(
     "path",
-    ["outputs/train/2026-01-01_10-00-00", "/data/Dächer von Österreich", "a b/it's", 'a"b', "C:/x", "x=y,z", "(1)"],
+    [
+        "outputs/train/2026-01-01_10-00-00",
+        "/data/Dächer von Österreich",
+        "a b/it's",
+        'a"b',
+        "C:/x",
+        "x=y,z",
+        "(1)",
+        "end \\",
+        'a\\"b',
+    ],
 )
 def test_a_setting_comes_through_shell_and_hydra_as_it_was(path):
     (argument,) = shlex.split(shell_setting("run", path))
