@@ -17,7 +17,6 @@ import contextlib
 import importlib.util
 import io
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from rooftop.memory import peak_memory
 from rooftop.metrics.objects import Found, Truth, boundary_scores, match, object_scores, ranking
 
 SIZE, ROOFS, MAX_DETS = 300, 8, 100
@@ -137,7 +137,7 @@ def encode(boxes: np.ndarray) -> list:
 
 def peak() -> float:
     """Give the most memory that this process has held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory() / 2**20
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ Seams: the largest and mean difference to one pass over the whole picture, where
 
 import argparse
 import copy
-import resource
 import statistics
 import tempfile
 import time
@@ -41,6 +40,7 @@ from rooftop.export import onnx_logits
 from rooftop.inference import Predictor, predictor, sliding_window
 from rooftop.inference.sliding_window import Forward, Tiling, predict_windows
 from rooftop.inference.unfinished import Canvas
+from rooftop.memory import peak_memory
 from rooftop.models import UNet
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.ground import Ground
@@ -90,7 +90,7 @@ def memory(side: int, tiling: Tiling) -> None:
             predicted = time.monotonic()
             count = outlines(scene, canvas, folder)
         seconds = time.monotonic() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory() / 2**20
     print(
         f"| {side:,} x {side:,} | {side * side / 1e6:,.0f} | {count:,} | {peak:,.0f} | {predicted - start:,.0f} | "
         f"{seconds:,.0f} |"

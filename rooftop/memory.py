@@ -1,7 +1,10 @@
-"""Keep freed memory for the next tensor."""
+"""Memory of this process: keep freed blocks for the next tensor, measure the peak."""
 
 import contextlib
 import ctypes
+import resource
+import sys
+from pathlib import Path
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of mallopt(3)
 
@@ -18,3 +21,17 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, -1)
+
+
+def peak_memory() -> int:
+    """Give the most memory that this process has held so far, in bytes.
+
+    Linux counts the peak of the parent into `ru_maxrss` of a child, so a small process started by a large one (a
+    notebook, a test) would look large; `VmHWM` starts anew with each program.
+    """
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, kilobytes elsewhere

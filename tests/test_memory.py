@@ -33,3 +33,12 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: asked.append(name) or object())
     memory.keep_freed_memory()
     assert asked == [None]  # looked for mallopt, went on without it
+
+
+def test_the_peak_of_a_large_parent_is_not_the_peak_of_its_child():
+    script = "from rooftop.memory import peak_memory; large = b'x' * int(3e8); print(peak_memory())"
+    block = b"x" * 600_000_000
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    del block
+    assert 300e6 < int(done.stdout) < 450e6
+    assert memory.peak_memory() > 600e6

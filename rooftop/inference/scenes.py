@@ -5,8 +5,6 @@ prediction resumes, and several processes share the work.
 """
 
 import logging
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -25,6 +23,7 @@ from rooftop.inference.sliding_window import predict_windows
 from rooftop.inference.sources import Source
 from rooftop.inference.unfinished import Canvas, Unfinished
 from rooftop.inference.views import with_views
+from rooftop.memory import peak_memory
 from rooftop.plots.panels import overlay
 from rooftop.polygons.roofs import Layers
 from rooftop.raster.bands import Stretch, as_rgb
@@ -121,7 +120,7 @@ def write_scene(filled: FilledScene, outputs: Outputs) -> Finished:
     row = summary_row(source, size, ground=plan.ground, pixels=pixels, roofs=roofs)
     georeference = scene.georeference
     row |= {"reference_system": georeference.name if georeference else None, "scaled_by": scaled_by(plan.factor)}
-    row |= {"megapixels_per_second": filled.speed, "peak_memory_mb": _peak_memory()}
+    row |= {"megapixels_per_second": filled.speed, "peak_memory_mb": round(peak_memory() / 1e6)}
     return Finished(row, roofs, picture, mask)
 
 
@@ -165,12 +164,6 @@ def _write_rasters(scene: Scene, layers: Layers, stem: str, outputs: Outputs) ->
         sheet = Sheet(*size, scene.georeference, outputs.categories, nodata=NODATA, scale=STEP)
         write_raster(outputs.path("probability.tif", stem), sheet, probability)
     return count[0], count[1]
-
-
-def _peak_memory() -> int:
-    """Largest memory of this process so far, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))  # bytes on macOS, kilobytes elsewhere
 
 
 class _Rate(ProgressColumn):
