@@ -25,7 +25,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from rooftop.memory import peak_memory
-from rooftop.metrics.objects import Found, Truth, boundary_scores, match, object_scores, ranking
+from rooftop.metrics.objects import Found, Truth, boundary_scores, match, object_scores, overlaps, ranking
 
 SIZE, ROOFS, MAX_DETS = 300, 8, 100
 
@@ -56,7 +56,8 @@ def ours(pictures: int, *, at_boundary: bool = False) -> tuple[float, float, flo
         areas = np.asarray(coco_mask.area(truth), dtype=float)
         start = time.perf_counter()
         true = Truth(truth, areas, np.zeros(len(truth), dtype=bool))
-        parts.append(match(Found(found, scores), true, max_dets=MAX_DETS, boundary=at_boundary))
+        pair = overlaps(Found(found, scores), true, max_dets=MAX_DETS)
+        parts.append(match(pair, boundary=at_boundary))
         spent += time.perf_counter() - start
     start = time.perf_counter()
     summary = boundary_scores if at_boundary else object_scores

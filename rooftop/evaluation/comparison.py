@@ -20,7 +20,16 @@ from rooftop.html import write_page
 from rooftop.metrics.bootstrap import Interval, compare
 from rooftop.plots.charts import interval_chart
 
-PLOTTED = ("pixel.iou", "pixel.f1", "boundary.iou", "boundary.f1_2px", "object.f1", "object.ap", "object.ap50")
+PLOTTED = (
+    "pixel.iou",
+    "pixel.f1",
+    "boundary.iou",
+    "boundary.f1_2px",
+    "object.f1",
+    "object.pq",
+    "object.ap",
+    "object.ap50",
+)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from rooftop.evaluation.instances import Instances
 from rooftop.metrics.boundary import count_band, count_outlines
 from rooftop.metrics.curve import Histogram, histogram
 from rooftop.metrics.error_kinds import HALF, KINDS, sort_errors
-from rooftop.metrics.objects import Matched, Ranking, mask_iou, match, object_counts, ranking
+from rooftop.metrics.objects import Matched, Ranking, mask_iou, match, object_counts, overlaps, ranking
+from rooftop.metrics.panoptic import count_panoptic
 from rooftop.metrics.pixel import Counts, count, ratios
 from rooftop.metrics.polygons import count_polygons
 from rooftop.metrics.published import ffl_angles, hisup_complexity_iou, hisup_polis
@@ -57,8 +58,8 @@ class PictureCounts:
         name: file name.
         picture_id: as in `Case`.
         rows: by group, float64 (m,), to be summed over pictures. pixel, band: tp, fp, fn, tn of each category. outline:
-            `OutlineCounts`. object: tp, fp, fn, tn at IoU 0.5. kinds: error kinds by size, then invented and fragments.
-            polygon: `COLUMNS`. histogram: coarse bins of probability.
+            `OutlineCounts`. object: tp, fp, fn, tn at IoU 0.5. panoptic: `count_panoptic` of each category. kinds:
+            error kinds by size, then invented and fragments. polygon: `COLUMNS`. histogram: coarse bins of probability.
         masks: matches of each category by mask IoU.
         boundaries: matches of each category by boundary IoU.
         histogram: fine bins of probability.
@@ -82,14 +83,16 @@ def count_picture(case: Case, *, max_dets: int, as_published: str | None = None)
     """
     pixel = count(case.prediction, case.mask, case.valid)
     pairs = judged_pairs(case)
-    masks = [match(f.as_found(), t.as_truth(), max_dets=max_dets) for f, t in pairs]
-    boundaries = [match(f.as_found(), t.as_truth(), max_dets=max_dets, boundary=True) for f, t in pairs]
+    overlapping = [overlaps(found.as_found(), truth.as_truth(), max_dets=max_dets) for found, truth in pairs]
+    masks = [match(pair) for pair in overlapping]
+    boundaries = [match(pair, boundary=True) for pair in overlapping]
     fine, ious = _histogram(case), _drawn_ious(case)
     rows = {
         "pixel": _flat(pixel),
         "band": _flat(count_band(case.prediction, case.mask, case.valid)),
         "outline": _summed([_outlines(case, k) for k in range(len(case.mask))]),
         "object": _flat(object_counts(masks).total()),
+        "panoptic": np.concatenate([count_panoptic(pair) for pair in overlapping]),
         "kinds": _summed([_kinds(*pair) for pair in pairs]),
         "polygon": _over_categories(count_polygons, pairs, ious),
         "histogram": _coarse(fine) if case.probability is not None else np.zeros(0),

@@ -42,7 +42,7 @@ PREDICTIONS = "predictions.coco.json"
 FLOATS = ".6g"  # format of scores in per_image.csv
 MAIN_SCORES = (  # printed at the end
     *(f"pixel.{name}" for name in ("iou", "f1", "precision", "recall", "accuracy")),
-    *("boundary.iou", "object.ap", "object.ap50", "object.f1", "polygon.polis"),
+    *("boundary.iou", "object.ap", "object.ap50", "object.f1", "object.pq", "polygon.polis"),
 )
 
 

@@ -15,6 +15,7 @@ from rooftop.metrics.boundary import TOLERANCES, OutlineCounts, outline_f1
 from rooftop.metrics.curve import Histogram, average_precision, calibration_error
 from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.objects import boundary_scores, object_scores
+from rooftop.metrics.panoptic import panoptic_each, panoptic_scores
 from rooftop.metrics.pixel import Counts, ratios
 from rooftop.metrics.polygons import COLUMNS, polygon_scores
 
@@ -42,6 +43,9 @@ LABELS = {
     "object.f1": ("F1 at IoU 0.5", "harmonic mean of object precision and recall, as in SpaceNet"),
     "object.precision": ("Precision at IoU 0.5", "share of predicted roofs with a true one"),
     "object.recall": ("Recall at IoU 0.5", "share of true roofs found"),
+    "object.pq": ("PQ", "panoptic quality, SQ times RQ; each a mean over categories (Kirillov et al. 2019)"),
+    "object.sq": ("SQ", "segmentation quality: mean IoU of the roofs matched at an IoU above 0.5"),
+    "object.rq": ("RQ", "recognition quality: F1 of these matches"),
     "object.ap": ("AP", "COCO average precision over IoU 0.50 to 0.95"),
     "object.ap50": ("AP50", "at IoU 0.50"),
     "object.ap75": ("AP75", "at IoU 0.75"),
@@ -106,9 +110,9 @@ def intervals(draws: Draws) -> dict[str, dict[str, Interval]]:
 
 
 def score_categories(counts: SplitCounts) -> dict[str, dict[str, float]]:
-    """Score the pixels of each category separately."""
-    per_category = counts.table["pixel"].sum(axis=0).reshape(len(counts.names), 4)
-    scored = ratios(_counts(per_category))
+    """Score each category separately: pixels, and panoptic quality."""
+    pixel, panoptic = (counts.table[group].sum(axis=0).reshape(-1, 4) for group in ("pixel", "panoptic"))
+    scored = ratios(_counts(pixel)) | panoptic_each(panoptic)
     return {name: {key: float(v[k]) for key, v in scored.items()} for k, name in enumerate(counts.names)}
 
 
@@ -159,10 +163,11 @@ def _of_sums(sums: dict[str, Floats]) -> Draws:
     """Turn sums, float64 (..., m) for each group, into scores (...)."""
     pixel, band = (ratios(_counts(_categories_summed(sums[group]))) for group in ("pixel", "band"))
     outline, objects = _outline_f1(sums["outline"]), ratios(_counts(sums["object"]))
+    panoptic = sums["panoptic"].reshape(*sums["panoptic"].shape[:-1], -1, 4)
     return {
         "pixel": dict(pixel),
         "boundary": {"iou": band["iou"], **outline},
-        "object": {name: objects[name] for name in ("f1", "precision", "recall")},
+        "object": {name: objects[name] for name in ("f1", "precision", "recall")} | panoptic_scores(panoptic),
         "polygon": polygon_scores(sums["polygon"]),
     }
 

@@ -129,6 +129,23 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class Overlaps:
+    """Predictions of one picture by falling score, its truth, and the IoU of each with each (`mask_iou`), (D, G)."""
+
+    found: Found
+    truth: Truth
+    iou: Floats
+
+
+def overlaps(found: Found, truth: Truth, *, max_dets: int) -> Overlaps:
+    """Measure the IoU of the `max_dets` surest predictions with the truth; the others are cut off."""
+    order = np.argsort(-found.scores, kind="stable")[:max_dets]
+    rles = [found.rles[i] for i in order]
+    surest = Found(rles, found.scores[order], None if found.areas is None else found.areas[order])
+    return Overlaps(surest, truth, mask_iou(rles, truth.rles, truth.crowd))
+
+
+@dataclass(frozen=True)
 class Matched:
     """Matches of one picture: D predictions by falling score, 40 lanes (4 area ranges x 10 IoUs).
 
@@ -148,20 +165,16 @@ class Matched:
         return self.hit if self.unseen is None else self.hit & ~self.unseen
 
 
-def match(found: Found, truth: Truth, *, max_dets: int, boundary: bool = False) -> Matched:
-    """Match the `max_dets` surest predictions to the truth, each to the free true object it overlaps most.
+def match(pair: Overlaps, *, boundary: bool = False) -> Matched:
+    """Match predictions, the surest first, to the truth, each to the free true object it overlaps most.
 
     Args:
-        found: predicted objects.
-        truth: true objects; crowds and those outside an area range take matches, but count for nothing.
-        max_dets: how many predictions a picture may have; the rest is cut off.
+        pair: predictions and truth; crowds and true objects outside an area range take matches, but count for nothing.
         boundary: take the smaller one of mask IoU and boundary IoU (boundary AP, Cheng et al. 2021).
     """
-    order = np.argsort(-found.scores, kind="stable")[:max_dets]
-    rles = [found.rles[i] for i in order]
-    iou = mask_iou(rles, truth.rles, truth.crowd)
+    found, truth, iou = pair.found, pair.truth, pair.iou
     if boundary:
-        iou = boundary_iou(rles, truth.rles, iou, truth.crowd, float(THRESHOLDS[0]))
+        iou = boundary_iou(found.rles, truth.rles, iou, truth.crowd, float(THRESHOLDS[0]))
     unsought = truth.crowd | _outside(truth.areas)
     taken = _assign(iou, unsought[_LANE_RANGE], truth.crowd)
     hit = taken >= 0
@@ -169,8 +182,8 @@ def match(found: Found, truth: Truth, *, max_dets: int, boundary: bool = False) 
     ignored = np.take_along_axis(np.pad(unsought[_LANE_RANGE], ((0, 0), (0, 1))), taken, axis=1)
     is_zero = np.zeros(0, bool) if truth.ids is None else truth.ids == 0
     unseen = np.append(is_zero, False)[taken] if is_zero.any() else None
-    areas = mask_areas(rles) if found.areas is None else found.areas[order]
-    matched = Matched(found.scores[order], hit, ignored, np.count_nonzero(~unsought, axis=1), unseen)
+    areas = mask_areas(found.rles) if found.areas is None else found.areas
+    matched = Matched(found.scores, hit, ignored, np.count_nonzero(~unsought, axis=1), unseen)
     ignored |= ~matched.seen & _outside(areas)[_LANE_RANGE]
     return matched
 

@@ -33,7 +33,10 @@ def test_truth_against_itself_is_one(perfect):
     for section, name in [
         *(("pixel", name) for name in ("iou", "f1", "precision", "recall", "accuracy")),
         *(("boundary", name) for name in ("iou", "f1_1px", "f1_2px", "f1_3px")),
-        *(("object", name) for name in ("ap", "ap50", "ap75", "ar", "f1", "crowdai_ap", "boundary_ap")),
+        *(
+            ("object", name)
+            for name in ("ap", "ap50", "ap75", "ar", "f1", "pq", "sq", "rq", "crowdai_ap", "boundary_ap")
+        ),
         *(("polygon", name) for name in ("c_iou", "n_ratio", "hole_f1", "count_ratio")),
     ]:
         assert scores[section][name] == pytest.approx(1), (section, name)
@@ -56,6 +59,16 @@ def test_categories_apart(poor):
     scores = score_categories(tally(poor))
     assert scores["shed"]["recall"] == 0
     assert scores["house"]["recall"] == pytest.approx((288 + 640 + 720) / (320 + 640 + 720))
+
+
+def test_panoptic_quality_worked_by_hand(poor):
+    # House: found with IoU 288 / 352, 640 / 720 and 1, one invented; shed: missed. The crowd has no part.
+    house = (288 / 352 + 640 / 720 + 1) / 3
+    counts = tally(poor)
+    each, scores = score_categories(counts), score(counts, max_dets=1000)["object"]
+    assert [each["house"][name] for name in ("pq", "sq", "rq")] == pytest.approx([house * 3 / 3.5, house, 3 / 3.5])
+    assert [each["shed"][name] for name in ("pq", "sq", "rq")] == [0, 0, 0]
+    assert [scores[name] for name in ("pq", "sq", "rq")] == pytest.approx([house * 3 / 3.5 / 2, house / 2, 3 / 3.5 / 2])
 
 
 def test_object_scores_are_those_of_cocoeval_on_the_files(poor, split, tmp_path):

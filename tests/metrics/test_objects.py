@@ -23,6 +23,7 @@ from rooftop.metrics.objects import (
     match,
     object_counts,
     object_scores,
+    overlaps,
     precision_curve,
     ranking,
 )
@@ -108,7 +109,7 @@ def matched(split, *, boundary=False, max_dets=MAX_DETS[-1]):
                 np.array([a["area"] for a in true], dtype=float),
                 np.array([a["iscrowd"] for a in true], dtype=bool),
             )
-            part.append(match(found, truth, max_dets=max_dets, boundary=boundary))
+            part.append(match(overlaps(found, truth, max_dets=max_dets), boundary=boundary))
     return list(parts.values())
 
 
@@ -228,8 +229,8 @@ def found(*scored):
 ROOF, OTHER, FAR = (0, 0, 10, 10), (0, 30, 10, 40), (30, 30, 38, 38)
 
 
-def match_boxes(said, true):
-    return match(said, true, max_dets=100)
+def match_boxes(said, true, *, max_dets=100, boundary=False):
+    return match(overlaps(said, true, max_dets=max_dets), boundary=boundary)
 
 
 def test_average_precision_worked_by_hand():
@@ -251,7 +252,7 @@ def test_the_curve_that_average_precision_averages():
 def test_only_the_surest_count_towards_max_dets():
     part = match_boxes(found((ROOF, 0.9), (FAR, 0.8), (OTHER, 0.7)), truth(ROOF, OTHER))
     assert average([ranking([part])], "all", [0], max_dets=2)[1] == 0.5
-    cut = match(found((ROOF, 0.9), (OTHER, 0.7)), truth(ROOF, OTHER), max_dets=1)
+    cut = match_boxes(found((ROOF, 0.9), (OTHER, 0.7)), truth(ROOF, OTHER), max_dets=1)
     assert cut.scores.tolist() == [0.9]
 
 
@@ -290,7 +291,7 @@ def test_spacenet_f1_worked_by_hand():
 
 
 def test_more_objects_than_a_byte_can_count():
-    part = match(found(*[(ROOF, 0.5)] * 300), truth(*[OTHER] * 300), max_dets=1000)
+    part = match_boxes(found(*[(ROOF, 0.5)] * 300), truth(*[OTHER] * 300), max_dets=1000)
     assert part.hit.shape == (40, 300)
     assert part.positives[0] == 300
 
@@ -305,7 +306,7 @@ def test_the_boundary_lowers_the_overlap():
     # d = round(0.02 * 72.1) = 1; one column off: IoU of masks 90 / 110, of bands 18 / 54 (see test_boundary)
     shifted = found(((0, 1, 10, 11), 0.9))
     assert match_boxes(shifted, truth((0, 0, 10, 10))).hit[0].tolist() == [True]
-    assert match(shifted, truth((0, 0, 10, 10)), max_dets=1, boundary=True).hit[0].tolist() == [False]
+    assert match_boxes(shifted, truth((0, 0, 10, 10)), max_dets=1, boundary=True).hit[0].tolist() == [False]
 
 
 def _tuple(counts):
