@@ -49,7 +49,10 @@ def _subjects(cfg: DictConfig) -> "list[Subject]":
                     f"{key}= is for runs, not for predictions=; leave it out, or name several files: [A,B]."
                 )
         cache = Path(cfg.data.cache)
-        return evaluation.of_files(_listed(cfg.predictions), cfg.annotations, images=cfg.images, cache=cache)
+        given = {"images": cfg.images, "cache": cache, "gsd": cfg.gsd}
+        return evaluation.of_files(_listed(cfg.predictions), cfg.annotations, **given)
+    if cfg.gsd is not None:
+        raise ConfigError("gsd= is for predictions=; the metres per pixel of a run's pictures are data.gsd=.")
     runs = [*_listed(cfg.run), *_listed(cfg.compare)]
     data = data_of_run(cfg, runs[0]) if runs else {}
     choice = evaluation.Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device, cfg.tta, cfg.rescale)

@@ -30,6 +30,7 @@ def test_a_run_is_scored_and_its_predictions_score_alike(trained, tiny, run_scri
         f"predictions={folder}/predictions.coco.json",
         f"annotations={tiny}/annotations/test.json",
         f"images={tiny}/images/test",
+        "gsd=0.53",
         f"hydra.run.dir={again}",
         *quick,
     )
@@ -37,6 +38,7 @@ def test_a_run_is_scored_and_its_predictions_score_alike(trained, tiny, run_scri
     by_files = json.loads((again / "scores.json").read_text())
     assert "run lengths without outlines" not in text
     assert by_files["object"] == pytest.approx(by_run["object"], nan_ok=True)
+    assert by_files["shifted"]["iou"] > 0
     known = {name: value for name, value in by_run["polygon"].items() if value is not None}
     assert by_files["polygon"] == pytest.approx({**by_files["polygon"], **known}, abs=0.02)
 
@@ -161,6 +163,10 @@ def _copied(run, tmp_path, **changes):
         (("predictions=a.json", "annotations=b.json", "threshold=0.9"), "threshold= is for runs"),
         (("run=nowhere", "bootstrap.seed=-1"), "bootstrap.seed=-1: must be 0 or more"),
         (("run=nowhere",), "nowhere is no folder"),
+        (
+            ("run=nowhere", "gsd=0.3"),
+            "gsd= is for predictions=; the metres per pixel of a run's pictures are data.gsd=",
+        ),
         (("run=nowhere", "bootstrap.runs=3"), "bootstrap.rounds"),
     ],
 )

@@ -271,6 +271,7 @@ class EvaluateConfig:
     predictions: Annotated[Any, stated("a file, or a list of files"), "COCO results to score instead of a run"]
     annotations: Annotated[str | None, "COCO annotation file with the truth for predictions"]
     images: Annotated[str | None, "folder of pictures for the report of predictions; null: a grey background"]
+    gsd: Annotated[float | None, ABOVE_0, "metres per pixel of the pictures of annotations; null: unknown"]
     split: Annotated[str, stated("train, val or test"), "split to score"]
     threshold: Annotated[float | None, INSIDE_0_1, "probability from which a pixel counts as roof; null: the card's"]
     polygons: Annotated[PolygonsConfig, choice("polygons"), "from probabilities to outlines"]

@@ -47,6 +47,7 @@ class Case:
         truth: true roofs of each category.
         found: predicted roofs of each category.
         as_cocoeval: for the object scores only `iscrowd` is not judged, as in COCOeval.
+        gsd: metres per pixel; None if unknown.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Case:
     truth: list[Instances]
     found: list[Instances]
     as_cocoeval: bool = False
+    gsd: float | None = None
 
 
 class Cases(Protocol):
@@ -155,8 +157,8 @@ class RunCases:
         )
         probability = channels[: len(self.categories)]
         prediction = (probability >= self.decision.threshold).astype(np.uint8)
-        name, number = self.source.names[row], self._picture_id(row)
-        return Case(name, number, mask, valid, prediction, probability, self._truth(row, mask), found)
+        name, number, truth = self.source.names[row], self._picture_id(row), self._truth(row, mask)
+        return Case(name, number, mask, valid, prediction, probability, truth, found, gsd=self.decision.gsd)
 
     def picture(self, i: int) -> Array:
         """Read the picture itself."""
@@ -181,12 +183,19 @@ class FileCases:
         index: the truth.
         categories: ids or names to score; default: all.
         images: folder of the pictures for the report; None draws on grey.
+        gsd: metres per pixel; None if unknown.
     """
 
     def __init__(
-        self, results: Results, index: Index, *, categories: list[int | str] | None = None, images: Path | None = None
+        self,
+        results: Results,
+        index: Index,
+        *,
+        categories: list[int | str] | None = None,
+        images: Path | None = None,
+        gsd: float | None = None,
     ) -> None:
-        self.results, self.index, self.images = results, index, images
+        self.results, self.index, self.images, self.gsd = results, index, images, gsd
         names = {category.id: category.name for category in index.categories}
         self._ids = index.category_ids(categories)
         self.categories = [(number, names[number]) for number in self._ids]
@@ -202,7 +211,8 @@ class FileCases:
         truth = [annotated([o for o in objects if o.category_id == k], height, width) for k in self._ids]
         found = [detected([r for r in results if r.category_id == k]) for k in self._ids]
         prediction = np.stack([decode(roofs.rles, height, width) for roofs in found])
-        return Case(self.index.names[i], number, mask, valid, prediction, None, truth, found, as_cocoeval=True)
+        name = self.index.names[i]
+        return Case(name, number, mask, valid, prediction, None, truth, found, as_cocoeval=True, gsd=self.gsd)
 
     def picture(self, i: int) -> Array | None:
         """Read the picture itself; None if its folder is unknown.
@@ -281,7 +291,14 @@ def of_runs(folders: Sequence[str], data: dict[str, Any], choice: Choice) -> lis
     return [_of_run(name, Path(folder), data, choice) for name, folder in zip(_names(folders), folders, strict=True)]
 
 
-def of_files(predictions: Sequence[str], annotations: str | None, *, images: str | None, cache: Path) -> list[Subject]:
+def of_files(
+    predictions: Sequence[str],
+    annotations: str | None,
+    *,
+    images: str | None,
+    cache: Path,
+    gsd: float | None = None,
+) -> list[Subject]:
     """Open results files on one annotation file.
 
     Args:
@@ -289,6 +306,7 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
         annotations: the truth.
         images: folder of the pictures for the report; None draws on grey.
         cache: folder of the index, see `rooftop.coco`.
+        gsd: metres per pixel of the pictures; None if unknown.
 
     Raises:
         ConfigError: `annotations` is missing.
@@ -313,7 +331,7 @@ def of_files(predictions: Sequence[str], annotations: str | None, *, images: str
     return [
         Subject(
             name,
-            FileCases(results, index, images=folder),
+            FileCases(results, index, images=folder, gsd=gsd),
             {"predictions": path, "annotations": annotations, "threshold": None},
         )
         for name, path, results in zip(_names(predictions), predictions, found, strict=True)

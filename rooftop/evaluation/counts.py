@@ -25,6 +25,7 @@ from rooftop.metrics.panoptic import count_panoptic
 from rooftop.metrics.pixel import Counts, count, ratios
 from rooftop.metrics.polygons import count_polygons
 from rooftop.metrics.published import ffl_angles, hisup_complexity_iou, hisup_polis
+from rooftop.metrics.shift import count_shifted
 from rooftop.raster.rasterise import decode, encode
 
 Floats = NDArray[np.float64]
@@ -59,7 +60,8 @@ class PictureCounts:
         picture_id: as in `Case`.
         rows: by group, float64 (m,), to be summed over pictures. pixel, band: tp, fp, fn, tn of each category. outline:
             `OutlineCounts`. object: tp, fp, fn, tn at IoU 0.5. panoptic: `count_panoptic` of each category. kinds:
-            error kinds by size, then invented and fragments. polygon: `COLUMNS`. histogram: coarse bins of probability.
+            error kinds by size, then invented and fragments. polygon: `COLUMNS`. shifted: `count_shifted`. histogram:
+            coarse bins of probability.
         masks: matches of each category by mask IoU.
         boundaries: matches of each category by boundary IoU.
         histogram: fine bins of probability.
@@ -89,6 +91,7 @@ def count_picture(case: Case, *, max_dets: int, as_published: str | None = None)
     fine, ious = _histogram(case), _drawn_ious(case)
     rows = {
         "pixel": _flat(pixel),
+        "shifted": count_shifted(case.prediction, case.mask, case.valid, gsd=case.gsd),
         "band": _flat(count_band(case.prediction, case.mask, case.valid)),
         "outline": _summed([_outlines(case, k) for k in range(len(case.mask))]),
         "object": _flat(object_counts(masks).total()),

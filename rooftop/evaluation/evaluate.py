@@ -35,6 +35,8 @@ from rooftop.metrics.curve import best_threshold
 from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.pixel import Counts, ratios
 from rooftop.metrics.polygons import COLUMNS
+from rooftop.metrics.shift import COLUMNS as SHIFT_COLUMNS
+from rooftop.metrics.shift import shift_scores
 from rooftop.raster.rasterise import rings
 from rooftop.run import versions
 
@@ -195,6 +197,7 @@ def per_image(counts: SplitCounts) -> list[dict[str, Any]]:
     pixel, band = (table[group].reshape(len(counts), -1, 4).sum(axis=1).astype(np.int64) for group in ("pixel", "band"))
     scored, boundary = ratios(Counts(*pixel.T)), ratios(Counts(*band.T))["iou"]
     polygon = dict(zip(COLUMNS, table["polygon"].T, strict=True))
+    shift = dict(zip(SHIFT_COLUMNS, table["shifted"].T, strict=True))
     roof_pixels = pixel[:, 0] + pixel[:, 2]
     columns: dict[str, Any] = {
         "picture": [each.name for each in counts.pictures],
@@ -204,12 +207,15 @@ def per_image(counts: SplitCounts) -> list[dict[str, Any]]:
         **{name: pixel[:, i].tolist() for i, name in enumerate(("tp", "fp", "fn", "tn"))},
         **{name: table["object"][:, i].astype(int).tolist() for i, name in enumerate(("found", "invented", "missed"))},
         "c_iou": _text(polygon["c_iou"] / polygon["pictures"]),
+        "shifted_iou": _text(shift_scores(table["shifted"])["iou"]),
+        **{f"shift_{way}_px": _text(shift[way]) for way in ("right", "down")},
     }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _text(values: Any) -> list[str]:
-    return [format(float(value), FLOATS) for value in values]
+    """Format numbers; an unknown one is empty."""
+    return ["" if math.isnan(value) else format(float(value), FLOATS) for value in values]
 
 
 def nan_to_null(value: Any) -> Any:

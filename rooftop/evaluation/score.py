@@ -18,6 +18,7 @@ from rooftop.metrics.objects import boundary_scores, object_scores
 from rooftop.metrics.panoptic import panoptic_each, panoptic_scores
 from rooftop.metrics.pixel import Counts, ratios
 from rooftop.metrics.polygons import COLUMNS, polygon_scores
+from rooftop.metrics.shift import median_shift, shift_scores
 
 SHARES = (0.05, 0.1, 0.2, 0.4)  # bounds of the share of a picture covered by roofs
 
@@ -25,7 +26,13 @@ Floats = NDArray[np.float64]
 Sections = dict[str, dict[str, float]]  # section -> name -> score; NaN if there is nothing to score
 Draws = dict[str, dict[str, Floats]]  # section -> name -> score of each bootstrap draw, (rounds,)
 
-SECTIONS = {"pixel": "Pixels", "boundary": "Boundaries", "object": "Roofs as objects", "polygon": "Polygons"}
+SECTIONS = {
+    "pixel": "Pixels",
+    "boundary": "Boundaries",
+    "object": "Roofs as objects",
+    "polygon": "Polygons",
+    "shifted": "Pixels, each picture shifted to fit best",
+}
 
 # "section.name" -> label and meaning, for the reports
 LABELS = {
@@ -73,6 +80,16 @@ LABELS = {
     "polygon.hole_f1": ("Hole F1", "F1 of courtyards"),
     "polygon.count_error": ("Count error", "difference in the number of roofs, mean over pictures and categories"),
     "polygon.count_ratio": ("Count ratio", "predicted roofs divided by true ones; 1 is best"),
+    "shifted.iou": (
+        "IoU after the best shift",
+        "each picture's prediction moved by up to 3 m to its highest IoU: the best of many, so too good; it shows how "
+        "much of the error can be shifted labels; needs metres per pixel",
+    ),
+    "shifted.mean_shift_m": (
+        "Mean shift, m",
+        "length of these shifts, in pictures where prediction and truth then overlap",
+    ),
+    "shifted.median_shift_m": ("Median shift, m", ""),
 }
 
 
@@ -84,11 +101,12 @@ def score(counts: SplitCounts, *, max_dets: int) -> Sections:
         max_dets: predictions of a picture used for the object scores.
 
     Returns:
-        Scores of the sections pixel, boundary, object and polygon.
+        Scores of the sections pixel, boundary, object, polygon and shifted.
     """
     found = _of_sums({group: rows.sum(axis=0) for group, rows in counts.table.items()})
     sections = {section: {name: float(value) for name, value in each.items()} for section, each in found.items()}
     sections["object"] |= _averages(counts, max_dets)(None)
+    sections["shifted"] |= _median_shift(counts)(None)
     if counts.table["histogram"].size:
         sections["pixel"] |= _of_histogram(counts.histogram)
     return sections
@@ -99,8 +117,9 @@ def score_draws(counts: SplitCounts, *, max_dets: int, rounds: int, seed: int) -
     sums = {group: resample(rows, rounds=rounds, seed=seed) for group, rows in counts.table.items()}
     draws = _of_sums(sums)
     draws["object"] |= rescore(_averages(counts, max_dets), len(counts), rounds=rounds, seed=seed)
+    draws["shifted"] |= rescore(_median_shift(counts), len(counts), rounds=rounds, seed=seed)
     if counts.table["histogram"].size:
-        draws["pixel"] |= _shifted(counts, sums["histogram"])
+        draws["pixel"] |= _of_coarse_histograms(counts, sums["histogram"])
     return draws
 
 
@@ -169,6 +188,7 @@ def _of_sums(sums: dict[str, Floats]) -> Draws:
         "boundary": {"iou": band["iou"], **outline},
         "object": {name: objects[name] for name in ("f1", "precision", "recall")} | panoptic_scores(panoptic),
         "polygon": polygon_scores(sums["polygon"]),
+        "shifted": shift_scores(sums["shifted"]),
     }
 
 
@@ -180,14 +200,22 @@ def _averages(counts: SplitCounts, max_dets: int) -> Callable[[Weights | None], 
     return averages
 
 
+def _median_shift(counts: SplitCounts) -> Callable[[Weights | None], dict[str, float]]:
+    def median(weights: Weights | None) -> dict[str, float]:
+        rows = counts.table["shifted"]
+        return {"median_shift_m": median_shift(rows if weights is None else np.repeat(rows, weights, axis=0))}
+
+    return median
+
+
 def _of_histogram(found: Histogram) -> dict[str, float]:
     return {"ap": average_precision(found), "ece": calibration_error(found)}
 
 
-def _shifted(counts: SplitCounts, sums: Floats) -> dict[str, Floats]:
+def _of_coarse_histograms(counts: SplitCounts, sums: Floats) -> dict[str, Floats]:
     """Score coarse histograms of draws, (rounds, 3 COARSE).
 
-    Coarse bins shift a score a little. The shift is known on the whole split, so it is taken off each draw.
+    Coarse bins move a score a little. By how much is known on the whole split, so it is taken off each draw.
     """
     fine = _of_histogram(counts.histogram)
     coarse = _of_histogram(_bins(counts.table["histogram"].sum(axis=0)))

@@ -6,6 +6,7 @@ boundary     boundary IoU (Cheng et al. 2021), boundary F1 within some pixels
 objects      COCO AP and AR, boundary AP, the crowdAI challenge's AP and AR, SpaceNet F1
 panoptic     panoptic quality
 polygons     C-IoU, N-ratio, PoLiS, max tangent angle error, Hausdorff, holes
+shift        pixel IoU after the best shift of each picture
 error_kinds  errors of roofs by kind: ragged, merged, split, missed, fragment, invented
 bootstrap    intervals over pictures, paired differences
 published    variants of polygon scores as published code computes them

@@ -29,7 +29,7 @@ def tally(cases, **options):
 
 def test_truth_against_itself_is_one(perfect):
     scores = score(tally(perfect), max_dets=1000)
-    assert set(scores) == {"pixel", "boundary", "object", "polygon"}
+    assert set(scores) == {"pixel", "boundary", "object", "polygon", "shifted"}
     for section, name in [
         *(("pixel", name) for name in ("iou", "f1", "precision", "recall", "accuracy")),
         *(("boundary", name) for name in ("iou", "f1_1px", "f1_2px", "f1_3px")),
