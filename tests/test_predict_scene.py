@@ -143,7 +143,7 @@ def test_wrong_settings_are_one_sentence(predict, town):
     for override, said in (
         ("bands=[1,2,9]", "bands=[1, 2, 9] must be one or three of its bands 1 to 3"),
         ("overlap=40", "overlap=40 must lie between 0 and half of window=64"),
-        ("tta=spin", "tta=spin: choose auto, flips, d4, scales or null"),
+        ("tta=spin", "tta=spin: choose auto, flips, d4, scales, large or null"),
         ("batch=0", "batch=0 must be 1 or more"),
         ("polygons.angel=3", "polygons.angle"),
     ):

@@ -280,7 +280,7 @@ class EvaluateConfig:
     as_published: Annotated[str | None, stated("hisup or ffl"), "add the variants of scores in these papers"]
     examples: Annotated[int, at_least(0), "pictures of each kind (best, median, worst) in the report"]
     device: Annotated[str, stated("auto, cpu, cuda, cuda:1, mps"), "device of the network"]
-    tta: Annotated[str | None, stated("flips, d4, scales"), "test-time augmentation; null: one view"]
+    tta: Annotated[str | None, stated("flips, d4, scales, large"), "test-time augmentation; null: one view"]
     rescale: Annotated[bool, "rescale pictures to the metres per pixel of the training, if data.gsd is known"]
 
 
@@ -302,7 +302,7 @@ class PredictConfig:
     ]
     overlap: Annotated[int, stated("0 to half of window"), "px: overlap of neighbouring windows"]
     batch: Annotated[int | None, stated("1 or more"), "windows per step; null: 1 on a CPU, else 2"]
-    tta: Annotated[str | None, stated("auto, flips, d4, scales"), "test-time augmentation; null: one view"]
+    tta: Annotated[str | None, stated("auto, flips, d4, scales, large"), "test-time augmentation; null: one view"]
     gsd: Annotated[float | None, ABOVE_0, "metres per pixel of the source; null: as the file says"]
     crs: Annotated[str | None, stated("AUTHORITY:CODE"), "reference system of a source without one, e.g. EPSG:32645"]
     rescale: Annotated[bool, "rescale the source to the metres per pixel of the training, if both are known"]

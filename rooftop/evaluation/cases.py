@@ -21,7 +21,7 @@ from rooftop.evaluation.instances import Instances, annotated, detected, patches
 from rooftop.inference import Predictor
 from rooftop.inference.outputs import scaled_by
 from rooftop.inference.sliding_window import Forward
-from rooftop.inference.views import VIEWS, scale_factor, windowed, with_views
+from rooftop.inference.views import CHOICES, scale_factor, windowed, with_views
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.rasterise import decode
 from rooftop.raster.reading import read_shown
@@ -259,7 +259,7 @@ class Choice:
         threshold: a pixel is roof if its probability is at least this; None: the threshold of the run's card.
         shaping: how probabilities become polygons.
         device: auto, cpu, cuda, cuda:1, mps.
-        views: test-time augmentation, "flips", "d4", "scales" or None.
+        views: test-time augmentation, one of `CHOICES`, or None.
         rescale: scale pictures to the metres per pixel of the training.
     """
 
@@ -284,8 +284,8 @@ def of_runs(folders: Sequence[str], data: dict[str, Any], choice: Choice) -> lis
         RunError: a folder is not a run.
         DataError: the data set cannot be read.
     """
-    if choice.views not in (None, *VIEWS):
-        raise ConfigError(f"tta={choice.views}: choose {', '.join(VIEWS)} or null.")
+    if choice.views not in (None, *CHOICES):
+        raise ConfigError(f"tta={choice.views}: choose {', '.join(CHOICES)} or null.")
     if not folders:
         raise ConfigError("name what to score: run=FOLDER, or predictions=FILE annotations=FILE.")
     return [_of_run(name, Path(folder), data, choice) for name, folder in zip(_names(folders), folders, strict=True)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rooftop.errors import ConfigError
 from rooftop.inference.sliding_window import Tiling
-from rooftop.inference.views import VIEWS
+from rooftop.inference.views import CHOICES
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.georeference import parse_system
 from rooftop.raster.windows import WHOLE
@@ -25,7 +25,7 @@ class Job:
         window: side of the windows of a scene, in pixels of the training resolution; None: as the device has memory.
         overlap: of neighbouring windows in pixels, at most half a window.
         batch: windows predicted together; None: as the device has memory.
-        views: test-time augmentation: a key of `VIEWS`, None (one view) or "auto".
+        views: test-time augmentation: one of `CHOICES`, None (one view) or "auto".
         gsd: metres per pixel of the sources; None: taken from the file, else unknown. For a source with a place on the
             map it changes only the scale of the network's input, never a measured length or area.
         rescale: scale the network's input to the metres per pixel of its training.
@@ -59,8 +59,8 @@ class Job:
             raise ConfigError(f"overlap={self.overlap} must lie between 0 and half of window={window}.")
         if min(window, self.batch or 1) < 1 or self.batch == 0:
             raise ConfigError(f"window={window} and batch={self.batch} must be 1 or more.")
-        if self.views not in (None, "auto", *VIEWS):
-            raise ConfigError(f"tta={self.views}: choose auto, {', '.join(VIEWS)} or null.")
+        if self.views not in (None, "auto", *CHOICES):
+            raise ConfigError(f"tta={self.views}: choose auto, {', '.join(CHOICES)} or null.")
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ConfigError(f"threshold={self.threshold} must be a probability, above 0 and below 1.")
         if self.gsd is not None and not 0 < self.gsd < math.inf:

@@ -29,7 +29,7 @@ class ScenePlan:
 
     Attributes:
         tiling: windows in pixels of the scene.
-        views: test-time augmentation, a key of `VIEWS`; None: one view.
+        views: test-time augmentation, one of `CHOICES`; None: one view.
         factor: scale from the scene to the metres per pixel of the training; None: not scaled.
         scale: scale of the network's input; a pair for (height, width) if pixels are not square on the ground.
         ground: size of a pixel on the ground, for lengths and areas.

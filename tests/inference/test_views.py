@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.inference.views import averaged, rescaled, scale_factor, windowed, with_views
+from rooftop.inference.views import averaged, large_roofs, rescaled, scale_factor, windowed, with_views
 from rooftop.run import Card
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 24, 40, 3), dtype=np.uint8)
@@ -106,3 +106,52 @@ def test_large_pictures_are_answered_window_by_window_and_seamless(per_pixel):
     assert {*shown} == {(16, 16)}
     windowed(noted, window=16, overlap=4, whole=24 * 40)(PICTURES)
     assert shown[-1] == (24, 40)
+
+
+def two_views(fine, half):
+    """A network with one answer for pictures of the size of `fine`, and another for half the size."""
+    return lambda pictures: (fine if pictures.shape[1:3] == fine.shape[2:] else half).astype(np.float32)
+
+
+def test_a_large_roof_is_filled_from_half_the_size_and_the_rest_stays():
+    fine, half = np.full((1, 2, 120, 200), 0.02), np.zeros((1, 2, 60, 100))
+    fine[0, 0, 20:100, 20:100] = 0.9
+    fine[0, 0, 40:80, 40:80] = 0.1  # solar panels
+    half[0, 0, 10:50, 10:50] = 0.99
+    fine[0, 0, 20:60, 140:180] = 0.1  # a yard of 40 px, or 20 px at half the size: one too few for a large roof
+    half[0, 0, 10:30, 70:90] = 0.99
+    answer = large_roofs(two_views(fine, half))(np.zeros((1, 120, 200, 3), np.uint8))
+    assert answer.dtype == np.float32
+    # odds of 0.1 and 0.99, both drawn in by 0.004: sqrt(0.1151 * 70.84) = 2.855, so 0.7406; drawn out again 0.7426
+    assert np.allclose(answer[0, 0, 42:78, 42:78], 0.7426, atol=2e-4)
+    assert np.array_equal(answer[0, 0, :, 130:], fine[0, 0, :, 130:].astype(np.float32))
+    assert np.array_equal(answer[0, 1], fine[0, 1].astype(np.float32))
+
+
+def test_a_sure_no_is_hardly_overruled():
+    fine, half = np.zeros((1, 1, 80, 80)), np.full((1, 1, 40, 40), 0.95)
+    answer = large_roofs(two_views(fine, half))(np.zeros((1, 80, 80, 3), np.uint8))
+    assert 0.1 < answer.max() < 0.25
+
+
+def test_large_roofs_at_other_metres_per_pixel_are_looked_for_at_the_training_s(per_pixel):
+    seen = []
+
+    def noted(pictures):
+        seen.append(pictures.shape[1:3])
+        return per_pixel(pictures)
+
+    assert with_views(noted, factor=0.5, views="large")(PICTURES).shape == (2, 2, 24, 40)
+    assert seen == [(12, 20), (6, 10)]
+    assert with_views(per_pixel, factor=None, views="large")(np.zeros((1, 1, 7, 3), np.uint8)).shape == (1, 2, 1, 7)
+
+
+def test_windows_see_large_roofs_as_the_whole_picture_does(per_pixel):
+    picture = np.random.default_rng(1).integers(0, 60, (1, 420, 640, 3), dtype=np.uint8)
+    for top, left, side in ((30, 40, 150), (60, 300, 90), (200, 20, 180), (230, 330, 160), (40, 520, 30)):
+        picture[:, top : top + side, left : left + side : 2] += 60  # striped by panels
+        picture[:, top : top + side, left + 1 : left + side : 2] += 180
+    ask = large_roofs(per_pixel)
+    whole = ask(picture)
+    assert (whole - per_pixel(picture)).max() > 0.1
+    assert np.allclose(windowed(ask, window=256, overlap=96, whole=1)(picture), whole, atol=1e-3)
