@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,13 @@ def test_what_is_missing_is_named():
         of_runs([], {}, CHOICE)
     with pytest.raises(ConfigError, match="needs annotations=FILE"):
         of_files(["x.json"], None, images=None, cache=None)
+
+
+def test_any_test_time_augmentation_of_predict_may_be_scored():
+    with pytest.raises(ConfigError, match="tta=spin: choose flips, d4, scales, large or null"):
+        of_runs(["run"], {}, replace(CHOICE, views="spin"))
+    with pytest.raises(ConfigError, match="name what to score"):
+        of_runs([], {}, replace(CHOICE, views="large"))
 
 
 def test_what_cocoeval_counts_otherwise_is_told(split, caplog):
