@@ -18,7 +18,7 @@ from rooftop.coco import Index, open_index, require_annotations
 from rooftop.config import data_settings, plain, progress_bar, run_folder, script, shell_setting
 from rooftop.data.calibrate import scale_of_readable, uncalibrated_layout
 from rooftop.data.layout import check_layout, complete, refusal
-from rooftop.data.splits import cells_of, share_place
+from rooftop.data.splits import cells_of, places_of, share_place
 from rooftop.errors import ConfigError, FaultError, brief
 from rooftop.files import write_json
 from rooftop.raster.mask_values import MaskValues
@@ -26,7 +26,7 @@ from rooftop.raster.reading import reading_of
 
 log = logging.getLogger(__name__)
 SHOWN = 3  # pictures named on the screen for each kind of error
-APART, CROWDS = ("copies", "places"), ("keep", "roofs")
+APART, CROWDS, SHIFTS = ("copies", "places"), ("keep", "roofs"), ("keep", "move")
 PRIORITY = ("test", "val", "train")  # a picture in two splits belongs to the first of these
 
 
@@ -50,7 +50,15 @@ def main(cfg: DictConfig) -> None:
             tasks.setdefault(what, bar.add_task(what, total=total) if what not in tasks else None)
             bar.update(tasks[what], completed=done)
 
-        pairs = audit_splits(splits, folder / "facts", cells=cells_of, processes=cfg.processes, progress=show)
+        pairs = audit_splits(
+            splits,
+            folder / "facts",
+            cells=cells_of,
+            places=partial(places_of, pattern=data["place"]),
+            gsd=data["gsd"],
+            processes=cfg.processes,
+            progress=show,
+        )
     result = summary(splits) | {"bands": data["bands"], "scale": data["scale"]}
     write_json(folder / "report.json", result)
     write_report(folder / "report.html", data["name"], splits)
@@ -65,11 +73,12 @@ def main(cfg: DictConfig) -> None:
 
 
 def _check_settings(cfg: DictConfig, data: dict[str, Any]) -> None:
-    for key, known in (("apart", APART), ("crowds", CROWDS)):
+    for key, known in (("apart", APART), ("crowds", CROWDS), ("shifts", SHIFTS)):
         if cfg[key] not in known:
             raise ConfigError(f"{key}={cfg[key]}: choose one of {', '.join(known)}.")
-    if cfg.crowds != "keep" and not cfg.fix:
-        raise ConfigError(f"crowds={cfg.crowds} needs fix=FOLDER, the folder for the changed annotations.")
+    for key in ("crowds", "shifts"):
+        if cfg[key] != "keep" and not cfg.fix:
+            raise ConfigError(f"{key}={cfg[key]} needs fix=FOLDER, the folder for the changed annotations.")
     if data["mix"]:
         raise ConfigError(
             f"data={data['name']} is a mix of {len(data['mix'])} sources; check each one: data.mix=null "
@@ -79,8 +88,8 @@ def _check_settings(cfg: DictConfig, data: dict[str, Any]) -> None:
 
 def fix(cfg: DictConfig, splits: list[Split], pairs: Pairs, shared: Shared | None) -> dict[str, dict[str, int]]:
     """Write the cleaned files and log what was kept; returns the counts by split."""
-    crowds = cfg.crowds == "keep"
-    fixed = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, borders=cfg.borders, crowds=crowds)
+    keys = {"borders": cfg.borders, "crowds": cfg.crowds == "keep", "shifts": cfg.shifts == "move"}
+    fixed = write_fixed(Path(cfg.fix), splits, pairs, shared=shared, **keys)
     for name, count in fixed.items():
         log.info("fix: %s: %s", name, ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in count.items()))
     return fixed
@@ -130,11 +139,22 @@ def open_splits(data: dict[str, Any]) -> list[Split]:
 def log_findings(splits: list[Split]) -> None:
     """Log the number of findings of each kind, and the names of pictures with errors."""
     for split in splits:
+        if split.shifts and split.shifts.sampled < split.shifts.labelled:
+            numbers = f"{split.shifts.sampled:,} of {split.shifts.labelled:,}"
+            log.info("%s: shifted labels were looked for in %s pictures with annotations", split.name, numbers)
         for kind, meaning in KINDS.items():
             if count := split.findings.count(kind):
                 severity, names = ("error", _named(split, kind)) if meaning.is_error else ("note", "")
                 names = f": {meaning.remedy}" if kind == "not judged" else names
+                names = f": {_shifted(split)}. {meaning.remedy}" if kind == "label shift" else names
                 log.info("%s: %s %s (%s)%s", split.name, f"{count:,}", kind, severity, names)
+
+
+def _shifted(split: Split) -> str:
+    """The largest shifts, each with a picture."""
+    worst = split.findings.worst("label shift", SHOWN + 1)
+    texts = [f"{brief(found.picture)} ({found.detail})" for found in worst[:SHOWN]]
+    return "; ".join(texts) + " ..." * (len(worst) > SHOWN)
 
 
 def _named(split: Split, kind: str) -> str:

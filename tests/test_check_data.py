@@ -1,6 +1,7 @@
 """The script as people run it: exit code 0 without errors, 1 with, 2 if it cannot look."""
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_a_leak_ends_with_exit_code_1_and_can_be_fixed(run_script, tiny, tmp_pat
     assert code == 1, text
     assert "train: 1 leak (error)" in text
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["fixed"]["train"] == {"pictures": 9, "left_out": 1, "at_border": 0}
+    assert report["fixed"]["train"] == {"pictures": 9, "left_out": 1, "at_border": 0, "moved": 0}
     names = {image["file_name"] for image in json.loads((tmp_path / "clean" / "train.json").read_text())["images"]}
     assert "18_3_1.png" not in names
     cleaned = [f"data.{split}.annotations={tmp_path}/clean/{split}.json" for split in ("train", "test")]
@@ -78,6 +79,34 @@ def test_what_to_do_with_crowds_needs_a_folder_and_a_known_word(run_script, tiny
     assert "choose one of keep, roofs" in run_script("check_data", f"data.root={tiny}", "crowds=roof", "fix=x")[1]
     code, text = run_script("check_data", f"data.root={tiny}", "crowds=roofs")
     assert (code, "crowds=roofs needs fix=FOLDER" in text) == (2, True)
+
+
+def test_what_to_do_with_shifts_needs_a_folder_and_a_known_word(run_script, tiny):
+    assert "choose one of keep, move" in run_script("check_data", f"data.root={tiny}", "shifts=apply", "fix=x")[1]
+    code, text = run_script("check_data", f"data.root={tiny}", "shifts=move")
+    assert (code, "shifts=move needs fix=FOLDER" in text) == (2, True)
+
+
+@pytest.mark.slow
+def test_shifted_labels_are_told_and_moved_on_demand(run_script, tmp_path):
+    content = json.loads((BANEPA / "annotations/test.json").read_text())
+    content["annotations"] = [each for each in content["annotations"] if max(each["bbox"][:2]) < 252]
+    for entry in content["annotations"]:
+        entry["segmentation"] = [[number + 3 for number in ring] for ring in entry["segmentation"]]
+        entry["bbox"] = [entry["bbox"][0] + 3, entry["bbox"][1] + 3, *entry["bbox"][2:]]
+    (tmp_path / "shifted.json").write_text(json.dumps(content))
+    where = ("data.train=null", f"data.root={BANEPA}", f"hydra.run.dir={tmp_path}/out")
+    shifted = f"data.test.annotations={tmp_path}/shifted.json"
+    code, text = run_script("check_data", *where, shifted, f"fix={tmp_path}/clean", "shifts=move")
+    assert code == 0, text
+    assert "test: 1 label shift (note): 18_" in text
+    assert "(the whole split (36 pictures), " in text
+    assert re.search(r"roofs: move (3.[012]|2.9) px left and (3.[012]|2.9) px up", text)
+    assert "let `fix` with `shifts=move` move them" in text
+    assert "fix: test: pictures 36, left out 0, at border 36, moved 36" in text
+    code, text = run_script("check_data", *where, f"data.test.annotations={tmp_path}/clean/test.json")
+    assert code == 0, text
+    assert "label shift" not in text
 
 
 def test_a_picture_listed_twice_is_joined_by_the_remedy_of_train(run_script, tiny, tmp_path, fast):

@@ -12,6 +12,7 @@ from rooftop.audit.annotations import Statistics, check_outlines
 from rooftop.audit.border import Border, Cell, undrawn_borders
 from rooftop.audit.findings import Finding, Findings
 from rooftop.audit.pictures import Facts, Pairs, find_pairs, gather
+from rooftop.audit.shift import Labels, Shift, Shifts, find_shifts, sample
 from rooftop.coco import STRAY, Index, lessons, plain_name, repeated, unpaired, why_nothing
 from rooftop.errors import DataError, brief
 from rooftop.raster.mask_values import USUAL, MaskValues
@@ -20,6 +21,7 @@ from rooftop.raster.reading import PlainReading, Reading
 
 Progress = Callable[[str, int, int], None]
 Cells = Callable[[Sequence[str]], Sequence[Cell | None]]
+Places = Callable[[Sequence[str]], Sequence[str]]
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Split:
         findings: result of the audit.
         statistics: result of the audit.
         borders: result of the audit: borders with missing roofs.
+        shifts: result of the audit: shifted labels; None for a split with mask pictures.
         facts: result of the audit.
         reading: how picture files are read.
         mask_values: meaning of the values of mask pictures.
@@ -47,6 +50,7 @@ class Split:
     findings: Findings = field(default_factory=Findings)
     statistics: Statistics = field(default_factory=Statistics)
     borders: list[Border] = field(default_factory=list)
+    shifts: Shifts | None = None
     facts: Facts | None = None
     reading: Reading = field(default_factory=PlainReading)
     mask_values: MaskValues = USUAL
@@ -70,6 +74,8 @@ def audit_splits(
     store: Path,
     *,
     cells: Cells | None = None,
+    places: Places | None = None,
+    gsd: float | None = None,
     processes: int = 1,
     progress: Progress | None = None,
 ) -> Pairs:
@@ -79,6 +85,8 @@ def audit_splits(
         splits: in order of priority: of two copies, the one in the earlier split counts as the original.
         store: folder of the cache; an interrupted audit resumes.
         cells: maps file names to positions in a grid of tiles; None skips the check of borders.
+        places: maps file names to places, whose labels may be shifted alike; None: every picture is a place.
+        gsd: metres per pixel of the pictures; None: unknown.
         processes: number of parallel processes.
         progress: called with (name of the step, pictures done, number of pictures).
 
@@ -99,6 +107,14 @@ def audit_splits(
             _check_categories(split, split.index)
             _add_unreadable(split.findings, split.index)
             _check_ids(split, split.index)
+            split.shifts = find_shifts(
+                Labels(split.index, split.images, split.reading, _chosen(split, split.index)),
+                store,
+                places=places(split.names) if places else None,
+                processes=processes,
+                progress=_step_progress(progress, split, "shifts", len(sample(split.index)[1])),
+            )
+            _add_all(split, [_shift_finding(split.shifts, shift, split.index, gsd) for shift in split.shifts.named()])
         elif split.masks is not None:
             _check_masks(split, split.masks)
     if cells:
@@ -106,15 +122,36 @@ def audit_splits(
     return _compare(splits)
 
 
-def _step_progress(progress: Progress | None, split: Split, what: str) -> Callable[[int], None] | None:
-    """Make a progress function for one step of one split."""
+def _chosen(split: Split, index: Index) -> frozenset[int]:
+    """Ids of the categories to learn."""
+    return frozenset(i for channel in index.channels(split.categories) for i in channel)
+
+
+def _shift_finding(shifts: Shifts, shift: Shift, index: Index, gsd: float | None) -> Finding:
+    """Describe a shift, with the picture that has most annotations."""
+    fullest = max(shift.rows, key=lambda row: len(index.numbers(row)))
+    dx, dy = move = (float(shifts.moves[fullest][0]), float(shifts.moves[fullest][1]))
+    length = float(np.hypot(dx, dy))
+    both = (dx, "right" if dx > 0 else "left"), (dy, "down" if dy > 0 else "up")
+    parts = [f"{abs(along):.1f} px {side}" for along, side in both if along]
+    metres = f" ({length * gsd:.2f} m)" if gsd else ""
+    what = {"split": "the whole split", "place": f"place {brief(shift.place)}", "picture": "this picture"}[shift.level]
+    number = "" if shift.level == "picture" else f" ({len(shift.rows):,} pictures)"
+    detail = f"{what}{number}, {shift.offset.roofs:,} roofs: move {' and '.join(parts)}{metres}"
+    return Finding("label shift", index.names[fullest], detail, length * len(shift.rows), move=move)
+
+
+def _step_progress(
+    progress: Progress | None, split: Split, what: str, total: int | None = None
+) -> Callable[[int], None] | None:
+    """Make a progress function for one step of one split, of `total` pictures; None: all."""
     if progress is None:
         return None
     done = Counter[str]()
 
     def advance(count: int) -> None:
         done[what] += count
-        progress(f"{split.name} {what}", done[what], len(split.names))
+        progress(f"{split.name} {what}", done[what], len(split.names) if total is None else total)
 
     return advance
 
@@ -160,7 +197,7 @@ def _check_files(split: Split) -> None:
 
 def _check_categories(split: Split, index: Index) -> None:
     """Check that the annotations of the chosen categories teach something."""
-    chosen = {i for channel in index.channels(split.categories) for i in channel}
+    chosen = _chosen(split, index)
     found = [lesson for lesson in lessons(index) if lesson.category.id in chosen]
     if not any(lesson.is_learnable for lesson in found):
         detail = f"in {index.source}: {why_nothing(found, index.rejected)}"

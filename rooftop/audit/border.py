@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,12 +108,15 @@ def undrawn_borders(index: Index, cells: Sequence[Cell | None], others: Collecti
     return found
 
 
-def doubtful_areas(index: Index, borders: Sequence[Border]) -> dict[int, list[CocoObject]]:
-    """Mark the strips along the borders as `iscrowd` areas.
+def doubtful_areas(
+    index: Index, borders: Sequence[Border], moves: Mapping[int, tuple[float, float]] | None = None
+) -> dict[int, list[CocoObject]]:
+    """Mark the strips along the borders, and those which moved labels leave bare, as `iscrowd` areas.
 
     Args:
         index: of the annotations.
         borders: of `undrawn_borders`.
+        moves: dx and dy in pixels of the labels, by row of the picture.
 
     Returns:
         New annotations by row of the picture, one for each category.
@@ -121,6 +125,11 @@ def doubtful_areas(index: Index, borders: Sequence[Border]) -> dict[int, list[Co
     for border in borders:
         for row, side in border.edges:
             strips[row, border.category].append((side, border.width))
+    used = [index.categories[kind].id for kind in np.unique(index.arrays["kind"]).tolist()]
+    for row, (dx, dy) in (moves or {}).items():
+        bare = [("left" if dx > 0 else "right", ceil(abs(dx))), ("top" if dy > 0 else "bottom", ceil(abs(dy)))]
+        for category in used:
+            strips[row, category] += [strip for strip in bare if strip[1]]
     numbers = count(index.last_annotation_id + 1)
     found = defaultdict[int, list[CocoObject]](list)
     for (row, category), sides in sorted(strips.items()):

@@ -49,6 +49,11 @@ KINDS = {
         "Hardly any outline crosses the border of the tiles, as if labels were cut to an area. Look at it: draw the "
         "roofs, or let `fix` mark the border as not judged.",
     ),
+    "label shift": Kind(
+        False,
+        "Moved so, outlines fit the edges in the picture better (red in the report). Look at it: if the labels are "
+        "shifted, let `fix` with `shifts=move` move them; walls seen aslant look alike.",
+    ),
     "duplicate picture": Kind(False, "The same pixels; it weighs more in training than it should."),
     "near duplicate picture": Kind(False, "The same picture, turned, mirrored, compressed or brightened."),
     "stray ring": Kind(False, "It has fewer than 3 points and covers nothing. `fix` removes it."),
@@ -78,6 +83,7 @@ class Finding:
         weight: severity; the findings with the largest weights are shown as pictures.
         annotation: id.
         partner: (split, file name) of the other picture of a pair.
+        move: dx, dy in pixels by which the outlines fit better.
     """
 
     kind: str
@@ -86,6 +92,7 @@ class Finding:
     weight: float = 0.0
     annotation: int | None = None
     partner: tuple[str, str] | None = None
+    move: tuple[float, float] | None = None
 
 
 @dataclass
@@ -143,6 +150,7 @@ class Findings:
                 "annotation": finding.annotation,
                 "detail": finding.detail,
                 "partner": finding.partner,
+                "move": finding.move,
             }
             yield {name: value for name, value in fields.items() if value not in (None, "")}
 

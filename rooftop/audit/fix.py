@@ -14,9 +14,10 @@ from shapely import Polygon
 from rooftop.audit.audit import Split
 from rooftop.audit.border import doubtful_areas
 from rooftop.audit.pictures import Pairs, groups
+from rooftop.audit.shift import moved
 from rooftop.coco import CocoObject, Picture, measured, plain_name, write_annotations
 from rooftop.errors import DataError
-from rooftop.raster.rasterise import encode, rasterise
+from rooftop.raster.rasterise import encode, rasterise, run_area
 
 Shared = Callable[[Sequence[str], Sequence[str]], NDArray[np.bool_]]
 
@@ -29,6 +30,7 @@ def write_fixed(
     shared: Shared | None = None,
     borders: bool = True,
     crowds: bool = True,
+    shifts: bool = False,
 ) -> dict[str, dict[str, int]]:
     """Write `<folder>/<split>.json` of every split with annotations.
 
@@ -48,9 +50,11 @@ def write_fixed(
             place as an earlier picture. These are left out too. None: only copies are left out.
         borders: whether borders with missing roofs become `iscrowd` areas.
         crowds: whether `iscrowd` areas of the original stay so; else they become single roofs.
+        shifts: whether shifted labels are moved. With `borders`, the strip of a picture that they leave becomes an
+            `iscrowd` area: its labels are unknown.
 
     Returns:
-        By split the number of pictures kept, left out, and kept with a border not judged.
+        By split the number of pictures kept, left out, kept with a border not judged, and with labels moved.
 
     Raises:
         DataError: the folder contains one of the original files, or nothing is left of a split.
@@ -71,10 +75,12 @@ def write_fixed(
         target = folder / f"{split.name}.json"
         if target.exists() and target.samefile(split.index.source):
             raise DataError(f"fix={folder} contains the original {target.name}; name another folder.")
-        doubtful = doubtful_areas(split.index, split.borders) if borders else {}
-        write_annotations(target, _pictures(split, kept, doubtful, crowds=crowds), split.index.categories)
-        at_border = sum(kept[row] for row in doubtful)
-        report[split.name] = {"pictures": sum(kept), "left_out": len(kept) - sum(kept), "at_border": at_border}
+        moves = split.shifts.by_row() if shifts and split.shifts else {}
+        doubtful = doubtful_areas(split.index, split.borders, moves) if borders else {}
+        write_annotations(target, _pictures(split, kept, doubtful, moves, crowds=crowds), split.index.categories)
+        counts = {"pictures": sum(kept), "left_out": len(kept) - sum(kept)}
+        counts["at_border"] = sum(kept[row] for row in doubtful)
+        report[split.name] = counts | {"moved": sum(kept[row] for row in moves)}
     return report
 
 
@@ -126,7 +132,12 @@ def _usable(split: Split) -> list[bool]:
 
 
 def _pictures(
-    split: Split, kept: Sequence[bool], doubtful: Mapping[int, Sequence[CocoObject]], *, crowds: bool
+    split: Split,
+    kept: Sequence[bool],
+    doubtful: Mapping[int, Sequence[CocoObject]],
+    moves: Mapping[int, tuple[float, float]],
+    *,
+    crowds: bool,
 ) -> Iterator[Picture]:
     """Yield the pictures to keep, with cleaned annotations; several entries of one file are joined.
 
@@ -134,6 +145,7 @@ def _pictures(
         split: after the audit.
         kept: whether to keep each picture.
         doubtful: areas not to be judged, by row of the picture.
+        moves: dx and dy in pixels of the labels, by row of the picture.
         crowds: whether `iscrowd` areas stay so.
     """
     assert split.index is not None
@@ -153,10 +165,12 @@ def _pictures(
             )
             if not copy:
                 seen.append(thing)
-        for row in rows:
-            seen += doubtful.get(row, ())
-            seen += [replace(box, annotation_id=next(numbers)) for box in split.index.unjudged(row)]
-        objects = [measured(fixed, height, width) for thing in seen if (fixed := repaired(thing, height, width))]
+        seen += [replace(box, annotation_id=next(numbers)) for row in rows for box in split.index.unjudged(row)]
+        seen = [fixed for thing in seen if (fixed := repaired(thing, height, width))]
+        if i in moves:
+            seen = [there for thing in seen if (there := inside(moved(thing, moves[i], height, width), height, width))]
+        seen += [area for row in rows for area in doubtful.get(row, ())]
+        objects = [measured(thing, height, width) for thing in seen]
         if new_ids:
             objects = [replace(thing, annotation_id=next(new_ids)) for thing in objects]
         yield Picture(int(split.index.ids[i]), split.index.names[i], height, width, objects)
@@ -177,6 +191,16 @@ def repaired(thing: CocoObject, height: int, width: int) -> CocoObject | None:
     if any(polygon.interiors for polygon in polygons):
         return replace(thing, rings=None, rle=encode(rasterise(polygons, height, width)))
     return replace(thing, rings=[np.asarray(polygon.exterior.coords)[:-1] for polygon in polygons])
+
+
+def inside(thing: CocoObject, height: int, width: int) -> CocoObject | None:
+    """Cut an object with valid rings, or run lengths, at the border of its picture; None if nothing is left."""
+    if thing.rle is not None:
+        return thing if run_area(thing.rle) else None
+    frame = shapely.box(0, 0, width, height)
+    parts = [part for ring in thing.rings or () for part in shapely.get_parts(frame.intersection(Polygon(ring)))]
+    rings = [np.asarray(part.exterior.coords)[:-1] for part in parts if _is_area(part)]
+    return replace(thing, rings=rings) if rings else None
 
 
 def _is_area(shape: shapely.Geometry) -> bool:

@@ -108,7 +108,7 @@ def gather(
 
 def _cached_batch(folder: Path, store: Path, reading: Reading, names: Sequence[str]) -> tuple[dict[str, Array], Any]:
     """Facts of a batch, from the cache if the files are unchanged."""
-    path = store / f"{_fingerprint(folder, reading, names)}.facts"
+    path = store / f"{fingerprint(folder, reading, names)}.facts"
     try:
         found, meta = open_arena(path)
     except (OSError, ValueError):
@@ -118,7 +118,7 @@ def _cached_batch(folder: Path, store: Path, reading: Reading, names: Sequence[s
     return {name: np.array(column) for name, column in found.items()}, meta
 
 
-def _fingerprint(folder: Path, reading: Reading, names: Sequence[str]) -> str:
+def fingerprint(folder: Path, reading: Reading, names: Sequence[str]) -> str:
     """Hash names, sizes and times of the files, and how they are read: the cache key."""
     digest = hashlib.blake2b(repr((_FORMAT, str(folder.resolve()), reading)).encode(), digest_size=16)
     for name in names:

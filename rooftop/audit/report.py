@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rooftop.audit.audit import Split
-from rooftop.audit.findings import KINDS, Finding
+from rooftop.audit.findings import KINDS, LISTED, Finding
+from rooftop.audit.shift import moved
 from rooftop.coco import CocoObject, picture_path
 from rooftop.errors import DataError
 from rooftop.html import DASH, write_page
@@ -52,8 +53,26 @@ def _split_summary(split: Split) -> dict[str, Any]:
         "objects_by_category": {names[kind]: count for kind, count in sorted(numbers.kinds.items())},
         "mean": mean,
         "std": std,
+        "shifts": _shifts(split),
         "findings": split.findings.plain(),
     }
+
+
+def _shifts(split: Split) -> dict[str, Any] | None:
+    """How many pictures were compared with their labels, and by how many pixels those of which pictures are shifted."""
+    if split.shifts is None:
+        return None
+    found = [
+        {
+            "level": shift.level,
+            "place": shift.place if shift.level == "place" else None,
+            "move": split.shifts.moves[shift.rows[0]].tolist(),
+            "count": len(shift.rows),
+            "pictures": [split.names[row] for row in shift.rows[:LISTED]],
+        }
+        for shift in split.shifts.named()
+    ]
+    return {"compared": split.shifts.compared, "of": split.shifts.labelled, "found": found}
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float]:
@@ -124,6 +143,8 @@ def _shown(split: Split, finding: Finding, by_name: dict[str, Split]) -> dict[st
     where = [f"{split.name}/{finding.picture}" if finding.picture else split.name]
     if finding.annotation is not None:
         where.append(f"annotation {finding.annotation}")
+    if finding.move:
+        views.append(_thumbnail(split, finding, finding.move))
     if finding.partner:
         other, name = finding.partner
         views.append(_thumbnail(by_name[other], Finding(finding.kind, name)))
@@ -157,8 +178,12 @@ class Thumbnail:
     outlines: list[Outline]
 
 
-def _thumbnail(split: Split, finding: Finding) -> Thumbnail | None:
-    """Picture of a finding; of an annotation its surroundings, with the annotation in red. None without a picture."""
+def _thumbnail(split: Split, finding: Finding, move: tuple[float, float] | None = None) -> Thumbnail | None:
+    """Picture of a finding; None without a picture.
+
+    Of an annotation its surroundings are shown, with the annotation in red; of a shift the surroundings of the roof
+    nearest to the middle, with the outlines in red where `move` brings them.
+    """
     row = split.rows.get(finding.picture)
     objects = split.index.objects(row) if split.index is not None and row is not None else []
     try:
@@ -167,7 +192,10 @@ def _thumbnail(split: Split, finding: Finding) -> Thumbnail | None:
         return None
     image = Image.fromarray(as_rgb(picture))
     chosen = [thing for thing in objects if thing.annotation_id == finding.annotation]
-    left, top, right, bottom = _window(chosen[0], *image.size) if chosen else (0, 0, *image.size)
+    shown = chosen or ([_central(objects, *image.size)] if finding.move and objects else [])
+    left, top, right, bottom = _window(shown[0], *image.size) if shown else (0, 0, *image.size)
+    if move:
+        chosen = objects = [moved(thing, move, image.height, image.width) for thing in objects]
     outlines = [outline for thing in objects if thing not in chosen for outline in _outlines(thing, image, "other")]
     outlines += [outline for thing in chosen for outline in _outlines(thing, image, "chosen")]
     part = image.crop((left, top, right, bottom))
@@ -177,11 +205,26 @@ def _thumbnail(split: Split, finding: Finding) -> Thumbnail | None:
 
 def _window(thing: CocoObject, width: int, height: int) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the surroundings of an object, inside the picture."""
-    x, y, w, h = run_box(thing.rle) if thing.rle else _bounds(np.concatenate(thing.rings or []))
+    x, y, w, h = _box(thing)
     side = max(w, h, _MARGIN)
     left, top = max(0, int(x + w / 2 - side)), max(0, int(y + h / 2 - side))
     right, bottom = min(width, math.ceil(x + w / 2 + side)), min(height, math.ceil(y + h / 2 + side))
     return left, top, max(right, left + 1), max(bottom, top + 1)
+
+
+def _central(objects: Sequence[CocoObject], width: int, height: int) -> CocoObject:
+    """Return the object nearest to the middle of the picture."""
+
+    def distance(thing: CocoObject) -> float:
+        x, y, w, h = _box(thing)
+        return math.hypot(x + w / 2 - width / 2, y + h / 2 - height / 2)
+
+    return min(objects, key=distance)
+
+
+def _box(thing: CocoObject) -> list[float]:
+    """x, y, width, height."""
+    return run_box(thing.rle).tolist() if thing.rle else _bounds(np.concatenate(thing.rings or []))
 
 
 def _bounds(points: NDArray[np.float64]) -> list[float]:

@@ -332,6 +332,9 @@ class CheckDataConfig:
     crowds: Annotated[
         str, stated("keep or roofs"), "what fix does with iscrowd areas: keep, or make each a single roof"
     ]
+    shifts: Annotated[
+        str, stated("keep or move"), "what fix does with labels shifted against the picture: keep, or move them"
+    ]
     apart: Annotated[str, stated("copies or places"), "what fix keeps in one split only: copies, or whole places"]
 
 

@@ -85,6 +85,22 @@ def cells_of(names: Sequence[str]) -> list[tuple[str, int, int] | None]:
     return [(stem[: tile.end(1)], int(tile[2]), int(tile[3])) for stem, tile in zip(stems, found, strict=True) if tile]
 
 
+def places_of(names: Sequence[str], pattern: str | None = None) -> list[str]:
+    """Return the place of each picture; a name without location is a place of its own.
+
+    Args:
+        names: file names.
+        pattern: as in `split_by_place`. None: touching slippy tiles, or the raster of make_tiles.py.
+    """
+    stems = [PurePath(name).stem for name in names]
+    tiles = None if pattern else _tiles(stems)
+    if tiles:
+        return _neighbourhoods(tiles)
+    return [
+        stem if place is None else place for stem, place in zip(stems, _matches(stems, pattern or CUT), strict=True)
+    ]
+
+
 def share_place(earlier: Sequence[str], later: Sequence[str], pattern: str | None = None) -> NDArray[np.bool_]:
     """Report for each picture whether it shares a place with others.
 
@@ -114,8 +130,7 @@ def _around(z: int, x: int, y: int) -> set[Tile]:
 
 def _places(stems: Sequence[str], pattern: str | None, *, otherwise: str = "^$") -> list[str]:
     """Return the place of each stem: the match of `pattern`, or without one the match of `otherwise` or the stem."""
-    found = [re.search(pattern or otherwise, stem) for stem in stems]
-    places = [fit and (fit.group(1) if fit.groups() else fit.group(0)) for fit in found]
+    places = _matches(stems, pattern or otherwise)
     unfit = [stem for stem, place in zip(stems, places, strict=True) if place is None]
     if unfit and pattern:
         raise DataError(
@@ -123,6 +138,12 @@ def _places(stems: Sequence[str], pattern: str | None, *, otherwise: str = "^$")
             f"{', '.join(unfit[:3])}; correct it, or do without (data.place=null)."
         )
     return [stem if place is None else place for stem, place in zip(stems, places, strict=True)]
+
+
+def _matches(stems: Sequence[str], pattern: str) -> list[str | None]:
+    """Return the first group of `pattern` in each stem, or the whole match; None without one."""
+    found = [re.search(pattern, stem) for stem in stems]
+    return [fit and (fit.group(1) if fit.groups() else fit.group(0)) for fit in found]
 
 
 def _tiles(stems: Sequence[str]) -> list[Tile] | None:

@@ -150,11 +150,12 @@ def test_each_fault_is_found_and_nothing_else(planted, plant):
     assert planted.counts() == {PLANTS[plant]: 1}
 
 
-def test_every_kind_but_those_of_masks_and_of_tiles_is_planted():
+def test_every_kind_but_those_of_masks_tiles_and_shifts_is_planted():
     assert {kind for _, kind in PLANTS.values()} == set(KINDS) - {
         "unreadable mask",
         "mask of another size",
         "undrawn border",
+        "label shift",
         "no annotation",
     }
 

@@ -34,8 +34,8 @@ def test_cleaned_files_have_no_errors_and_no_leaks(planted, tmp_path):
 
     report = write_fixed(tmp_path / "clean", splits, pairs)
 
-    assert report["train"] == {"pictures": 5, "left_out": 4, "at_border": 0}
-    assert report["val"] == {"pictures": 6, "left_out": 0, "at_border": 0}
+    assert report["train"] == {"pictures": 5, "left_out": 4, "at_border": 0, "moved": 0}
+    assert report["val"] == {"pictures": 6, "left_out": 0, "at_border": 0, "moved": 0}
     again = [
         Split(s.name, s.images, index=open_index(tmp_path / "clean" / f"{s.name}.json", cache=tmp_path)) for s in splits
     ]
@@ -49,7 +49,12 @@ def test_cleaned_files_have_no_errors_and_no_leaks(planted, tmp_path):
 def test_two_entries_of_one_file_become_one(planted, tmp_path):
     planted.add_annotation("train", planted.add_entry("train", "train_2.png"))
     splits, pairs = planted.audit()
-    assert write_fixed(tmp_path / "clean", splits, pairs)["train"] == {"pictures": 6, "left_out": 1, "at_border": 0}
+    assert write_fixed(tmp_path / "clean", splits, pairs)["train"] == {
+        "pictures": 6,
+        "left_out": 1,
+        "at_border": 0,
+        "moved": 0,
+    }
     assert open_index(tmp_path / "clean" / "train.json", cache=tmp_path).annotation_count == 7
 
 
@@ -162,9 +167,9 @@ def test_no_place_stays_in_two_splits(planted, tmp_path):
     splits, pairs = planted.audit()
     report = write_fixed(tmp_path / "clean", splits, pairs, shared=partial(share_place, pattern=r"^(north|south|.*)"))
     assert report == {
-        "test": {"pictures": 7, "left_out": 0, "at_border": 0},
-        "val": {"pictures": 7, "left_out": 1, "at_border": 0},
-        "train": {"pictures": 6, "left_out": 1, "at_border": 0},
+        "test": {"pictures": 7, "left_out": 0, "at_border": 0, "moved": 0},
+        "val": {"pictures": 7, "left_out": 1, "at_border": 0, "moved": 0},
+        "train": {"pictures": 6, "left_out": 1, "at_border": 0, "moved": 0},
     }
 
 

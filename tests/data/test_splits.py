@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rooftop.data.splits import share_place, split_by_place
+from rooftop.data.splits import places_of, share_place, split_by_place
 from rooftop.errors import DataError
 
 
@@ -121,3 +121,9 @@ def test_places_that_are_all_too_large_give_the_smallest():
     names = [f"a_{i}.png" for i in range(50)] + [f"b_{i}.png" for i in range(40)] + [f"c_{i}.png" for i in range(60)]
     _, val = split_by_place(names, 0.1, "^([^_]+)_")
     assert {names[i][0] for i in val} == {"b"}
+
+
+def test_every_picture_has_a_place():
+    assert places_of(["18_5_7.jpg", "18_6_8.jpg", "18_9_7.jpg"]) == ["18_5_7", "18_5_7", "18_9_7"]
+    assert places_of(["east_000000_000256.png", "east_000256_000000.png", "a.png"]) == ["east", "east", "a"]
+    assert places_of(["p01_3.jpg", "p01_4.jpg", "q.jpg"], r"^(p\d+)_") == ["p01", "p01", "q"]
