@@ -96,16 +96,16 @@ def picture_scores(picture: NDArray[np.uint8], objects: Sequence[CocoObject]) ->
         objects: of the picture; those not judged (`iscrowd`) are left out.
     """
     height, width = picture.shape[:2]
-    points, direction, roof = outline_points(objects, height, width)
-    side = 2 * REACH + 1
-    scores = np.zeros((int(roof.max(initial=-1)) + 1, side, side), np.float32)
+    points, direction, owner = outline_points(objects, height, width)
+    roofs, roof = np.unique(owner, return_inverse=True)
+    scores = np.zeros((len(roofs), 2 * REACH + 1, 2 * REACH + 1), np.float32)
     for top in range(0, height + 1, BLOCK):
         for left in range(0, width + 1, BLOCK):
             low = np.array([left, top])
             here = ((points >= low) & (points < low + BLOCK)).all(axis=1)
             if here.any():
                 _add_block(scores, picture, (left, top), points[here], direction[here], roof[here])
-    scores = uniform_filter(scores[np.bincount(roof, minlength=len(scores)) > 0], (1, BLUR, BLUR), mode="nearest")
+    scores = uniform_filter(scores, (1, BLUR, BLUR), mode="nearest")
     gain = scores - scores[:, REACH : REACH + 1, REACH : REACH + 1]
     return Scores(len(scores), scores.sum(0), scores[::2].sum(0), np.square(gain).sum(0))
 
