@@ -202,9 +202,9 @@ class PolygonsConfig:
     """From probabilities to outlines: a file of `conf/polygons/`."""
 
     separate: Annotated[
-        float | None,
-        stated("above 0, at most 1"),
-        "share of a roof's width: narrower necks between touching roofs are cut; null: none",
+        float | str | None,
+        stated("auto, or above 0 and at most 1"),
+        "touching roofs: auto: a learned decision; a share of a roof's width: narrower necks are cut; null: none",
     ]
     tolerance: Annotated[float, stated("0 or more"), "px: largest shift of a wall by simplification; 0: none"]
     angle: Annotated[

@@ -67,7 +67,6 @@ class Job:
             raise ConfigError(f"gsd={self.gsd} must be metres per pixel, above 0.")
         if self.crs is not None:
             parse_system(self.crs)
-        _check(self.shaping)
 
     def tiling(self, device: str) -> Tiling:
         """Windows in pixels as the network sees them, on a type of device such as "cpu"."""
@@ -83,14 +82,3 @@ class Job:
         if self.views != "auto":
             return self.views
         return None if scene else "flips"
-
-
-def _check(shaping: Shaping) -> None:
-    separate, angle = shaping.separate, shaping.angle
-    if separate is not None and not 0 < separate <= 1:
-        raise ConfigError(f"polygons.separate={separate} must be a share, above 0 and at most 1, or null.")
-    if angle is not None and not 0 <= angle <= 45:
-        raise ConfigError(f"polygons.angle={angle} must be degrees from 0 to 45, or null.")
-    for key in ("tolerance", "shift", "min_area", "min_hole"):
-        if not 0 <= getattr(shaping, key) < math.inf:
-            raise ConfigError(f"polygons.{key}={getattr(shaping, key)} must be a number, 0 or more.")

@@ -5,20 +5,24 @@ any windows of the scene and any number of processes.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal, TypeGuard
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from rooftop.errors import ConfigError
 from rooftop.files import atomic_write
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.processes import parallel_map
-from rooftop.polygons.separate import Heights, distances, middles, parted
+from rooftop.polygons.regions import LEARNED_AT, LIKENESS, NECK, Join, by_likeness, by_ratio
+from rooftop.polygons.separate import Surface, by_core, by_depth, labelled
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.square import squared
 from rooftop.polygons.tiled import TILE, Labelled, components, gathered, separate_large
@@ -29,7 +33,9 @@ from rooftop.raster.targets import ROOF
 from rooftop.raster.windows import Window, tiles
 
 _LARGEST = 4096  # pixels: a longer or wider component is separated tile by tile
-_SURER = (0.3, 0.6, 0.8, 0.9)  # further thresholds, as shares of the way from the threshold to 1
+SURER = (0.3, 0.6, 0.8, 0.9)  # further thresholds, as shares of the way from the threshold to 1
+AUTO = "auto"
+Ratio = Literal["auto"] | float | None
 Values = NDArray[np.uint8]
 Channels = dict[str, Values]
 """Stored probabilities of one category, uint8 (h, w), by name of the target."""
@@ -75,7 +81,8 @@ class Shaping:
     """How probabilities become polygons; see `conf/polygons/`.
 
     Attributes:
-        separate: cut necks narrower than this share of the smaller part's width; None: touching roofs stay one.
+        separate: AUTO: a learned decision (`rooftop.polygons.regions`); a number: cut necks narrower than this share of
+            the smaller part's width; None: touching roofs stay one.
         tolerance: largest distance in pixels between a wall and the stepped outline; 0: every step stays.
         angle: in degrees: walls within this angle of the roof's direction become right-angled; None: no wall.
         shift: in pixels, how far squaring may move a corner.
@@ -83,12 +90,31 @@ class Shaping:
         min_hole: in square metres (pixels): smaller holes are filled.
     """
 
-    separate: float | None
+    separate: Ratio
     tolerance: float
     angle: float | None
     shift: float
     min_area: float
     min_hole: float
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        separate, angle = self.separate, self.angle
+        if separate not in (None, AUTO) and not (_is_number(separate) and 0 < separate <= 1):
+            raise ConfigError(f"polygons.separate={separate} must be auto, a share above 0 and at most 1, or null.")
+        if angle is not None and not 0 <= angle <= 45:
+            raise ConfigError(f"polygons.angle={angle} must be degrees from 0 to 45, or null.")
+        for key in ("tolerance", "shift", "min_area", "min_hole"):
+            if not 0 <= getattr(self, key) < math.inf:
+                raise ConfigError(f"polygons.{key}={getattr(self, key)} must be a number, 0 or more.")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -149,7 +175,7 @@ class _Finder:
         component = _Component(
             outline, self.layers, self.category, self.threshold, Window(left, top, right - left, bottom - top)
         )
-        polygons, means = zip(*gathered(component.labelled(self.shaping.separate)), strict=True)
+        polygons, means = zip(*gathered(component.labelled(self.shaping.separate, self.ground.gsd)), strict=True)
         shaped = _shaped(polygons, self.shaping, self.ground.stretch(outline))
         return [
             self._measured(_inside(_moved(polygon, left, top), *self.layers.shape[1:]), STEP * mean)
@@ -195,48 +221,65 @@ class _Component:
         pieces = [_moved(piece, -x, -y) for piece in shapely.get_parts(part) if isinstance(piece, Polygon)]
         return rasterise(pieces, window.height, window.width)
 
-    def heights(self, window: Window) -> tuple[Values, Heights]:
-        """Return the mask in a window and the heights of its watershed."""
-        mask = self.mask(window)
-        return mask, _heights(mask, self.channels(window), self.threshold)
+    def surface(self, window: Window, *, learned: bool, scale: float) -> Surface:
+        """Return the mask in a window and what its watershed climbs on.
 
-    def labelled(self, ratio: float | None) -> Iterator[Labelled]:
+        The learned cores of roofs if the network has them, else the distance to the outline.
+
+        Args:
+            window: in the component.
+            learned: the learned decision follows; it needs depths.
+            scale: as for `by_depth`.
+        """
+        mask, channels = self.mask(window), self.channels(window)
+        core, surer = _core(channels), list[Values]()
+        if core is None or learned:
+            steps = (self.threshold + share * (1 - self.threshold) for share in SURER)
+            surer = [at_least(channels[ROOF], step) & mask for step in steps]
+        if core is None:
+            return by_depth(mask, surer, np.stack([channels[ROOF], np.zeros_like(mask)]))
+        values = np.stack([channels[ROOF], (core / STEP).round().astype(np.uint8)])
+        return by_core(mask, core, values, surer=surer, scale=scale)
+
+    def labelled(self, ratio: Ratio, gsd: float | None) -> Iterator[Labelled]:
         """Separate touching roofs; tile by tile if the component is large.
 
         Args:
             ratio: as `Shaping.separate`.
+            gsd: metres per pixel; None: unknown.
 
         Yields:
             Windows that tile the component, with labels, int32 (h, w), 0 = background, and stored probabilities.
         """
         size = self.bounds.height, self.bounds.width
         large = max(size) > _LARGEST
-        if large and ratio is not None:
-            for tile, labels in separate_large(*size, self.heights, ratio=ratio):
-                yield tile, labels, self.channels(tile)[ROOF]
+        for tile, labels in self._tiles(ratio, gsd or LEARNED_AT, large=large):
+            yield tile, labels, self.channels(tile)[ROOF]
+
+    def _tiles(self, ratio: Ratio, gsd: float, *, large: bool) -> Iterator[tuple[Window, NDArray[np.int32]]]:
+        size = self.bounds.height, self.bounds.width
+        if ratio is None:
+            for tile in tiles(*size, TILE if large else max(size)):
+                yield tile, self.mask(tile).astype(np.int32)
             return
-        for tile in tiles(*size, TILE if large else max(size)):
-            mask, channels = self.mask(tile), self.channels(tile)
-            if ratio is None:
-                labels = mask.astype(np.int32)
-            else:
-                labels = parted(mask, _heights(mask, channels, self.threshold), ratio=ratio)
-            yield tile, labels, channels[ROOF]
+        learned = ratio == AUTO and _core(self.channels(Window(0, 0, 1, 1))) is not None
+        if learned:
+            join: Join = partial(by_likeness, likeness=LIKENESS, pixel=gsd**2)
+        else:
+            join = partial(by_ratio, ratio=NECK if isinstance(ratio, str) else ratio)
+        look = partial(self.surface, learned=learned, scale=LEARNED_AT / gsd if learned else 1.0)
+        if large:
+            yield from separate_large(*size, look, join)
+        else:
+            whole = Window(0, 0, size[1], size[0])
+            yield whole, labelled(look(whole), join)
 
     def _in_scene(self, window: Window) -> Window:
         return Window(self.bounds.column + window.column, self.bounds.row + window.row, window.width, window.height)
 
 
-def _heights(mask: Values, channels: Channels, threshold: float) -> Heights:
-    """Heights of the watershed: the learned middles of roofs if the network has them, else distances to the outline."""
-    if (middle := _middle(channels)) is not None:
-        return middles(mask, middle)
-    surer = [at_least(channels[ROOF], threshold + share * (1 - threshold)) & mask for share in _SURER]
-    return distances(mask, surer)
-
-
-def _middle(channels: Channels) -> NDArray[np.float32] | None:
-    """Probability of the middle of a roof, in [0, 1]; None: no target for it."""
+def _core(channels: Channels) -> NDArray[np.float32] | None:
+    """Probability of the core of a roof, in [0, 1]; None: no target for it."""
     share = {name: np.multiply(values, STEP, dtype=np.float32) for name, values in channels.items()}
     if "edge" in share:
         share.setdefault("core", share[ROOF] * (1 - share["edge"]))

@@ -5,8 +5,8 @@ are united. Pieces are joined by pixels (4-connectivity across the seam), not by
 integers, so the union is exact.
 
 Separation: a tile is read with a margin for the summits of its pixels; a summit has the same name in every tile.
-Summits and passes are collected from all tiles; they alone decide the roofs. Only a roof larger than the margin may
-be cut at a tile's border.
+Basins and seams are measured in all tiles; their sums alone decide the roofs. Only a roof larger than the margin may be
+cut at a tile's border.
 """
 
 from collections import defaultdict
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from shapely import Polygon
 
-from rooftop.polygons.separate import RIM, Basins, Heights, basins_of, highest_first, passes, roofs_of
+from rooftop.polygons.regions import Join, add_up, measure
+from rooftop.polygons.separate import Basins, Heights, Surface, basins
 from rooftop.raster.polygonise import first_pixel, polygonise_labels, without_straight_corners
 from rooftop.raster.windows import Window, tiles
 
@@ -114,61 +115,46 @@ def united(pieces: list[Polygon]) -> Polygon:
 
 TILE = 3072  # pixels
 MARGIN = 512  # pixels
-Look = Callable[[Window], tuple[NDArray[np.uint8], Heights]]
 Labelled = tuple[Window, NDArray[np.int32], NDArray[np.uint8]]
 
 
-def separate_large(height: int, width: int, look: Look, *, ratio: float) -> Iterator[tuple[Window, NDArray[np.int32]]]:
+def separate_large(
+    height: int, width: int, look: Callable[[Window], Surface], join: Join
+) -> Iterator[tuple[Window, NDArray[np.int32]]]:
     """Label the roofs of a mask of any size, touching ones separately.
 
     Args:
         height: of the mask in pixels.
         width: of the mask in pixels.
-        look: returns, for a window, the mask, uint8 (h, w), 1 = roof, and its `distances` or `middles`; called twice
-            for each tile.
-        ratio: as for `separate`.
+        look: returns the surface in a window; called twice for each tile.
+        join: decides which basins are one roof.
 
     Yields:
         Windows that tile the mask, and the labels, int32 (h, w), in each: 0 = background, 1 ... N.
     """
-    seen = [_passes(*_tile(tile, (height, width), look)) for tile in tiles(height, width, TILE)]
-    every, first = np.unique(np.concatenate([names for names, *_ in seen]), return_index=True)
-    summits = np.concatenate([summits for _, summits, *_ in seen])[first]
-    pairs = np.searchsorted(every, np.concatenate([pairs for *_, pairs, _ in seen], axis=1))
-    roofs = roofs_of(summits, *highest_first(pairs, np.concatenate([heights for *_, heights in seen])), ratio=ratio)
-    numbers = np.unique(roofs, return_inverse=True)[1].astype(np.int32) + 1
-    for tile in tiles(height, width, TILE):
-        names = _tile(tile, (height, width), look)[0][: tile.height, : tile.width]
-        yield tile, np.where(names < 0, 0, numbers[np.searchsorted(every, names)])
+    size = height, width
+    regions = add_up([measure(*_seen(tile, size, look), (tile.height, tile.width)) for tile in tiles(*size, TILE)])
+    numbers = np.unique(join(regions), return_inverse=True)[1].astype(np.int32) + 1
+    for tile in tiles(*size, TILE):
+        names = _seen(tile, size, look)[0][: tile.height, : tile.width]
+        yield tile, np.where(names < 0, 0, numbers[np.searchsorted(regions.names, names)])
 
 
-def _tile(tile: Window, size: tuple[int, int], look: Look) -> tuple[Basins, Heights, Heights]:
-    """Return the names of the summits of a tile's pixels, -1 for none; their heights and the pixels' own.
-
-    With one more row and column than the tile, if the mask has them. A name is the summit's flat index in the mask.
-    """
+def _seen(
+    tile: Window, size: tuple[int, int], look: Callable[[Window], Surface]
+) -> tuple[Basins, Heights, Heights, NDArray[np.uint8], Heights]:
+    """Return the first five arguments of `measure` for a tile; a name is the summit's flat index in the mask."""
     top, left = max(tile.row - MARGIN, 0), max(tile.column - MARGIN, 0)
     bottom, right = min(tile.row + tile.height + MARGIN, size[0]), min(tile.column + tile.width + MARGIN, size[1])
-    basins, heights = basins_of(*look(Window(left, top, right - left, bottom - top)))
-    y, x = tile.row - top + RIM, tile.column - left + RIM
-    rows, columns = (
-        slice(y, min(y + tile.height + 1, len(basins) - RIM)),
-        slice(x, min(x + tile.width + 1, basins.shape[1] - RIM)),
-    )
-    own = basins[rows, columns]
-    row, column = np.divmod(own, basins.shape[1])
-    names = np.where(own < 0, -1, (row - RIM + top) * size[1] + column - RIM + left)
-    return names, heights.ravel()[own], heights[rows, columns]
-
-
-def _passes(names: Basins, summits: Heights, heights: Heights) -> tuple[Basins, Heights, Basins, Heights]:
-    """Names and heights of a tile's summits, and the highest pass between any two."""
-    found, first = np.unique(names, return_index=True)
-    pairs, lows = passes(names, heights)
-    numbers = np.searchsorted(found, pairs)
-    highest = np.unique(numbers[0] * len(found) + numbers[1], return_index=True)[1]  # the first of equal ones is it
-    inside = found >= 0
-    return found[inside], summits.ravel()[first][inside], pairs[:, highest], lows[highest]
+    surface = look(Window(left, top, right - left, bottom - top))
+    summits = basins(surface)
+    y, x = tile.row - top, tile.column - left
+    part = slice(y, y + tile.height + 1), slice(x, x + tile.width + 1)
+    own = summits[part]
+    row, column = np.divmod(own, summits.shape[1])
+    names = np.where(own < 0, -1, (row + top) * size[1] + column + left)
+    values = surface.values[:, part[0], part[1]]
+    return names, surface.height[part], surface.depth[part], values, surface.height.ravel()[own]
 
 
 def gathered(labelled: Iterable[Labelled]) -> list[tuple[Polygon, float]]:

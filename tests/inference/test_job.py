@@ -30,7 +30,7 @@ def job(**changes):
     [
         *(("threshold", value) for value in (0.0, 1.0, -1.0, float("nan"))),
         *(("gsd", value) for value in (0.0, -0.3, float("inf"), float("nan"))),
-        *(("polygons.separate", value) for value in (0.0, 1.1, -1.0)),
+        *(("polygons.separate", value) for value in (0.0, 1.1, -1.0, True, "often")),
         *(("polygons.angle", value) for value in (-1.0, 46.0)),
         *((f"polygons.{key}", value) for key in ("tolerance", "shift") for value in (-0.1, float("inf"))),
         *((f"polygons.{key}", value) for key in ("min_area", "min_hole") for value in (-1.0, float("nan"))),

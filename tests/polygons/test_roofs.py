@@ -93,7 +93,7 @@ def town(targets):
     return np.stack([np.clip((some - some.mean()) / some.std() * 60 + 110, 0, 200) for some in smooth]).astype(np.uint8)
 
 
-@pytest.mark.parametrize("separate", [0.85, None])
+@pytest.mark.parametrize("separate", ["auto", 0.85, None])
 @pytest.mark.parametrize("targets", [("roof",), ("roof", "core")])
 def test_what_is_too_large_to_be_seen_at_once_comes_apart_tile_by_tile_as_it_would_as_a_whole(
     targets, separate, monkeypatch

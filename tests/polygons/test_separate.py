@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,13 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from rooftop.polygons.separate import middles, parted, separate
+from rooftop.polygons.regions import by_ratio
+from rooftop.polygons.separate import by_core, labelled, separate
 
 masks = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=16), elements=st.integers(0, 1))
 
 
 def by_middles(mask, middle, *, ratio):
-    return parted(mask, middles(mask, middle), ratio=ratio)
+    values = np.zeros((2, *mask.shape), np.uint8)
+    return labelled(by_core(mask, middle, values), partial(by_ratio, ratio=ratio))
 
 
 def two_roofs(neck):
