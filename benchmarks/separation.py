@@ -25,7 +25,7 @@ from rooftop.inference import Predictor
 from rooftop.inference.views import scale_factor, windowed, with_views
 from rooftop.metrics.objects import match, object_counts, object_scores, overlaps, ranking
 from rooftop.metrics.pixel import ratios
-from rooftop.polygons.regions import LEARNED_AT, LIKENESS, Likeness, by_likeness, by_ratio
+from rooftop.polygons.regions import LEARNED_AT, Likeness, by_likeness, by_ratio
 from rooftop.polygons.roofs import SURER, Shaping
 from rooftop.polygons.separate import basins, by_core, measured
 from rooftop.raster.picture import read_picture
@@ -85,7 +85,7 @@ def table(shared, folder):
         parts = {rule: [] for rule in RULES}
         for values, truth in pictures(place, Predictor(run, device="cpu"), folder):
             for rule in RULES:
-                shaping = Shaping(rule, 1.0, 20.0, 2.0, LEAST, 3.0)
+                shaping = Shaping(rule, 1.0, 20.0, 2.0, LEAST, 3.0).with_likeness(run.card.likeness)
                 probability = values * np.float32(STEP)
                 targets, threshold = run.card.targets, run.card.threshold
                 (found,) = shaped(probability, targets, threshold=threshold, shaping=shaping, gsd=place[2])
@@ -180,7 +180,7 @@ def fixed(regions, pixel, ratio):
 
 def worth(weights, names, graphs, best, roofs):
     """What `settle` minimises."""
-    split = len(LIKENESS.seam)
+    split = 9  # weights about the seam
     join = partial(by_likeness, likeness=Likeness(tuple(weights[:split]), tuple(weights[split:])))
     gains = np.array([(scores(graphs[name], join) - best[name]).mean() for name in names])
     return -np.average(
@@ -203,7 +203,8 @@ def settle(shared, folder, evaluations=700):
         name: np.max([scores(group, partial(fixed, ratio=ratio)) for ratio in FIXED], axis=0)
         for name, group in graphs.items()
     }
-    start = np.array([*LIKENESS.seam, *LIKENESS.part])
+    known = predictor.run.card.likeness
+    start = np.array([*known.seam, *known.part])
     scale = np.abs(start) / 3 + 0.05
     for left_out in (None, "banepa", *graphs):  # Banepa: its test and its other pictures together
         names = [name for name in graphs if left_out is None or not name.startswith(left_out)]
@@ -211,7 +212,7 @@ def settle(shared, folder, evaluations=700):
         search.optimize(lambda x, names=names: worth(x * scale, names, graphs, best, roofs))
         weights = search.result.xbest * scale
         join = partial(
-            by_likeness, likeness=Likeness(tuple(weights[: len(LIKENESS.seam)]), tuple(weights[len(LIKENESS.seam) :]))
+            by_likeness, likeness=Likeness(tuple(weights[: len(known.seam)]), tuple(weights[len(known.seam) :]))
         )
         print(f"left out: {left_out}", weights.round(3).tolist())
         for name in sorted({*graphs} - {*names}) or graphs:

@@ -30,6 +30,7 @@ from torch.overrides import TorchFunctionMode
 from rooftop.config import build_network
 from rooftop.errors import RunError
 from rooftop.files import atomic_write, write_json
+from rooftop.polygons.regions import Likeness
 from rooftop.raster.targets import ROOF, TARGETS
 
 CARD, WEIGHTS, FORMAT = "card.json", "model.safetensors", 1
@@ -57,6 +58,7 @@ class Card:
         threshold: probability from which a pixel counts as roof.
         gsd: ground sampling distance of the training pictures in metres per pixel, or None if unknown.
         gsd_range: lowest and highest metres per pixel of the training windows, or None if pictures were not rescaled.
+        likeness: which touching parts are one roof, for `polygons.separate=auto`; None: by a fixed ratio.
         data: name of the data set and number of pictures in each split.
         scores: of the best weights on the test split; empty before the test.
         created: UTC, ISO 8601.
@@ -72,6 +74,7 @@ class Card:
     gsd: Gsd | None = None
     gsd_range: Annotated[list[Gsd], Meta(min_length=2, max_length=2)] | None = None
     targets: list[Name] = field(default_factory=lambda: [ROOF])
+    likeness: Likeness | None = None
     data: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))

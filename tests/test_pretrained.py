@@ -21,6 +21,7 @@ def test_folder_is_complete_and_light():
     card = json.loads((SHIPPED / "card.json").read_text())
     assert card["network"]["_target_"] == "rooftop.models.EncoderUNet"
     assert 0 < card["threshold"] < 1
+    assert len(card["likeness"]["seam"]) == 9
     assert (SHIPPED / "MODEL_CARD.md").is_file()
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 30e6
 

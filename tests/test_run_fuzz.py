@@ -89,6 +89,8 @@ def preparation(**values: object) -> dict[str, object]:
         ({"gsd": -0.5}, "gsd"),
         ({"gsd_range": [0.7, 0.3]}, "gsd_range: expected the lower number first"),
         ({"gsd_range": [0.7]}, "gsd_range"),
+        ({"likeness": {"seam": [1.0] * 8, "part": [1.0] * 7}}, "likeness.seam"),
+        ({"likeness": {"seam": [1.0] * 9, "part": [1e9] * 7}}, "likeness.part"),
         ({"scores": {"iou": float("nan")}}, "JSON is malformed"),
         ({"scores": {"iou": deep()}}, "more than 8 lists and objects inside one another"),
         ({"data": {"a": [[[[[[[[[1]]]]]]]]]}}, "more than 8 lists and objects inside one another"),

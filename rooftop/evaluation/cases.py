@@ -369,7 +369,7 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     log.info("%s: %d pictures", choice.split, len(picks))
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
     factor = scale_factor(data["gsd"], run.card) if choice.rescale else None
-    decision = Decision(threshold, choice.shaping, data["gsd"])
+    decision = Decision(threshold, choice.shaping.with_likeness(run.card.likeness), data["gsd"])
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
     record |= {"tta": choice.views, "scaled_by": scaled_by(factor), "polygons": asdict(choice.shaping)}
     predictor = Predictor(run, device=choice.device)

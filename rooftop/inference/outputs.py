@@ -67,7 +67,7 @@ class Outputs:
             categories=tuple(card.categories),
             targets=tuple(card.targets),
             threshold=threshold,
-            shaping=job.shaping,
+            shaping=job.shaping.with_likeness(card.likeness),
             probability=job.probability,
         )
 

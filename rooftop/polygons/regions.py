@@ -14,9 +14,10 @@ import heapq
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from rooftop.raster.probability import STEP
@@ -51,6 +52,7 @@ class Regions:
     passes: Floats
 
 
+Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Join = Callable[[Regions], Ints]
 """Returns for each region, int64 (N,), the index of the region that stands for its roof."""
 
@@ -208,8 +210,8 @@ class Likeness:
             part, lower depth.
     """
 
-    seam: tuple[float, ...]
-    part: tuple[float, ...]
+    seam: Annotated[tuple[Weight, ...], Meta(min_length=9, max_length=9)]
+    part: Annotated[tuple[Weight, ...], Meta(min_length=7, max_length=7)]
 
     def of(self, one: _Part, other: _Part, seam: _Seam, pixel: float, component: float) -> float:
         """Weigh two neighbours.
@@ -246,14 +248,7 @@ def _dot(weights: tuple[float, ...], values: tuple[float, ...]) -> float:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
 
-# Settled on 18 places at once with the weights of `pretrained/rooftop-unet` (benchmarks/separation.py; the table with
-# places left out: results_predict.md). All lengths are in metres, so that they hold for pictures of any resolution.
-LIKENESS = Likeness(
-    seam=(7.047, -1.56, 4.22, -1.197, -0.529, 1.88, -1.954, 0.428, 1.931),
-    part=(-1.663, -2.381, 8.197, 4.758, -0.154, 0.291, -2.261),
-)
 LEARNED_AT = 0.3  # metres per pixel as the network saw it; of pictures, too, if nobody knows theirs
-NECK = 0.65  # ratio for networks without cores: the best mean over the same places
 
 
 def by_likeness(regions: Regions, likeness: Likeness, pixel: float) -> Ints:

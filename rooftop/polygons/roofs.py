@@ -7,7 +7,7 @@ any windows of the scene and any number of processes.
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeGuard
@@ -21,7 +21,7 @@ from rooftop.errors import ConfigError
 from rooftop.files import atomic_write
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.processes import parallel_map
-from rooftop.polygons.regions import LEARNED_AT, LIKENESS, NECK, Join, by_likeness, by_ratio
+from rooftop.polygons.regions import LEARNED_AT, Join, Likeness, by_likeness, by_ratio
 from rooftop.polygons.separate import Surface, by_core, by_depth, labelled
 from rooftop.polygons.simplify import simplified
 from rooftop.polygons.square import squared
@@ -35,7 +35,8 @@ from rooftop.raster.windows import Window, tiles
 _LARGEST = 4096  # pixels: a longer or wider component is separated tile by tile
 SURER = (0.3, 0.6, 0.8, 0.9)  # further thresholds, as shares of the way from the threshold to 1
 AUTO = "auto"
-Ratio = Literal["auto"] | float | None
+Separate = Likeness | Literal["auto"] | float | None
+WITHOUT_LIKENESS = 0.8  # what "auto" means for a run without a learned decision: settled on Banepa
 Values = NDArray[np.uint8]
 Channels = dict[str, Values]
 """Stored probabilities of one category, uint8 (h, w), by name of the target."""
@@ -81,8 +82,8 @@ class Shaping:
     """How probabilities become polygons; see `conf/polygons/`.
 
     Attributes:
-        separate: AUTO: a learned decision (`rooftop.polygons.regions`); a number: cut necks narrower than this share of
-            the smaller part's width; None: touching roofs stay one.
+        separate: a learned decision; AUTO: that of the run, see `with_likeness`; a number: cut necks narrower than this
+            share of the smaller part's width; None: touching roofs stay one.
         tolerance: largest distance in pixels between a wall and the stepped outline; 0: every step stays.
         angle: in degrees: walls within this angle of the roof's direction become right-angled; None: no wall.
         shift: in pixels, how far squaring may move a corner.
@@ -90,7 +91,7 @@ class Shaping:
         min_hole: in square metres (pixels): smaller holes are filled.
     """
 
-    separate: Ratio
+    separate: Separate
     tolerance: float
     angle: float | None
     shift: float
@@ -104,13 +105,21 @@ class Shaping:
             ConfigError: a value is out of range.
         """
         separate, angle = self.separate, self.angle
-        if separate not in (None, AUTO) and not (_is_number(separate) and 0 < separate <= 1):
+        if (
+            separate not in (None, AUTO)
+            and not isinstance(separate, Likeness)
+            and not (_is_number(separate) and 0 < separate <= 1)
+        ):
             raise ConfigError(f"polygons.separate={separate} must be auto, a share above 0 and at most 1, or null.")
         if angle is not None and not 0 <= angle <= 45:
             raise ConfigError(f"polygons.angle={angle} must be degrees from 0 to 45, or null.")
         for key in ("tolerance", "shift", "min_area", "min_hole"):
             if not 0 <= getattr(self, key) < math.inf:
                 raise ConfigError(f"polygons.{key}={getattr(self, key)} must be a number, 0 or more.")
+
+    def with_likeness(self, likeness: Likeness | None) -> "Shaping":
+        """Resolve AUTO by the learned decision of a run; None: the run has none."""
+        return replace(self, separate=likeness or WITHOUT_LIKENESS) if self.separate == AUTO else self
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -241,11 +250,11 @@ class _Component:
         values = np.stack([channels[ROOF], (core / STEP).round().astype(np.uint8)])
         return by_core(mask, core, values, surer=surer, scale=scale)
 
-    def labelled(self, ratio: Ratio, gsd: float | None) -> Iterator[Labelled]:
+    def labelled(self, separate: Separate, gsd: float | None) -> Iterator[Labelled]:
         """Separate touching roofs; tile by tile if the component is large.
 
         Args:
-            ratio: as `Shaping.separate`.
+            separate: as in `Shaping`.
             gsd: metres per pixel; None: unknown.
 
         Yields:
@@ -253,20 +262,21 @@ class _Component:
         """
         size = self.bounds.height, self.bounds.width
         large = max(size) > _LARGEST
-        for tile, labels in self._tiles(ratio, gsd or LEARNED_AT, large=large):
+        for tile, labels in self._tiles(separate, gsd or LEARNED_AT, large=large):
             yield tile, labels, self.channels(tile)[ROOF]
 
-    def _tiles(self, ratio: Ratio, gsd: float, *, large: bool) -> Iterator[tuple[Window, NDArray[np.int32]]]:
+    def _tiles(self, separate: Separate, gsd: float, *, large: bool) -> Iterator[tuple[Window, NDArray[np.int32]]]:
         size = self.bounds.height, self.bounds.width
-        if ratio is None:
+        if separate is None:
             for tile in tiles(*size, TILE if large else max(size)):
                 yield tile, self.mask(tile).astype(np.int32)
             return
-        learned = ratio == AUTO and _core(self.channels(Window(0, 0, 1, 1))) is not None
-        if learned:
-            join: Join = partial(by_likeness, likeness=LIKENESS, pixel=gsd**2)
+        has_core = _core(self.channels(Window(0, 0, 1, 1))) is not None
+        learned = isinstance(separate, Likeness) and has_core
+        if isinstance(separate, Likeness) and has_core:
+            join: Join = partial(by_likeness, likeness=separate, pixel=gsd**2)
         else:
-            join = partial(by_ratio, ratio=NECK if isinstance(ratio, str) else ratio)
+            join = partial(by_ratio, ratio=separate if isinstance(separate, int | float) else WITHOUT_LIKENESS)
         look = partial(self.surface, learned=learned, scale=LEARNED_AT / gsd if learned else 1.0)
         if large:
             yield from separate_large(*size, look, join)

@@ -9,6 +9,7 @@ from shapely.affinity import rotate, translate
 import rooftop.polygons.roofs as module
 from rooftop.polygons import tiled
 from rooftop.polygons.ground import Ground
+from rooftop.polygons.regions import Likeness
 from rooftop.polygons.roofs import Layers, Shaping, find_roofs
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.polygonise import polygonise
@@ -93,7 +94,10 @@ def town(targets):
     return np.stack([np.clip((some - some.mean()) / some.std() * 60 + 110, 0, 200) for some in smooth]).astype(np.uint8)
 
 
-@pytest.mark.parametrize("separate", ["auto", 0.85, None])
+LIKENESS = Likeness((5.0, 0, 0, -1.0, 0, 0.5, -0.5, 0, -3.0), (-1.0, 0, 0, 0, 0, 0, 2.5))
+
+
+@pytest.mark.parametrize("separate", [LIKENESS, "auto", 0.85, None])
 @pytest.mark.parametrize("targets", [("roof",), ("roof", "core")])
 def test_what_is_too_large_to_be_seen_at_once_comes_apart_tile_by_tile_as_it_would_as_a_whole(
     targets, separate, monkeypatch
@@ -189,3 +193,18 @@ def test_no_roof_leaves_the_picture(monkeypatch):
             before.setattr("rooftop.polygons.roofs._inside", lambda polygon, height, width: polygon)
             outside += sum(not box(0, 0, 64, 64).covers(roof.polygon) for roof in roofs_of(values, DEFAULT))
     assert outside
+
+
+def test_auto_is_the_decision_of_the_run():
+    shaping = Shaping("auto", 1, 20, 2, 0, 0)
+    assert shaping.with_likeness(LIKENESS).separate == LIKENESS
+    assert shaping.with_likeness(None).separate == 0.8
+    assert Shaping(0.5, 1, 20, 2, 0, 0).with_likeness(LIKENESS).separate == 0.5
+
+
+def test_a_learned_decision_separates_otherwise_than_a_ratio():
+    values = town(("roof", "core"))
+    found = {
+        cut: len(roofs_of(values, Shaping(cut, 1, 20, 2, 0, 0), targets=("roof", "core"))) for cut in (0.85, LIKENESS)
+    }
+    assert found[LIKENESS] < found[0.85]
