@@ -1,7 +1,8 @@
 """Hooks of MkDocs: pages made from files of the repository, and the tables of the configuration reference.
 
 Markdown in `docs/` links to files of the repository by relative paths (`../CONTRIBUTING.md`), which work where the
-repository is browsed. Here these links become links to the pages made from the same files.
+repository is browsed. Here these links become links to the pages made from the same files, and plain text where a file
+has no page. That each path exists is checked by `tests/test_docs.py`.
 """
 
 import re
@@ -39,6 +40,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Point links to the repository at the pages made from it, and fill in the configuration reference."""
     for source, page in PAGES.items():
         markdown = re.sub(rf"\]\(\.\./{re.escape(source)}(?=[)#])", f"]({page}", markdown)
+    markdown = re.sub(r"\[([^\]\n]*)\]\(\.\./[^)\s]*\)", r"\1", markdown)  # a file of the repository without a page
     return markdown.replace(MARK, _reference()) if MARK in markdown else markdown
 
 
