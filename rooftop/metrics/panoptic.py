@@ -4,8 +4,9 @@ A predicted and a true roof match if their IoU is above 0.5. SQ is the mean IoU 
 are taken over all pictures, category by category; each score is the mean over categories.
 
 As in the authors' panopticapi, crowds match nothing, an unmatched prediction with more than half of its area on crowds
-does not count, and a category without any true or predicted roof has no part in the mean. In the paper segments do not
-overlap, so none has two matches. Predicted roofs may overlap a little: the best pairs match first, each roof once.
+does not count, and a category without any true or predicted roof has no part in the mean. Ground without data counts as
+a crowd; the paper takes it off each prediction first. In the paper segments do not overlap, so none has two matches.
+Predicted roofs may overlap a little: the best pairs match first, each roof once.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from rooftop.raster.probability import STEP
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Values = NDArray[np.uint8]
+LEARNED_AT = 0.3  # metres per pixel as the network of the weights sees; assumed of pictures of unknown size
 _TINY = 1e-6  # of a height: a summit of 0 has no share
 _LEAST_CORE = 0.2  # stored; the same
 
@@ -246,9 +247,6 @@ class Likeness:
 
 def _dot(weights: tuple[float, ...], values: tuple[float, ...]) -> float:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))
-
-
-LEARNED_AT = 0.3  # metres per pixel as the network saw it; of pictures, too, if nobody knows theirs
 
 
 def by_likeness(regions: Regions, likeness: Likeness, pixel: float) -> Ints:

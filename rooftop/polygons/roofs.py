@@ -271,13 +271,12 @@ class _Component:
             for tile in tiles(*size, TILE if large else max(size)):
                 yield tile, self.mask(tile).astype(np.int32)
             return
-        has_core = _core(self.channels(Window(0, 0, 1, 1))) is not None
-        learned = isinstance(separate, Likeness) and has_core
-        if isinstance(separate, Likeness) and has_core:
+        if isinstance(separate, Likeness) and {"core", "edge"} & {*self.layers.targets}:
             join: Join = partial(by_likeness, likeness=separate, pixel=gsd**2)
+            look = partial(self.surface, learned=True, scale=LEARNED_AT / gsd)
         else:
             join = partial(by_ratio, ratio=separate if isinstance(separate, int | float) else WITHOUT_LIKENESS)
-        look = partial(self.surface, learned=learned, scale=LEARNED_AT / gsd if learned else 1.0)
+            look = partial(self.surface, learned=False, scale=1.0)
         if large:
             yield from separate_large(*size, look, join)
         else:
