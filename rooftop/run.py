@@ -10,6 +10,7 @@ import math
 import pickle
 import platform
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from rooftop.config import build_network
+from rooftop.config.paths import INSTALLED, PROJECT
 from rooftop.errors import RunError
 from rooftop.files import atomic_write, write_json
 from rooftop.polygons.regions import Likeness
@@ -343,19 +345,18 @@ def versions() -> dict[str, str]:
 def _version(name: str) -> str:
     from importlib.metadata import PackageNotFoundError
 
-    from rooftop import __version__
-
     try:
         return version(name)
     except PackageNotFoundError:
-        return __version__ if name == "rooftop" else "not installed"
+        return str(sys.modules["rooftop"].__version__) if name == "rooftop" else "not installed"
 
 
 def git_hash() -> str | None:
     """Commit of the checkout this package lies in, or None."""
-    here = Path(__file__).parent
+    if INSTALLED:  # a checkout around it is that of another project
+        return None
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False)
     except OSError:
         return None
     return done.stdout.strip() or None

@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rooftop.callbacks import AtomicCheckpoints, Board, ChooseThreshold, History, RequireValidation, WriteRun
 from rooftop.callbacks.best_weights import find_keeper, require_validated
 from rooftop.callbacks.resume import require_resumable, require_weights
-from rooftop.config import build, flat, plain, save_config, shell_setting
+from rooftop.config import build, flat, plain, save_config, shell_setting, typed_command
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.files import clear_leftovers
@@ -168,7 +168,8 @@ def require_fresh(folder: Path, *, again: bool) -> None:
         log.warning("%s contains a finished run; it is replaced (resume=RUN continues a run)", folder)
     elif (folder / "checkpoints" / "last.ckpt").exists() and not again and not _requeued(folder):
         raise ConfigError(
-            f"{folder} contains an interrupted training; resume it: python train.py {shell_setting('resume', folder)}; "
+            f"{folder} contains an interrupted training; resume it: {typed_command('train')} "
+            f"{shell_setting('resume', folder)}; "
             "to start over, delete its checkpoints or set another hydra.run.dir."
         )
 

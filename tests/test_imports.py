@@ -24,7 +24,7 @@ DOORS = {
     *("albumentations", "cv2", "hydra", "jinja2", "matplotlib", "omegaconf", "onnx", "onnxruntime", "pycocotools"),
     *("pyogrio", "pyproj", "rasterio", "safetensors", "simplejpeg"),
 }
-SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
+SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "setup")
 
 
 def modules() -> list[str]:

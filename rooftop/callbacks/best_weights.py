@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from rooftop.callbacks.history import History
-from rooftop.config import shell_setting
+from rooftop.config import shell_setting, typed_command
 from rooftop.errors import ConfigError
 
 
@@ -83,7 +83,7 @@ def require_validated(history: History, folder: Path) -> None:
     """
     if not history.validations:
         raise ConfigError(
-            f"the training ended before its first validation; resume it: python train.py "
+            f"the training ended before its first validation; resume it: {typed_command('train')} "
             f"{shell_setting('resume', folder)} trainer.max_time=null, or let it validate sooner by "
             "trainer.val_check_interval."
         )

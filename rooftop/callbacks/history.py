@@ -13,7 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from rooftop.config import shell_setting
+from rooftop.config import shell_setting, typed_command
 from rooftop.errors import ConfigError
 from rooftop.files import atomic_write
 from rooftop.plots.charts import learning_curve
@@ -119,7 +119,7 @@ class History(Callback):
         """Print the command to resume after Ctrl-C, or SIGTERM from a scheduler."""
         if isinstance(exception, KeyboardInterrupt | SIGTERMException) and trainer.is_global_zero:
             resume = shell_setting("resume", self.folder)
-            how = f"resume with: python train.py {resume}" if self.rows else "no epoch was finished."
+            how = f"resume with: {typed_command('train')} {resume}" if self.rows else "no epoch was finished."
             print(f"\nstopped in epoch {trainer.current_epoch + 1}; {how}", file=sys.stderr)
 
     def _write(self) -> None:

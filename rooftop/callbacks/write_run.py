@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rooftop.callbacks.board import show
 from rooftop.callbacks.history import History
-from rooftop.config import shell_setting, working_folder
+from rooftop.config import shell_setting, typed_command, working_folder
 from rooftop.data.datamodule import RoofDataModule
 from rooftop.files import write_json
 from rooftop.plots.panels import ContactSheet, panel
@@ -82,7 +82,7 @@ def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path, *,
     run, logs = shell_setting("run", shown), "outputs" if shown.parts[0] == "outputs" else shlex.quote(str(shown))
     print(
         f"run folder:  {shown}\n"
-        f"next:        python predict.py {run} source=PICTURE_OR_FOLDER\n"
-        f"             python evaluate.py {run}{split}"
+        f"next:        {typed_command('predict')} {run} source=PICTURE_OR_FOLDER\n"
+        f"             {typed_command('evaluate')} {run}{split}"
         + (f"\n             tensorboard --logdir {logs}" if logged else "")
     )

@@ -5,7 +5,7 @@ Only this folder and the scripts use Hydra and OmegaConf.
 
 from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
-from rooftop.config.paths import shell_list, shell_setting, working_folder
+from rooftop.config.paths import shell_list, shell_setting, typed_command, working_folder
 from rooftop.config.run_config import data_of_run, save_config
 from rooftop.config.script import data_settings, in_sweep, overrides, progress_bar, run_folder, script
 
@@ -25,5 +25,6 @@ __all__ = [
     "script",
     "shell_list",
     "shell_setting",
+    "typed_command",
     "working_folder",
 ]

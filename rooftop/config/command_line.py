@@ -3,7 +3,7 @@
 `python train.py -m model.depth=3,4 loss=bce,dice` takes these steps in `compose_for_check`:
 
 1. `with_home` replaces `~/` by the home folder, `expand_resume` `resume=RUN` by the stored configuration of RUN,
-   `expand_glob` `glob(*.tif)` by a list of files.
+   `expand_glob` `glob(*.tif)` by a list of files; `read_options` puts the options (`-m`) before the settings.
 2. `values_of` reads one axis of the sweep: `model.depth=3,4` gives `["model.depth=3", "model.depth=4"]`.
 3. `first_jobs` picks few jobs with every value once: (3, bce), (4, bce), (3, dice); all combinations may be thousands.
 4. `_compose` builds the configuration of each of them; `check` compares it with the schema.
@@ -12,22 +12,27 @@
 The arguments go to Hydra, once the output folder is claimed.
 """
 
+import difflib
 import glob
 import re
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.utils import get_args_parser
+from hydra import compose
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
@@ -68,21 +73,12 @@ class Command(NamedTuple):
     """A checked command line.
 
     Attributes:
-        arguments: with `resume=` and `glob()` expanded.
-        overrides: the part of them without options.
+        arguments: options first, then overrides, with `resume=` and `glob()` expanded.
         folder: output folder; None if nothing runs, as for `--help`.
     """
 
     arguments: list[str]
-    overrides: list[str]
     folder: OutputFolder | None
-
-    def with_overrides(self, more: list[str]) -> list[str]:
-        """Return the arguments with more overrides behind the others: of two for one key, the last counts."""
-        if not self.overrides:
-            return [*self.arguments, *more]
-        last = len(self.arguments) - self.arguments[::-1].index(self.overrides[-1])
-        return [*self.arguments[:last], *more, *self.arguments[last:]]  # options may not stand among overrides
 
 
 def compose_for_check(name: str, arguments: list[str]) -> Command:
@@ -95,20 +91,20 @@ def compose_for_check(name: str, arguments: list[str]) -> Command:
         arguments: command line after the name of the script.
 
     Raises:
-        ConfigError: a wrong key, group or value, or a plugin that is not installed.
+        ConfigError: a wrong option, key, group or value, or a plugin that is not installed.
         RunError: `resume` names no run.
     """
     for argument in arguments:
         require_plugin(argument.lstrip("+"))
     arguments = [expand_glob(argument, CONF) for argument in expand_resume([*map(with_home, arguments)])]
-    parsed = get_args_parser().parse_args(arguments)
-    shows_only = parsed.help or parsed.hydra_help or parsed.cfg or parsed.info or parsed.shell_completion
-    if shows_only or parsed.config_dir or parsed.experimental_rerun:
-        return Command(arguments, parsed.overrides, None)
-    folder = str(Path(parsed.config_path).absolute()) if parsed.config_path else str(CONF)
+    parsed, arguments = read_options(arguments)
+    if parsed.hydra_help or parsed.shell_completion or parsed.experimental_rerun:
+        return Command(arguments, None)
     root = (parsed.config_name or name).removesuffix(".yaml")
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(folder, version_base="1.3"):
+    with _searched(parsed):
+        if parsed.help or parsed.cfg or parsed.info:
+            _compose(root, parsed.overrides)
+            return Command(arguments, None)
         axes = [values_of(override, sweep=parsed.multirun) for override in parsed.overrides]
         jobs = [_compose(root, overrides) for overrides in first_jobs([values for values in axes if values])]
         for cfg in jobs:
@@ -119,8 +115,7 @@ def compose_for_check(name: str, arguments: list[str]) -> Command:
     if [] in axes and jobs[0].hydra.runtime.choices.get("hydra/sweeper") == "basic":
         interval = parsed.overrides[axes.index([])]
         raise ConfigError(f"{interval}: only a search draws values from an interval; add hydra/sweeper=optuna.")
-    command = Command(arguments, parsed.overrides, output)
-    return command._replace(arguments=command.with_overrides(direction(parsed.overrides, jobs[0])))
+    return Command([*arguments, *direction(parsed.overrides, jobs[0])], output)
 
 
 @contextmanager
@@ -156,6 +151,81 @@ def require_plugin(choice: str) -> None:
         ) from error
 
 
+# --- options ---
+
+
+def read_options(arguments: list[str]) -> tuple[Namespace, list[str]]:
+    """Read options that stand before, among or behind the overrides.
+
+    Returns:
+        The options, and the arguments as Hydra reads them: options first, their folders as absolute paths.
+
+    Raises:
+        ConfigError: no such option, or its folder is missing.
+    """
+    parser = get_args_parser()
+    parser.error = _wrong_option
+    parsed = parser.parse_intermixed_args(arguments)
+    for option, folder in (("--config-dir", parsed.config_dir), ("--config-path", parsed.config_path)):
+        if folder and "://" not in folder:
+            _require_folder(f"{option}={folder}", folder)
+            setattr(parsed, option[2:].replace("-", "_"), str(Path(folder).absolute()))
+    for override in parsed.overrides:
+        for path in _search_path(override):
+            if "://" not in path.removeprefix("file://"):
+                _require_folder(f"hydra.searchpath: {path}", path.removeprefix("file://"))
+    return parsed, [*_written(parser, parsed), *parsed.overrides]
+
+
+def _written(parser: ArgumentParser, parsed: Namespace) -> Iterator[str]:
+    for action in parser._actions:
+        value = getattr(parsed, action.dest, None)
+        if action.option_strings and value not in (None, False):
+            yield action.option_strings[0] if value is True else f"{action.option_strings[0]}={value}"
+
+
+def _wrong_option(reason: str) -> NoReturn:
+    """Raise the reason of argparse as one sentence, with the nearest option."""
+    unknown = reason.removeprefix("unrecognized arguments: ").partition(" ")[0].partition("=")[0]
+    known = [name for name in get_args_parser()._option_string_actions if name.startswith("--")]
+    near = difflib.get_close_matches(unknown, known, n=1)
+    if reason.startswith("unrecognized") and near:
+        raise ConfigError(f"{unknown} is no option: did you mean {near[0]}?")
+    raise ConfigError(f"{reason}; options are {', '.join(known)}.")
+
+
+def _search_path(override: str) -> list[str]:
+    """Return the folders of `hydra.searchpath=[...]`; none for any other override."""
+    if not override.lstrip("+").startswith("hydra.searchpath="):
+        return []
+    try:
+        value = OverridesParser.create().parse_override(override).value()
+    except HydraException:
+        return []  # reported when the configuration is composed
+    return [str(path) for path in value] if isinstance(value, list) else []
+
+
+def _require_folder(setting: str, folder: str) -> None:
+    if not Path(folder).is_dir():
+        raise ConfigError(f"{setting}: no such folder in {Path.cwd()}; correct the path.")
+
+
+@contextmanager
+def _searched(parsed: Namespace) -> Iterator[None]:
+    """Let `compose` find configurations where Hydra will: `conf/` or `--config-path`, then `--config-dir`."""
+    path = create_config_search_path(parsed.config_path or str(CONF))
+    if parsed.config_dir:
+        where = {"provider": "command-line", "path": f"file://{parsed.config_dir}"}
+        path.prepend(**where, anchor=SearchPathQuery(provider="schema"))
+    GlobalHydra.instance().clear()
+    setbase("1.3")
+    Hydra.create_main_hydra2(task_name="check", config_search_path=path)
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().clear()
+
+
 # --- resume ---
 
 
@@ -170,7 +240,9 @@ def expand_resume(arguments: list[str]) -> list[str]:
     if not wanted:
         return arguments
     named = wanted[-1].removeprefix("resume=").strip("'\"")
-    started = RESUMED in arguments  # by Lightning, with the expanded command line of the first process
+    started = (
+        f"--config-name={RESUMED}" in arguments
+    )  # by Lightning, with the expanded command line of the first process
     folder = Path(named.replace("\\'", "'") if started else named).absolute()
     for needed in (folder / ".hydra" / "config.yaml", folder / "checkpoints" / "last.ckpt"):
         if not needed.is_file():
@@ -182,7 +254,7 @@ def expand_resume(arguments: list[str]) -> list[str]:
         return arguments
     rest = (_resumed_override(argument, stored) for argument in arguments if argument not in wanted)
     quoted = "'" + str(folder).replace("'", "\\'") + "'"
-    options = ("--config-name", RESUMED, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null")
+    options = (f"--config-name={RESUMED}", f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null")
     return [*options, *filter(None, rest)]
 
 

@@ -1,4 +1,4 @@
-"""Paths in settings: `~`, files of the project, and quoting for Hydra and the shell."""
+"""Paths in settings: `~`, files that come with the project, and quoting for Hydra and the shell."""
 
 import os
 import re
@@ -10,8 +10,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-PROJECT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+INSTALLED = (_PACKAGE / "included").is_dir()
+"""The package comes from a wheel, not from a checkout."""
+PROJECT = _PACKAGE / "included" if INSTALLED else _PACKAGE.parent
+"""Folder with `conf/`, `pretrained/` and `data/`: the checkout, or a folder of the package (see `setup.py`)."""
 CONF = PROJECT / "conf"
+TYPED_AS = "ROOFTOP_TYPED_AS"  # in the environment: the command `rooftop`, of this process and those it starts
 KEYS = (  # settings with a path; those of the splits start from data.root instead of the working directory
     *("run", "compare", "predictions", "annotations", "images", "source", "footprints", "fix", "unfinished", "resume"),
     *("data.root", "data.masks", "data.cache", "callbacks.start.run"),
@@ -35,6 +40,24 @@ def shipped(path: str, there: str | None = None) -> str:
     """
     there = there or path
     return str(PROJECT / path) if not Path(there).exists() and (PROJECT / path).exists() else there
+
+
+def program(script: str) -> Path:
+    """Return the file that runs a script: `train.py` of a checkout, or the module of an installed package."""
+    return _PACKAGE / "scripts" / f"{script}.py" if INSTALLED else PROJECT / f"{script}.py"
+
+
+def typed_command(script: str) -> str:
+    """Return how the person types a script: `python make_masks.py`, or `rooftop make-masks`."""
+    if INSTALLED or os.environ.get(TYPED_AS):
+        return f"rooftop {script.replace('_', '-')}"
+    return f"python {script}.py"
+
+
+def as_typed(text: str) -> str:
+    """Write the commands of a text (`python make_masks.py`) as the person types them, and `conf/` as it is found."""
+    text = re.sub(r"\bpython (\w+)\.py\b", lambda found: typed_command(found[1]), text)
+    return re.sub(r"\bconf/", lambda _: f"{CONF}/", text) if INSTALLED else text
 
 
 def working_folder() -> Path:

@@ -20,7 +20,8 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Container, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import hydra
@@ -33,7 +34,7 @@ from rooftop.config import sweep
 from rooftop.config.check import check
 from rooftop.config.command_line import compose_for_check
 from rooftop.config.output_folder import claimed, in_use, is_first_rank
-from rooftop.config.paths import CONF, shell_setting, working_folder
+from rooftop.config.paths import CONF, as_typed, program, shell_setting, working_folder
 from rooftop.errors import RooftopError, brief
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ def script(function: Main) -> Callable[[], None]:
             job = functools.wraps(function)(functools.partial(_job, function, name))
             with ExitStack() as stack:
                 output = stack.enter_context(claimed(command.folder)) if command.folder else []
-                sys.argv[1:] = command.with_overrides(output)
+                sys.argv[1:] = [*command.arguments, *output]
+                if "--help" in command.arguments:
+                    stack.enter_context(_help_as_typed())
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
 
     return entry
@@ -105,6 +108,17 @@ def progress_bar() -> Progress:
     )
 
 
+@contextmanager
+def _help_as_typed() -> Iterator[None]:
+    """Print what the block prints with its commands as the person types them."""
+    printed = StringIO()
+    try:
+        with redirect_stdout(printed):
+            yield
+    finally:
+        print(as_typed(printed.getvalue()), end="", flush=True)
+
+
 # --- one job ---
 
 
@@ -140,7 +154,7 @@ def _recorded_job(function: Main, name: str, cfg: DictConfig) -> float | None:
     sweep.note(run_folder(), sweep.STARTED, settings)
     start = time.monotonic()
     score: float | None = float("nan")
-    with _as_single_run(Path(function.__code__.co_filename)):
+    with _as_single_run(name):
         try:
             score = function(check(cfg, name))
             status, result = sweep.DONE, dict[str, object](score=score)
@@ -153,8 +167,8 @@ def _recorded_job(function: Main, name: str, cfg: DictConfig) -> float | None:
 
 
 @contextmanager
-def _as_single_run(path: Path) -> Iterator[None]:
-    """Let a job of a sweep start its own processes like a single run of the script at `path`.
+def _as_single_run(name: str) -> Iterator[None]:
+    """Let a job of a sweep start its own processes like a single run of the script.
 
     Lightning starts the other ranks with the command line of this process. In a sweep this would start the whole sweep
     again in a new folder, or a worker of the launcher. Lightning also leaves its environment variables behind; the next
@@ -166,13 +180,22 @@ def _as_single_run(path: Path) -> Iterator[None]:
     specification, module.__spec__ = module.__spec__, None
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.run.dir = config.hydra.runtime.output_dir
-    sys.argv = [str(path), *config.hydra.overrides.task]
+    sys.argv = [str(program(name)), *_search_options(config.hydra, name), *config.hydra.overrides.task]
     try:
         yield
     finally:
         sys.argv, module.__spec__ = command, specification
         os.environ.clear()
         os.environ.update(environment)
+
+
+def _search_options(settings: DictConfig, name: str) -> list[str]:
+    """Return the options and the setting with which a job finds the configurations of its sweep."""
+    own = [f"--config-name={settings.job.config_name}"] if settings.job.config_name != name else []
+    folders = {source.provider: source.path for source in settings.runtime.config_sources}
+    own += [f"--config-dir={folders['command-line']}"] if "command-line" in folders else []
+    own += [f"--config-path={folders['main']}"] if folders["main"] != str(CONF) else []
+    return own + ([f"hydra.searchpath={list(settings.searchpath)}"] if settings.searchpath else [])
 
 
 # --- errors ---

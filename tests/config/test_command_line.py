@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from rooftop.config.command_line import compose_for_check, expand_glob
 from rooftop.config.paths import with_home
+from rooftop.errors import ConfigError
 from rooftop.files import visible
 
 NAMES = ("plain.tif", "a b.tif", "c,d.tif", "it's.tif", "back\\slash.tif", "e.png", "17.tif")
@@ -201,3 +202,74 @@ def test_groups_and_other_arguments_stay(folder):
     (folder / "model").mkdir()
     for argument in ("model=glob(*)", "source=city/e.png", "--help", "source=glob(", "-m"):
         assert expand_glob(argument, folder) == argument
+
+
+# --- options ---
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder `mine` of configurations beside the working folder's files."""
+    (tmp_path / "mine" / "loss").mkdir(parents=True)
+    (tmp_path / "mine" / "loss" / "mine.yaml").write_text("_target_: rooftop.losses.BCE\n")
+    (tmp_path / "mine" / "whole.yaml").write_text("defaults: [train, _self_]\nseed: 7\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "mine"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("loss=mine", "--config-dir=mine"),
+        ("--config-dir", "mine", "loss=mine"),
+        ("seed=1", "-cd", "mine", "loss=mine"),
+        ("loss=mine", "hydra.searchpath=[mine]"),
+        ("hydra.searchpath=[file://mine]", "loss=mine"),
+    ],
+)
+def test_own_configurations_are_found_and_checked(own, words):
+    command = compose_for_check("train", [*words])
+    assert command.folder is not None
+    with pytest.raises(ConfigError, match="unknown configuration key sede: did you mean seed"):
+        compose_for_check("train", [*words, "sede=1"])
+    with pytest.raises(ConfigError, match="no such choice loss=mime: did you mean loss=mine"):
+        compose_for_check("train", [word.replace("loss=mine", "loss=mime") for word in words])
+
+
+def test_options_come_first_and_keep_their_folders(own):
+    command = compose_for_check("train", ["seed=1,2", "--config-dir", "mine", "-m", "loss=mine"])
+    assert command.arguments == ["--multirun", f"--config-dir={own}", "seed=1,2", "loss=mine"]
+
+
+def test_a_root_configuration_of_ones_own(own, run_script):
+    code, text = run_script("train", "--config-dir=mine", "--cfg", "job", "--config-name", "whole")
+    assert code == 0, text
+    assert "seed: 7" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("seed=1", "--config-dir", "nowhere"), "--config-dir=nowhere: no such folder in "),
+        (("--config-path=nowhere",), "--config-path=nowhere: no such folder in "),
+        (("hydra.searchpath=[nowhere]",), "hydra.searchpath: nowhere: no such folder in "),
+        (("--confg-dir=mine",), "--confg-dir is no option: did you mean --config-dir?"),
+        (("--cfg", "jobs"), "invalid choice: 'jobs'"),
+        (("--cfg", "job", "sede=1"), "unknown configuration key sede: did you mean seed?"),
+        (("--help", "loss=dise"), "no such choice loss=dise: did you mean loss=dice?"),
+        (("--config-name=whule",), "whule"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(run_script, tmp_path, words, message):
+    code, text = run_script("train", *words)
+    assert code == 2
+    assert message in text
+    assert len(text.strip().splitlines()) == 1, text
+    assert not [*tmp_path.iterdir()]
+
+
+def test_jobs_of_a_sweep_find_the_configurations_of_ones_own(own, run_script, tiny, fast):
+    common = (*fast, f"data.root={tiny}", "trainer.max_epochs=1", "pictures=0", "hydra.sweep.dir=sweep")
+    code, text = run_script("train", "-m", *common, "loss=mine,dice", "--config-dir=mine")
+    assert code == 0, text
+    assert [row["loss"] for row in table(own.parent / "sweep" / "sweep.csv")] == ["mine", "dice"]
