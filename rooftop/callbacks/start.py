@@ -13,26 +13,24 @@ from torch import Tensor, nn
 from rooftop.config import shell_list
 from rooftop.data.prepare import Preparation
 from rooftop.errors import ConfigError, first_names
-from rooftop.models.efficientnet import load_imagenet
-from rooftop.models.encoder_unet import EncoderUNet
 from rooftop.run import load
 
 
 class ImageNetStart(Callback):
-    """Loads ImageNet weights into the encoder before the first step."""
+    """Loads published weights, such as ImageNet's, into the encoder: by the network's method `load_published()`."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Load them.
 
         Raises:
-            ConfigError: the network has no such encoder, or the package with the weights is not installed.
+            ConfigError: the network has no published weights, or they are not on this machine.
         """
         if stage != "fit":
             return
-        network = getattr(pl_module, "network", None)
-        if not isinstance(network, EncoderUNet):
+        network: Any = pl_module.network
+        if not hasattr(network, "load_published"):
             raise ConfigError("callbacks.start: the network has no encoder with ImageNet weights; set it to null.")
-        load_imagenet(network.encoder)
+        network.load_published()
 
 
 class RunStart(Callback):
@@ -128,16 +126,13 @@ class Freeze(Callback):
     The first levels have the largest maps and detect edges and colours, the same in each town. On a CPU a step of the
     shipped network takes two thirds of the time with two frozen levels (benchmarks/results_train.md).
 
-    Args:
-        levels: number of frozen levels, 0 to 5, from the input on.
+    The network's method `upper(levels)` returns the modules to freeze.
 
-    Raises:
-        ConfigError: levels is not 0 to 5.
+    Args:
+        levels: number of frozen levels, from the input on.
     """
 
     def __init__(self, *, levels: int) -> None:
-        if not 0 <= levels <= 5:
-            raise ConfigError(f"callbacks.freeze.levels={levels}: an encoder has 5 levels; choose 0 to 5.")
         self.levels = levels
         self._frozen: list[nn.Module] = []
 
@@ -145,14 +140,14 @@ class Freeze(Callback):
         """Freeze the levels.
 
         Raises:
-            ConfigError: the network has no encoder.
+            ConfigError: the network has no encoder, or fewer levels.
         """
         if stage != "fit":
             return
         network: Any = pl_module.network
-        if not isinstance(network, EncoderUNet):
+        if not hasattr(network, "upper"):
             raise ConfigError("callbacks.freeze: the network has no encoder; set it to null, or choose another model.")
-        self._frozen = network.encoder.upper(self.levels)
+        self._frozen = network.upper(self.levels)
         for module in self._frozen:
             module.requires_grad_(False)
 

@@ -82,6 +82,7 @@ class EfficientNetLite(nn.Module):
 
     Attributes:
         channels: of the five levels, from the top.
+        strides: of the five levels, from the top.
     """
 
     def __init__(self, *, in_channels: int, variant: int, stem_stride: int) -> None:
@@ -101,6 +102,7 @@ class EfficientNetLite(nn.Module):
             if number in LEVEL_ENDS:
                 self._ends.append(len(blocks) - 1)
                 self.channels.append(channels)
+        self.strides = [stem_stride * 2**level for level in range(len(LEVEL_ENDS))]
         self._blocks = nn.ModuleList(blocks)
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -118,6 +120,10 @@ class EfficientNetLite(nn.Module):
         if levels == 0:
             return []
         return [self._conv_stem, self._bn0, *self._blocks[: self._ends[levels - 1] + 1]]
+
+    def load_published(self) -> None:
+        """Put the published ImageNet weights in; see `load_imagenet`."""
+        load_imagenet(self)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

@@ -154,11 +154,8 @@ def test_frozen_levels_keep_weights_and_statistics_and_the_others_learn(train, t
     assert [name for name in moved if "running_mean" in name]
 
 
-@pytest.mark.parametrize(
-    ("levels", "said"), [("6", "an encoder has 5 levels"), ("2", "callbacks.freeze: the network has no encoder")]
-)
-def test_what_cannot_be_frozen_is_one_sentence(run_script, fast, tiny, levels, said):
-    freeze = f"+callbacks.freeze={{_target_: rooftop.callbacks.Freeze, levels: {levels}}}"
+def test_a_network_without_encoder_cannot_be_frozen(run_script, fast, tiny):
+    freeze = "+callbacks.freeze={_target_: rooftop.callbacks.Freeze, levels: 2}"
     code, text = run_script("train", *fast, f"data.root={tiny}", freeze)
     assert code == 2
-    assert said in text
+    assert "callbacks.freeze: the network has no encoder" in text

@@ -2,12 +2,97 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 from rooftop.errors import ConfigError
-from rooftop.models import EncoderUNet
+from rooftop.models import EncoderDecoder, EncoderUNet
 from rooftop.models.efficientnet import EfficientNetLite, for_bands, load_imagenet
 
 PLAIN = {"in_channels": 3, "classes": 2, "norm": "batch", "activation": "relu", "dropout": 0.1}
+
+
+class Patches(nn.Module):
+    """An encoder as others write them: its feature maps have the given strides, and their channels 10, 20, ..."""
+
+    def __init__(self, *, in_channels, strides):
+        super().__init__()
+        self.strides, self.channels = list(strides), [10 * i for i in range(1, len(strides) + 1)]
+        self.steps = nn.ModuleList(
+            nn.Conv2d(in_channels, out, stride, stride) for stride, out in zip(strides, self.channels, strict=True)
+        )
+
+    def forward(self, image):
+        return [step(image) for step in self.steps]
+
+
+class Named(Patches):
+    """One that names its levels, and has published weights."""
+
+    def upper(self, levels):
+        return list(self.steps[:levels])
+
+    def load_published(self):
+        nn.init.zeros_(self.steps[0].weight)
+
+
+def on(strides, decoder, encoder=Patches, **more):
+    make = {"classes": 2, "norm": "batch", "activation": "relu", "dropout": 0.1, **more}
+    made = {"encoder": lambda in_channels: encoder(in_channels=in_channels, strides=strides), "decoder": decoder}
+    return EncoderDecoder(in_channels=4, **made, **make)
+
+
+@pytest.mark.parametrize(
+    ("strides", "decoder", "joined"),
+    [
+        ([1, 2, 4], [8, 8], [20, 10]),
+        ([2, 4, 8], [8, 8, 8], [20, 10, 0]),
+        ([4, 16], [8, 8, 8, 8], [0, 10, 0, 0]),
+        ([8], [8, 8, 8], [0, 0, 0]),
+    ],
+)
+def test_decoder_fits_any_encoder_with_halving_sizes(strides, decoder, joined):
+    network = on(strides, decoder)
+    below = [network.encoder.channels[-1], *decoder[:-1]]
+    assert [block.layers[0].in_channels for block in network.decoder] == [
+        a + b for a, b in zip(below, joined, strict=True)
+    ]
+    network(torch.randn(2, 4, 65, 97)).sum().backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+    with torch.no_grad():
+        assert network.eval()(torch.zeros(1, 4, 65, 97)).shape == (1, 2, 65, 97)
+
+
+def test_encoder_may_be_made_already():
+    assert EncoderDecoder(**PLAIN, encoder=Patches(in_channels=3, strides=[2, 4]), decoder=[8, 8]).multiple == 4
+
+
+@pytest.mark.parametrize(
+    ("strides", "decoder", "said"),
+    [
+        ([2, 4], [8], "decoder has 1 values, but a last stride of 4 needs 2"),
+        ([16, 16], [8] * 4, "strides that are powers of 2, each larger than the one before"),
+        ([3, 6], [8, 8], "strides that are powers of 2"),
+        ([1], [], "no feature map smaller than the picture"),
+    ],
+)
+def test_encoders_that_fit_no_decoder_are_named(strides, decoder, said):
+    with pytest.raises(ValueError, match=said):
+        on(strides, decoder)
+    with pytest.raises(ValueError, match="Conv2d is no encoder"):
+        EncoderDecoder(**PLAIN, encoder=nn.Conv2d(3, 8, 1), decoder=[8])
+
+
+def test_network_asks_its_encoder_for_levels_and_weights():
+    network = on([2, 4, 8], [8, 8, 8], Named)
+    assert network.upper(2) == [network.encoder.steps[0], network.encoder.steps[1]]
+    network.load_published()
+    assert not network.encoder.steps[0].weight.any()
+    with pytest.raises(ConfigError, match="the encoder has 3 levels; choose 0 to 3"):
+        network.upper(4)
+    with pytest.raises(ConfigError, match="Patches has no method upper"):
+        on([2], [8]).upper(1)
+    with pytest.raises(ConfigError, match="Patches has no method load_published"):
+        on([2], [8]).load_published()
 
 
 @pytest.mark.parametrize(("stride", "decoder"), [(1, [8, 8, 8, 8]), (2, [8, 8, 8, 8, 4])])
