@@ -1,10 +1,14 @@
 """Losses on logits: small functions, thin modules, and a weighted sum of them by name.
 
 All take logits (B, K, H, W), mask (B, K, H, W) of 0 and 1, and valid bool (B, H, W); invalid pixels are ignored. All
-return a scalar, 0 without a valid pixel.
+return a scalar, 0 without a valid pixel. Losses of other libraries take two arguments, (logits, mask): `fitted` makes
+them losses of three.
 """
 
-from collections.abc import Mapping
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +17,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
+from rooftop.errors import ConfigError
+
+log = logging.getLogger(__name__)
 _LOG_EPS = 1e-7  # keeps logarithms finite
 _OVERLAP_EPS = 1e-6  # keeps fractions of empty pictures finite
 
@@ -284,3 +291,131 @@ class WeightedSum(nn.Module):
         """Weighted sum of the terms."""
         values = [self.weights[name] * term(logits, mask, valid) for name, term in self.terms.items()]
         return torch.stack(values).sum()
+
+
+# --- losses of other libraries ---
+
+
+class OfValidPixels(nn.Module):
+    """A loss of (logits, mask), given only the valid pixels.
+
+    If all pixels are valid, it gets both as they are, (B, K, H, W). Else a loss that counts over the batch gets the N
+    valid pixels of the batch as one column, (1, K, N, 1), and a loss that counts over each picture the column of one
+    picture after the other; pictures without a valid pixel are left out of the mean.
+
+    Args:
+        loss: takes logits and mask of one shape, returns a scalar.
+        by_picture: it counts over each picture.
+    """
+
+    def __init__(self, loss: nn.Module, *, by_picture: bool) -> None:
+        super().__init__()
+        self.loss, self.by_picture = loss, by_picture
+
+    def forward(self, logits: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
+        """Loss of the valid pixels; 0 without one."""
+        truth = mask.to(logits.dtype)
+        if bool(valid.all()):
+            return self.loss(logits, truth)  # type: ignore[no-any-return]
+        if not bool(valid.any()):
+            return logits.sum() * 0
+        parts = [slice(i, i + 1) for i in range(len(valid))] if self.by_picture else [slice(None)]
+        losses = [
+            self.loss(*(_column(values[part], valid[part]) for values in (logits, truth)))
+            for part in parts
+            if bool(valid[part].any())
+        ]
+        return torch.stack(losses).mean()
+
+
+def _column(values: Tensor, valid: Tensor) -> Tensor:
+    """Take the N valid pixels out: (B, K, H, W) and bool (B, H, W) -> (1, K, N, 1)."""
+    return values.movedim(1, 0)[:, valid][None, ..., None]
+
+
+def fitted(loss: nn.Module, classes: int) -> nn.Module:
+    """Return a loss of (logits, mask, valid); one of another library is tried on a small example first.
+
+    Args:
+        loss: of (logits, mask, valid), of (logits, mask), or a `WeightedSum` of both kinds.
+        classes: K, channels of the logits.
+
+    Raises:
+        ConfigError: the loss fails on logits, does not fall when they become right, or looks at neighbouring pixels.
+    """
+    if isinstance(loss, WeightedSum):
+        for name, term in loss.terms.items():
+            loss.terms[name] = fitted(term, classes)
+        return loss
+    if type(loss).__module__ == __name__:
+        return loss
+    name, draw = type(loss).__name__, torch.Generator().manual_seed(0)
+    mask = (torch.rand(2, classes, 16, 16, generator=draw) > 0.6).float()
+    logits = torch.randn(mask.shape, generator=draw)
+    if _arguments(loss) < 3:
+        loss = OfValidPixels(loss, by_picture=_counts_by_picture(loss, logits, mask, name))
+    _require_learning(loss, logits, mask, name)
+    return loss
+
+
+def _arguments(loss: nn.Module) -> int:
+    """Count the positional arguments of a loss; 3 or more if it takes any number."""
+    kinds = [each.kind for each in inspect.signature(loss.forward).parameters.values()]
+    many = inspect.Parameter.VAR_POSITIONAL in kinds
+    return 3 if many else sum(kind in (kind.POSITIONAL_ONLY, kind.POSITIONAL_OR_KEYWORD) for kind in kinds)
+
+
+def _counts_by_picture(loss: nn.Module, logits: Tensor, mask: Tensor, name: str) -> bool:
+    """Find out whether a loss counts over each picture, and not over the batch.
+
+    Raises:
+        ConfigError: neither: the loss looks at neighbouring pixels, or fails.
+    """
+    every, whole = torch.ones(len(mask), *mask.shape[2:], dtype=torch.bool), _value(lambda: loss(logits, mask), name)
+    try:
+        if torch.allclose(loss(_column(logits, every), _column(mask, every)), whole, rtol=1e-3):
+            return False
+        columns = [[_column(each[i, None], every[i, None]) for each in (logits, mask)] for i in range(len(mask))]
+        if torch.allclose(torch.stack([loss(*pair) for pair in columns]).mean(), whole, rtol=1e-3):
+            return True
+    except Exception:  # a loss with a fixed idea of the shape
+        log.debug("%s cannot take a column of pixels", name, exc_info=True)
+    raise ConfigError(
+        f"loss: {name} looks at neighbouring pixels or wants a fixed size, so that invalid pixels cannot be left out; "
+        "write one of (logits, mask, valid), see docs/own_parts.md."
+    )
+
+
+def _require_learning(loss: nn.Module, logits: Tensor, mask: Tensor, name: str) -> None:
+    """Check that a loss is one number with a slope, and smaller for right logits than for wrong ones.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    valid, slope = torch.ones(len(mask), *mask.shape[2:], dtype=torch.bool), logits.clone().requires_grad_()
+    if not _value(lambda: loss(slope, mask, valid), name).requires_grad:
+        raise ConfigError(f"loss: {name} has no gradient by the logits; choose another loss.")
+    certain = 8 * mask - 4
+    right, wrong = (_value(partial(loss, logits, mask, valid), name) for logits in (certain, -certain))
+    if not right < wrong:
+        raise ConfigError(
+            f"loss: {name} is {float(right):.4g} for right logits and {float(wrong):.4g} for wrong ones; choose a loss "
+            "on logits for channels of their own (binary or multilabel, not multiclass)."
+        )
+
+
+def _value(call: Callable[[], Tensor], name: str) -> Tensor:
+    """Return the value of a loss.
+
+    Raises:
+        ConfigError: it fails, or is not one number.
+    """
+    try:
+        value = call()
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ConfigError(f"loss: {name} fails on logits and a mask of 0 and 1, both (B, K, H, W): {reason}") from error
+    if not isinstance(value, Tensor) or value.ndim:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ConfigError(f"loss: {name} returns {shape}, not one number; set its reduction to mean.")
+    return value

@@ -1,14 +1,17 @@
 """Learning-rate schedules: from optimizer and length of the training to Lightning's scheduler description.
 
 The optimizer's learning rate is the peak. Schedules by step have the step as their only state: a run can resume with
-more epochs.
+more epochs. Schedulers of torch, such as StepLR, count epochs.
 """
 
+import inspect
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CyclicLR, LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 Schedule = dict[str, Any]
 START, END = 1 / 25, 1e-4  # of the top: where one_cycle begins and ends, as its paper's first implementations do
@@ -66,6 +69,39 @@ def plateau(
     """
     schedule = ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience, min_lr=floor)  # type: ignore[arg-type]
     return {"scheduler": schedule, "interval": "epoch", "monitor": monitor}
+
+
+def fitted(make: "partial[Any]", *, monitor: str, mode: str) -> Callable[[Optimizer, int], Schedule]:
+    """Return a schedule of (optimizer, steps) for a class of torch; a function of both is one already.
+
+    Args:
+        make: class or function with its settings.
+        monitor: score that ReduceLROnPlateau looks at.
+        mode: min or max, of this score, unless `make` has its own.
+    """
+    if not inspect.isclass(make.func):
+        return partial(_described, make)
+    if issubclass(make.func, ReduceLROnPlateau):
+        return lambda optimizer, steps: {
+            "scheduler": make(optimizer, **{"mode": mode, **make.keywords}),
+            "interval": "epoch",
+            "monitor": monitor,
+        }
+    return lambda optimizer, steps: _described(lambda *_: make(optimizer), optimizer, steps)
+
+
+def _described(make: Callable[[Optimizer, int], Any], optimizer: Optimizer, steps: int) -> Schedule:
+    """Return Lightning's description of a schedule, also of a bare scheduler.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    made = make(optimizer, steps)
+    if isinstance(made, LRScheduler):  # by their definition these two go on after each step
+        return {"scheduler": made, "interval": "step" if isinstance(made, OneCycleLR | CyclicLR) else "epoch"}
+    if not isinstance(made, dict) or "scheduler" not in made:
+        raise TypeError(f"makes {type(made).__name__}, not a scheduler of torch or Lightning's description of one")
+    return made
 
 
 def _between(start: float, end: float, share: float) -> float:

@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import nn
 
+from rooftop import losses, schedules
 from rooftop.callbacks import AtomicCheckpoints, Board, ChooseThreshold, History, RequireValidation, WriteRun
 from rooftop.callbacks.best_weights import find_keeper, require_validated
 from rooftop.callbacks.resume import require_resumable, require_weights
 from rooftop.config import build, flat, plain, save_config, shell_setting, typed_command
 from rooftop.data import RoofDataModule
+from rooftop.data.sampling import Key
 from rooftop.errors import ConfigError
 from rooftop.files import clear_leftovers
 from rooftop.memory import keep_freed_memory
@@ -52,7 +55,7 @@ def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
     """Make the LightningModule: network, loss, scores, optimizer and schedule.
 
     Raises:
-        ConfigError: network, loss or optimizer refuse a value.
+        ConfigError: network, loss, optimizer or scheduler refuse a value, or do not fit.
     """
     channels = cfg.model.get("in_channels")
     if channels not in (None, data.channels):
@@ -61,24 +64,65 @@ def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
             "data.bands."
         )
     network = build(cfg.model, "model", in_channels=data.channels, classes=data.classes)
+    _check_network(network, data)
     if cfg.channels_last:
         network = network.to(memory_format=torch.channels_last)
     if cfg.compile:
         network.compile()
-    optimizer = build(cfg.optimizer, "optimizer")
+    optimizer = build({**plain(cfg.optimizer), "_partial_": True}, "optimizer")
     try:
-        optimizer(network.parameters())  # refuses values here, not after the trainer has set up
+        tried = optimizer(network.parameters())  # refuses values here, not after the trainer has set up
     except (ValueError, TypeError) as error:
         raise ConfigError(f"optimizer ({_numbers(cfg.optimizer)}): {error}") from error
     return RooftopTask(
         network,
-        build(cfg.loss, "loss"),
+        losses.fitted(build(cfg.loss, "loss"), data.classes),
         partial(PixelScores, len(data.categories)),
         optimizer=optimizer,
-        schedule=build(cfg.scheduler, "scheduler"),
+        schedule=_make_schedule(cfg, tried) if cfg.scheduler else None,
         threshold=cfg.threshold,
         seed=cfg.seed,
     )
+
+
+def _check_network(network: Any, data: RoofDataModule) -> None:
+    """Try a network with parts of other packages on one picture of the training's size.
+
+    Raises:
+        ConfigError: it fails, or returns no logits.
+    """
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"model: {type(network).__name__} is no torch.nn.Module; name a network.")
+    if all(type(each).__module__.startswith(("rooftop.", "torch.nn.")) for each in network.modules()):
+        return
+    size = data.dataset("train")[Key(0, 0)]["valid"].shape
+    try:
+        with torch.no_grad():
+            logits = network.eval()(torch.zeros(1, data.channels, *size))
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ConfigError(f"model: the network fails on a picture of {size[0]} x {size[1]} px: {reason}") from error
+    finally:
+        network.train()
+    found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if not isinstance(found, tuple) or len(found) != 4 or found[:2] != (1, data.classes):
+        raise ConfigError(f"model: the network returns {found}, not a tensor of logits, (1, {data.classes}, H, W).")
+
+
+def _make_schedule(cfg: "DictConfig", optimizer: torch.optim.Optimizer) -> Any:
+    """Make the schedule, and try it on an optimizer that is not used further.
+
+    Raises:
+        ConfigError: it refuses a value.
+    """
+    make = build({**plain(cfg.scheduler), "_partial_": True}, "scheduler")
+    schedule = schedules.fitted(make, monitor=cfg.monitor.name, mode=cfg.monitor.mode)
+    try:
+        schedule(optimizer, 1000)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"scheduler ({cfg.scheduler['_target_']}: {_numbers(cfg.scheduler)}): {reason}") from error
+    return schedule
 
 
 def _numbers(node: "DictConfig") -> str:
@@ -117,7 +161,7 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
 
 def _check_schedule(cfg: "DictConfig") -> None:
     every, epochs = cfg.trainer.get("check_val_every_n_epoch", 1), cfg.trainer.get("max_epochs")
-    if not every and "plateau" in str((cfg.scheduler or {}).get("_target_")):
+    if not every and "plateau" in str((cfg.scheduler or {}).get("_target_")).lower():
         raise ConfigError("trainer.check_val_every_n_epoch=null: plateau needs a score after each epoch; set it to 1.")
     if cfg.scheduler and not epochs and cfg.trainer.get("max_steps", -1) in (None, -1):
         raise ConfigError(

@@ -3,7 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+from rooftop.errors import ConfigError
 from rooftop.losses import (
     BCE,
     Dice,
@@ -17,6 +20,7 @@ from rooftop.losses import (
     dice,
     distance_bce,
     distance_weights,
+    fitted,
     focal,
     gap_bce,
     lovasz,
@@ -202,3 +206,91 @@ def test_distance_bce_is_bce_times_its_weights():
     weights = np.mean([distance_weights(plane[0].numpy(), w0=3.0, sigma=2.0, size=4.0) for plane in mask])
     value = distance_bce(even, mask, valid, w0=3.0, sigma=2.0, size=4.0)
     assert value.item() == pytest.approx(math.log(2) * weights, rel=1e-5)
+
+
+# --- losses of other libraries: (logits, mask) ---
+
+
+def soft_dice(logits, mask):
+    probability = logits.sigmoid()
+    return 1 - 2 * (probability * mask).sum() / (probability + mask).sum()
+
+
+class BatchDice(nn.Module):
+    """Counts over the batch, as segmentation_models_pytorch does."""
+
+    def forward(self, logits, mask):
+        return soft_dice(logits, mask)
+
+
+class PictureDice(nn.Module):
+    """Counts over each picture."""
+
+    def forward(self, logits, mask):
+        return torch.stack([soft_dice(*pair) for pair in zip(logits, mask, strict=True)]).mean()
+
+
+class Steps(nn.Module):
+    """Looks at neighbours."""
+
+    def forward(self, logits, mask):
+        return F.mse_loss(logits.diff(dim=-1), mask.diff(dim=-1))
+
+
+class Three(nn.Module):
+    """One of (logits, mask, valid), of another package."""
+
+    def forward(self, logits, mask, valid):
+        return bce(logits, mask, valid)
+
+
+def half_judged():
+    logits, mask, valid = example()
+    valid[0, :, 4:] = False
+    return logits, mask, valid
+
+
+@pytest.mark.parametrize("loss", [nn.BCEWithLogitsLoss(), BatchDice(), PictureDice()])
+def test_losses_of_two_arguments_leave_invalid_pixels_out(loss):
+    logits, mask, valid = half_judged()
+    changed, other = logits.detach().clone(), mask.clone()
+    changed[0, :, :, 4:] = 1000.0
+    other[0, :, :, 4:] = 1 - other[0, :, :, 4:]
+    mine = fitted(loss, 1)
+    torch.testing.assert_close(mine(logits, mask, valid), mine(changed, other, valid))
+    none = mine(logits, mask, torch.zeros_like(valid))
+    none.backward()
+    assert none == 0
+    assert not logits.grad.any()
+    every = torch.ones_like(valid)
+    torch.testing.assert_close(mine(logits, mask, every), loss(logits, mask.float()))
+
+
+def test_losses_of_two_arguments_have_the_value_of_the_valid_pixels():
+    logits, mask, valid = half_judged()
+    torch.testing.assert_close(fitted(nn.BCEWithLogitsLoss(), 1)(logits, mask, valid), bce(logits, mask, valid))
+    torch.testing.assert_close(fitted(BatchDice(), 1)(logits, mask, valid), dice(logits, mask, valid, smooth=0.0))
+    left = [soft_dice(logits[:1, ..., :4], mask[:1, ..., :4]), soft_dice(logits[1:], mask[1:])]
+    torch.testing.assert_close(fitted(PictureDice(), 1)(logits, mask, valid), torch.stack(left).mean())
+
+
+def test_losses_of_three_arguments_and_terms_of_a_sum_are_taken():
+    logits, mask, valid = half_judged()
+    assert isinstance(fitted(Three(), 2), Three)
+    terms = {"own": nn.BCEWithLogitsLoss(), "ours": BCE()}
+    both = fitted(WeightedSum(terms=terms, weights={"own": 1.0, "ours": 2.0}), 1)
+    torch.testing.assert_close(both(logits, mask, valid), 3 * bce(logits, mask, valid))
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (Steps(), "Steps looks at neighbouring pixels"),
+        (nn.CrossEntropyLoss(), "CrossEntropyLoss is .* for right logits and .* for wrong ones"),
+        (nn.BCELoss(), "BCELoss fails on logits and a mask of 0 and 1"),
+        (nn.BCEWithLogitsLoss(reduction="none"), r"returns \(2, 1, 16, 16\), not one number"),
+    ],
+)
+def test_losses_that_cannot_work_are_refused_before_any_work(loss, said):
+    with pytest.raises(ConfigError, match=said):
+        fitted(loss, 1)

@@ -1,7 +1,10 @@
+from functools import partial
+
 import pytest
 import torch
+from torch.optim import lr_scheduler
 
-from rooftop.schedules import cosine, one_cycle, plateau
+from rooftop.schedules import cosine, fitted, one_cycle, plateau
 
 
 def rates(make, steps, **kwargs):
@@ -43,3 +46,24 @@ def test_plateau_shrinks_after_patience_down_to_the_floor():
     assert seen[3] == pytest.approx(0.1)
     assert seen[4] == pytest.approx(0.01)
     assert seen[-1] == pytest.approx(1e-3)
+
+
+def described(make, **settings):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    return fitted(partial(make, **settings), monitor="val/iou", mode="max")(optimizer, 40)
+
+
+def test_schedulers_of_torch_count_epochs_and_those_of_steps_count_steps():
+    assert described(lr_scheduler.StepLR, step_size=2)["interval"] == "epoch"
+    assert described(lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=40)["interval"] == "step"
+    assert described(one_cycle, rise=0.3)["interval"] == "step"
+    own = described(lambda optimizer, steps: lr_scheduler.StepLR(optimizer, steps))
+    assert own["scheduler"].step_size == 40
+    with pytest.raises(TypeError, match="makes int, not a scheduler"):
+        described(lambda optimizer, steps: 3)
+
+
+def test_plateau_of_torch_watches_the_monitored_score_in_its_direction():
+    made = described(lr_scheduler.ReduceLROnPlateau, patience=1)
+    assert (made["monitor"], made["scheduler"].mode, made["interval"]) == ("val/iou", "max", "epoch")
+    assert described(lr_scheduler.ReduceLROnPlateau, mode="min")["scheduler"].mode == "min"

@@ -373,3 +373,45 @@ def test_a_finished_run_is_not_replaced_without_a_word(run_script, trained, tiny
     code, text = run_script("train", *fast, f"data.root={tiny}", f"hydra.run.dir={trained}", "trainer.max_epochs=1")
     assert code == 0, text
     assert "contains a finished run; it is replaced (resume=RUN continues a run)" in text
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "rates"),
+    [
+        ("{_target_: torch.optim.lr_scheduler.MultiStepLR, milestones: [1, 2], gamma: 0.5}", [0.5, 0.25]),
+        ("{_target_: torch.optim.lr_scheduler.ReduceLROnPlateau, patience: 0, factor: 0.1, threshold: 9}", [1, 0.1]),
+    ],
+)
+def test_schedulers_and_losses_of_torch_train_and_resume(run_script, tiny, fast, tmp_path, scheduler, rates):
+    def rate():
+        state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+        return state["optimizer_states"][0]["param_groups"][0]["lr"]
+
+    own = (f"scheduler={scheduler}", "loss={_target_: torch.nn.BCEWithLogitsLoss}", "optimizer.lr=1e-3")
+    code, text = run_script(
+        *("train", *fast, *own, f"data.root={tiny}", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}")
+    )
+    assert code == 0, text
+    assert rate() == pytest.approx(rates[0] * 1e-3)
+    code, text = run_script("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=2")
+    assert code == 0, text
+    assert rate() == pytest.approx(rates[1] * 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("loss={_target_: torch.nn.CrossEntropyLoss}", "loss: CrossEntropyLoss is "),
+        (
+            "scheduler={_target_: torch.optim.lr_scheduler.StepLR}",
+            "missing 1 required positional argument: 'step_size'",
+        ),
+        ("model={_target_: torch.nn.Conv2d, out_channels: 2, kernel_size: 1}", "model.classes"),
+    ],
+)
+def test_parts_of_others_that_do_not_fit_are_one_sentence_before_work(run_script, tiny, fast, override, said):
+    plain = [each for each in fast if not each.startswith("model.")]
+    code, text = run_script("train", *plain, f"data.root={tiny}", override)
+    assert code == 2
+    assert said in text
+    assert "Traceback" not in text

@@ -11,17 +11,20 @@ networks.
 
 import difflib
 import functools
+import importlib
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from rooftop.errors import ConfigError, RooftopError
 
-ALLOWED = ("rooftop", "torch.nn", "torch.optim", "pytorch_lightning", "albumentations")
+ALLOWED = (
+    *("rooftop", "torch.nn", "torch.optim", "pytorch_lightning", "albumentations"),
+    *("segmentation_models_pytorch.losses", "torchmetrics.classification", "torchmetrics.segmentation"),
+)
 NETWORKS = ("rooftop.models", "torch.nn")  # allowed in a card
 OURS = "rooftop"
 MOST_LETTERS = 300  # of a library's message; it may repeat a value of any length
@@ -51,7 +54,7 @@ def locate(target: str, key: str, packages: tuple[str, ...] = ALLOWED) -> Callab
             f"set {ALLOW_VARIABLE}=package if you trust it."
         )
     try:
-        found: Any = get_object(target)
+        found = _object_at(target)
     except Exception as error:
         raise ConfigError(f"{key}._target_={shown} cannot be imported: {_first_line(error)}") from error
     home = getattr(found, "__module__", None) or ""
@@ -61,6 +64,31 @@ def locate(target: str, key: str, packages: tuple[str, ...] = ALLOWED) -> Callab
     if not inspect.isclass(found) and not (plain_function and _inside(home, (OURS, *trusted_packages()))):
         raise ConfigError(f"{key}._target_={shown} is not a class of the allowed packages; name a class.")
     return found  # type: ignore[no-any-return]
+
+
+def _object_at(target: str) -> Any:
+    """Import the longest module of a dotted path, and take the rest from it.
+
+    Raises:
+        ImportError: no such module or name; the message has the nearest name.
+    """
+    names = target.split(".")
+    for i in range(len(names) - 1, 0, -1):
+        module = ".".join(names[:i])
+        try:
+            found: Any = importlib.import_module(module)
+            break
+        except ModuleNotFoundError as error:
+            if i == 1 or not f"{module}.".startswith(f"{error.name}."):  # a module that this one needs
+                raise
+    else:
+        raise ImportError("name a module and a class in it: MODULE.CLASS")
+    for name in names[i:]:
+        if not hasattr(found, name):
+            near = difflib.get_close_matches(name, dir(found), n=1)
+            raise ImportError(f"{module} has no {name}" + (f"; did you mean {near[0]}?" if near else ""))
+        found = getattr(found, name)
+    return found
 
 
 def _inside(name: str, packages: tuple[str, ...]) -> bool:

@@ -3,7 +3,8 @@
 `python train.py -m model.depth=3,4 loss=bce,dice` takes these steps in `compose_for_check`:
 
 1. `with_home` replaces `~/` by the home folder, `expand_resume` `resume=RUN` by the stored configuration of RUN,
-   `expand_glob` `glob(*.tif)` by a list of files; `read_options` puts the options (`-m`) before the settings.
+   `expand_glob` `glob(*.tif)` by a list of files, `expand_class` `loss={_target_: CLASS}` by `loss=own` and the rest;
+   `read_options` puts the options (`-m`) before the settings.
 2. `values_of` reads one axis of the sweep: `model.depth=3,4` gives `["model.depth=3", "model.depth=4"]`.
 3. `first_jobs` picks few jobs with every value once: (3, bce), (4, bce), (3, dice); all combinations may be thousands.
 4. `_compose` builds the configuration of each of them; `check` compares it with the schema.
@@ -59,6 +60,7 @@ RESTORED = (  # keys fixed by a checkpoint: it contains their values, or its wei
     "data.std",
 )
 MOST = 12  # values of an axis to check before the sweep starts; each takes a third of a second
+OWN = "own"  # the file of a group for a class of one's own
 DIRECTION = "hydra.sweeper.direction"
 PLUGINS = {  # of the extra `sweep`: choice -> package
     "hydra/launcher=joblib": "hydra-joblib-launcher",
@@ -97,6 +99,7 @@ def compose_for_check(name: str, arguments: list[str]) -> Command:
     for argument in arguments:
         require_plugin(argument.lstrip("+"))
     arguments = [expand_glob(argument, CONF) for argument in expand_resume([*map(with_home, arguments)])]
+    arguments = [word for argument in arguments for word in expand_class(argument)]
     parsed, arguments = read_options(arguments)
     if parsed.hydra_help or parsed.shell_completion or parsed.experimental_rerun:
         return Command(arguments, None)
@@ -311,6 +314,24 @@ def _quoted(name: str) -> str:
     return f"'{escaped}'"
 
 
+# --- classes of one's own ---
+
+
+def expand_class(argument: str) -> list[str]:
+    """Replace `GROUP={_target_: CLASS, NAME: VALUE}` by `GROUP=own` and `++GROUP={...}`: the class replaces the group.
+
+    Hydra would add its settings to those of the file that is chosen by default. Other arguments stay.
+    """
+    group, _, value = argument.lstrip("+").partition("=")
+    if not (CONF / group / f"{OWN}.yaml").is_file() or not re.match(r"\{.*_target_.*\}$", value, re.DOTALL):
+        return [argument]
+    try:
+        parsed = OverridesParser.create().parse_override(f"{group}={value}")
+    except HydraException:
+        return [argument]  # reported when the configuration is composed
+    return [argument] if parsed.is_sweep_override() else [f"{group}={OWN}", f"++{group}={value}"]
+
+
 # --- axes of a sweep ---
 
 
@@ -392,13 +413,34 @@ def _compose(root: str, overrides: list[str]) -> DictConfig:
 
 
 def _null_group(error: ValueError, overrides: list[str]) -> str:
-    """Name the group set to null, and its choices."""
+    """Name the group set to null, or to a number, and its choices."""
     for override in overrides:
-        group, _, value = override.partition("=")
-        if value in ("null", "None", "~") and (CONF / group).is_dir():
-            choices = sorted(GlobalHydra.instance().config_loader().get_group_options(group))
-            return f"{override}: choose one of {', '.join(choices)}."
+        group, _, value = override.lstrip("+").partition("=")
+        wrong = value in ("null", "None", "~") or "must be a string" in str(error)
+        if wrong and (CONF / group).is_dir() and value not in _choices(group):
+            return f"{override}: {_group_help(group)}"
     return str(error).splitlines()[0]
+
+
+def _wrong_inside(error: Exception, key: str, root: str, overrides: list[str]) -> str:
+    """Name a key that an override of several settings, such as `data={nam: x}`, would add."""
+    inside = [override for override in overrides if key.startswith(override.lstrip("+~").split("=", 1)[0] + ".")]
+    if not inside:
+        return str(error).splitlines()[0]
+    group = inside[-1].split("=", 1)[0]
+    unknown = unknown_key(key, keys_of(_compose(root, [each for each in overrides if each not in inside])))
+    return f"{unknown} Or {_group_help(group)}" if (CONF / group).is_dir() else unknown
+
+
+def _group_help(group: str) -> str:
+    """Tell how the file of a group is chosen, and how a class of one's own takes its place."""
+    own = f", or name a class: '{group}={{_target_: CLASS, NAME: VALUE}}'" if OWN in _choices(group) else ""
+    return f"choose one of {', '.join(_choices(group))}{own}."
+
+
+def _choices(group: str) -> list[str]:
+    """List the files of a group."""
+    return sorted(GlobalHydra.instance().config_loader().get_group_options(group))
 
 
 def _missing_group(error: MissingConfigException) -> str:
@@ -408,6 +450,8 @@ def _missing_group(error: MissingConfigException) -> str:
     if error.options and group:
         known = [*(f"{group}={name}" for name in error.options), *(each for each in PLUGINS if each.startswith(group))]
         return unknown_key(f"{group}={option}", known).replace("unknown configuration key", "no such choice")
+    if (CONF / group).is_dir() and group:
+        return f"{group}={option}: there is no such file; {_group_help(group)}"
     return str(error).splitlines()[0]
 
 
@@ -422,7 +466,7 @@ def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
     key = found.group(1)
     others = [override for override in overrides if override.lstrip("+~").split("=", 1)[0] != key]
     if len(others) == len(overrides):
-        return str(error).splitlines()[0]
+        return _wrong_inside(error, key, root, overrides)
     cfg = _compose(root, others)
     known, (parent, _, name) = keys_of(cfg), key.rpartition(".")
     if parent in known and OmegaConf.select(cfg, parent) is None:

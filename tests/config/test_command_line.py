@@ -6,7 +6,7 @@ from importlib import metadata
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from rooftop.config.command_line import compose_for_check, expand_glob
+from rooftop.config.command_line import compose_for_check, expand_class, expand_glob
 from rooftop.config.paths import with_home
 from rooftop.errors import ConfigError
 from rooftop.files import visible
@@ -273,3 +273,45 @@ def test_jobs_of_a_sweep_find_the_configurations_of_ones_own(own, run_script, ti
     code, text = run_script("train", "-m", *common, "loss=mine,dice", "--config-dir=mine")
     assert code == 0, text
     assert [row["loss"] for row in table(own.parent / "sweep" / "sweep.csv")] == ["mine", "dice"]
+
+
+# --- classes of other libraries ---
+
+
+STEP = "{_target_: torch.optim.lr_scheduler.StepLR, step_size: 5}"
+
+
+@pytest.mark.parametrize("plus", ["", "+", "++"])
+def test_a_class_replaces_the_file_of_its_group(plus):
+    assert expand_class(f"{plus}scheduler={STEP}") == ["scheduler=own", f"++scheduler={STEP}"]
+    assert compose_for_check("train", [f"{plus}scheduler={STEP}"]).arguments == ["scheduler=own", f"++scheduler={STEP}"]
+
+
+@pytest.mark.parametrize(
+    "argument", ["scheduler=cosine", f"callbacks.x={STEP}", "data={_target_: a.B}", f"loss={STEP},{STEP}"]
+)
+def test_other_settings_stay_as_they_are(argument):
+    assert expand_class(argument) == [argument]
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("scheduler={step_size: 5}", "unknown configuration key scheduler.step_size: did you mean scheduler.rise?"),
+        (
+            "scheduler={step_size: 5}",
+            "choose one of cosine, none, onecycle, own, plateau, or name a class: 'scheduler={",
+        ),
+        ("scheduler=[step]", "scheduler=step: there is no such file; choose one of cosine, "),
+        ("scheduler=5", "scheduler=5: choose one of cosine, "),
+        ("scheduler=own", "scheduler._target_ is not set"),
+        (
+            "loss={_target_: torch.nn.BCEWithLogitLoss}",
+            "torch.nn has no BCEWithLogitLoss; did you mean BCEWithLogitsLoss?",
+        ),
+    ],
+)
+def test_the_reason_of_a_failed_override_is_told_with_the_choices(argument, said):
+    with pytest.raises(ConfigError) as caught:
+        compose_for_check("train", [argument])
+    assert said in str(caught.value)
