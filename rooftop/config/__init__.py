@@ -6,10 +6,11 @@ Only this folder and the scripts use Hydra and OmegaConf.
 from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
 from rooftop.config.paths import shell_list, shell_setting, typed_command, working_folder
-from rooftop.config.run_config import data_of_run, save_config
+from rooftop.config.run_config import Stored, data_of_run, save_config, stored_settings
 from rooftop.config.script import data_settings, in_sweep, overrides, progress_bar, run_folder, script
 
 __all__ = [
+    "Stored",
     "build",
     "build_network",
     "check",
@@ -25,6 +26,7 @@ __all__ = [
     "script",
     "shell_list",
     "shell_setting",
+    "stored_settings",
     "typed_command",
     "working_folder",
 ]

@@ -97,6 +97,11 @@ def plain(node: DictConfig) -> dict[str, Any]:
 
 def flat(cfg: DictConfig) -> dict[str, Any]:
     """Convert settings to one level of dotted keys with plain values, for tables."""
+    return flattened(plain(cfg))
+
+
+def flattened(settings: dict[str, Any]) -> dict[str, Any]:
+    """Put plain containers on one level of dotted keys; a list becomes a text."""
     found: dict[str, Any] = {}
 
     def walk(node: Any, key: str) -> None:
@@ -106,5 +111,5 @@ def flat(cfg: DictConfig) -> dict[str, Any]:
         else:
             found[key] = node if isinstance(node, bool | int | float | str) else str(node)
 
-    walk(plain(cfg), "")
+    walk(settings, "")
     return found

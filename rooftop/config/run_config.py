@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from hydra.core.config_store import ConfigStore
@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rooftop.config.check import check, in_schema, plain
+from rooftop.config.check import check, flattened, in_schema, plain
 from rooftop.config.paths import shipped
 from rooftop.config.schema import SCHEMAS, check_ranges
 from rooftop.errors import ConfigError, RunError
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 RESUMED = "resumed_run"  # name of the stored configuration for Hydra
 MOST_BYTES, MOST_LEVELS = 2**18, 20  # of a stored configuration; usual are 4 KB and 5 nodes inside one another
 OUTPUT = "${hydra:runtime.output_dir}"
-_STORED = Path(".hydra", "config.yaml")
+_STORED, _HYDRA = Path(".hydra", "config.yaml"), Path(".hydra", "hydra.yaml")
 _FAULTS = (ConfigError, OmegaConfBaseException, RecursionError)  # the last one: of a value that names itself
 _OWN_KEY = re.compile(r"\$\{\.*\w+([.-]\w+)*\}")  # ${monitor.name}, ${..lr}
 
@@ -108,9 +108,51 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
     return plain(own.data)
 
 
+class Stored(NamedTuple):
+    """The settings of a training, to tell it from others; texts that nothing is built from.
+
+    Attributes:
+        settings: value of each dotted key; interpolations as they stand in the file.
+        choices: file chosen in each group, such as {"loss": "dice"}; empty if unknown.
+        typed: keys of the command line; empty if unknown.
+    """
+
+    settings: dict[str, str]
+    choices: dict[str, str]
+    typed: list[str]
+
+
+def stored_settings(run: Path) -> Stored | None:
+    """Read the settings of a training from its run folder; None if the folder does not hold them.
+
+    A key unknown to the version of the run gets the default of the schema, so that runs of two versions differ only
+    in what was chosen.
+
+    Raises:
+        RunError: the stored configuration is damaged.
+    """
+    path = run / _STORED
+    if not path.is_file():
+        return None
+    content = _read(path)
+    try:
+        content = in_schema(content, "train")
+    except ConfigError:  # of another version: compared as it stands
+        log.debug("%s does not fit the schema", path)
+    known: Any = OmegaConf.to_container(content, resolve=False)
+    settings = {key: str(value) for key, value in flattened(known).items()}
+    try:
+        hydra: Any = OmegaConf.to_container(_read(run / _HYDRA), resolve=False)
+        chosen, typed = hydra["hydra"]["runtime"]["choices"], hydra["hydra"]["overrides"]["task"]
+        choices = {str(key): str(value) for key, value in chosen.items() if not str(key).startswith("hydra")}
+        return Stored(settings, choices, [str(word).lstrip("+~").partition("=")[0] for word in typed])
+    except (RunError, LookupError, TypeError, AttributeError):
+        return Stored(settings, {}, [])
+
+
 def _from_training(run: str, root: str) -> str:
     """Resolve a relative path from the working directory of the training, if it does not exist from here."""
-    path = Path(run) / ".hydra" / "hydra.yaml"
+    path = Path(run) / _HYDRA
     if Path(root).exists() or not path.is_file():
         return root
     try:

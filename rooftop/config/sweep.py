@@ -96,7 +96,7 @@ class SweepTable(Callback):  # type: ignore[misc]
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the table; Hydra calls this once, after the last job."""
         folder = Path(config.hydra.sweep.dir)
-        jobs = sorted((job.relative_to(folder) for job in job_folders(folder)), key=_numbers)
+        jobs = sorted((job.relative_to(folder) for job in job_folders(folder)), key=by_number)
         rows = [_row(folder, job) for job in jobs]
         if not rows:
             return
@@ -112,8 +112,8 @@ class SweepTable(Callback):  # type: ignore[misc]
             sys.exit(1)
 
 
-def _numbers(job: Path) -> list[tuple[int, str]]:
-    """Return the sort key of a job: numbers by value, other names behind them."""
+def by_number(job: Path) -> list[tuple[int, str]]:
+    """Return the sort key of a job folder: numbers by value, other names behind them."""
     return [(int(name), "") if name.isdecimal() else (sys.maxsize, name) for name in job.parts]
 
 

@@ -8,10 +8,11 @@ evaluate     all of this in one call; scores.json and per_image.csv
 report       report.html
 examples     the pictures in it
 comparison   several systems on the same pictures
+runs         run folders of a sweep or glob; groups that differ only by their seed
 """
 
 from rooftop.evaluation.cases import Case, Cases, Choice, Decision, FileCases, RunCases, Subject, of_files, of_runs
-from rooftop.evaluation.comparison import write_comparison
+from rooftop.evaluation.comparison import System, systems_of, write_comparison
 from rooftop.evaluation.evaluate import (
     Evaluation,
     Settings,
@@ -21,6 +22,7 @@ from rooftop.evaluation.evaluate import (
     write_scores,
 )
 from rooftop.evaluation.report import write_report
+from rooftop.evaluation.runs import find_runs
 
 __all__ = [
     "Case",
@@ -32,10 +34,13 @@ __all__ = [
     "RunCases",
     "Settings",
     "Subject",
+    "System",
     "evaluate_split",
+    "find_runs",
     "of_files",
     "of_runs",
     "print_scores",
+    "systems_of",
     "write_comparison",
     "write_per_image",
     "write_report",

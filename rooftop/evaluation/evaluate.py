@@ -30,7 +30,7 @@ from rooftop.evaluation.score import (
     score_sizes,
 )
 from rooftop.files import atomic_write, write_json
-from rooftop.metrics.bootstrap import LEVEL
+from rooftop.metrics.bootstrap import FEWEST_PICTURES, LEVEL
 from rooftop.metrics.curve import best_threshold
 from rooftop.metrics.error_kinds import KINDS
 from rooftop.metrics.pixel import Counts, ratios
@@ -181,14 +181,26 @@ def print_scores(evaluation: Evaluation, folder: Path) -> None:
     """Print the main scores and the paths of the files."""
     between = intervals(evaluation.draws)
     listed = Table(title=f"{len(evaluation.counts):,} pictures")
-    for column in ("score", "value", "95 %"):
+    for column in ("score", "value", "95 % over pictures"):
         listed.add_column(column, justify="left" if column == "score" else "right")
     for name in MAIN_SCORES:
         section, key = name.split(".")
         value, (low, high) = evaluation.scores[section][key], between[section][key]
         listed.add_row(LABELS[name][0], f"{value:.4f}", f"{low:.3f} - {high:.3f}")
     Console().print(listed)
+    for line in few_pictures(len(evaluation.counts)):
+        print(line)
     print(f"written: {folder}\nlook at: {folder / 'report.html'}")
+
+
+def few_pictures(pictures: int) -> list[str]:
+    """Warn of intervals over few pictures, in a sentence; none for enough of them."""
+    if pictures >= FEWEST_PICTURES:
+        return []
+    return [
+        f"Only {pictures} picture{'s' * (pictures != 1)}: intervals over fewer than {FEWEST_PICTURES} are too narrow "
+        "to judge by; score more pictures."
+    ]
 
 
 def per_image(counts: SplitCounts) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rooftop.evaluation.cases import Cases
-from rooftop.evaluation.evaluate import Evaluation
+from rooftop.evaluation.evaluate import Evaluation, few_pictures
 from rooftop.evaluation.examples import examples
 from rooftop.evaluation.score import LABELS, SECTIONS, intervals, score_shares, score_sizes
 from rooftop.html import write_page
@@ -47,6 +47,7 @@ def write_report(path: Path, evaluation: Evaluation, cases: Cases) -> None:
         "evaluation.html",
         subject={"pictures": f"{len(evaluation.counts):,}", **_described(evaluation.subject)},
         headlines=_headlines(evaluation),
+        warnings=few_pictures(len(evaluation.counts)),
         precision_recall=_precision_recall(evaluation),
         reliability=_reliability(evaluation),
         examples=shown,

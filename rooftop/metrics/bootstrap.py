@@ -19,6 +19,7 @@ Weights = NDArray[np.int64]  # (N,), how often each picture was drawn
 Interval = tuple[float, float]
 
 LEVEL = 0.95
+FEWEST_PICTURES = 20  # of fewer, intervals of percentiles are far too narrow (Hesterberg 2015, Am. Stat. 69, 371-386)
 
 
 def draws(pictures: int, *, rounds: int, seed: int) -> Iterator[Weights]:

@@ -84,7 +84,8 @@ def interval_chart(rows: Sequence[str], values: Mapping[str, Sequence[tuple[floa
     for k, (colour, (name, triples)) in enumerate(zip(_colours(values), values.items(), strict=True)):
         score, low, high = np.array(triples, dtype=np.float64).reshape(-1, 3).T
         at = np.arange(len(rows)) + (k - (len(values) - 1) / 2) * 0.7 / max(len(values), 1)
-        axis.errorbar(score, at, xerr=[score - low, high - score], fmt="o", color=colour, label=name, capsize=2)
+        reach = np.maximum([score - low, high - score], 0)  # an interval of percentiles may leave out the score itself
+        axis.errorbar(score, at, xerr=reach, fmt="o", color=colour, label=name, capsize=2)
     axis.set(yticks=np.arange(len(rows)), yticklabels=rows, xlim=(0, 1))
     axis.invert_yaxis()
     axis.grid(axis="x", alpha=0.3)

@@ -29,7 +29,7 @@ def main(cfg: DictConfig) -> None:
         evaluation.write_report(folder / "report.html", result, subject.cases)
         evaluation.print_scores(result, folder)
     if len(scored) > 1:
-        evaluation.write_comparison(run_folder(), scored)
+        evaluation.write_comparison(run_folder(), evaluation.systems_of(scored))
 
 
 def _subjects(cfg: DictConfig) -> "list[Subject]":
@@ -47,7 +47,7 @@ def _subjects(cfg: DictConfig) -> "list[Subject]":
         return evaluation.of_files(_listed(cfg.predictions), cfg.annotations, **given)
     if cfg.gsd is not None:
         raise ConfigError("gsd= is for predictions=; the metres per pixel of a run's pictures are data.gsd=.")
-    runs = [*_listed(cfg.run), *_listed(cfg.compare)]
+    runs = evaluation.find_runs([*_listed(cfg.run), *_listed(cfg.compare)])
     data = data_of_run(cfg, runs[0]) if runs else {}
     choice = evaluation.Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device, cfg.tta, cfg.rescale)
     return evaluation.of_runs(runs, data, choice)

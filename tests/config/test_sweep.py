@@ -8,7 +8,7 @@ from rooftop.config.sweep import (
     DONE,
     FAILED,
     STARTED,
-    _numbers,
+    by_number,
     find_finished,
     job_folders,
     note,
@@ -80,5 +80,5 @@ def test_jobs_are_sorted_by_number_in_each_folder(sweep):
     for name in ("b/10", "b/9", "a"):
         (sweep / name).mkdir(parents=True)
         note(sweep / name, DONE, [])
-    found = sorted((job.relative_to(sweep) for job in job_folders(sweep)), key=_numbers)
+    found = sorted((job.relative_to(sweep) for job in job_folders(sweep)), key=by_number)
     assert [job.as_posix() for job in found] == ["0", "1", "2", "a", "b/9", "b/10"]
