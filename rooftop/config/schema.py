@@ -266,7 +266,9 @@ class EvaluateConfig:
     """Keys of `conf/evaluate.yaml`."""
 
     data: Annotated[DataConfig, choice("data"), "data set to score on, instead of that of the training"]
-    run: Annotated[Any, stated("a folder, or a list of folders"), "run to score; null: predictions are given"]
+    run: Annotated[
+        Any, stated("a folder, a list, or a glob"), "run to score, or several, or a sweep; null: predictions are given"
+    ]
     compare: Annotated[str | None, "another run folder, compared with the first on the same pictures"]
     predictions: Annotated[Any, stated("a file, or a list of files"), "COCO results to score instead of a run"]
     annotations: Annotated[str | None, "COCO annotation file with the truth for predictions"]
