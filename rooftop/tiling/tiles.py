@@ -28,10 +28,10 @@ from rooftop.raster.resample import resampled
 from rooftop.raster.scene import Scene, open_bands, open_scene
 from rooftop.raster.windows import Window
 from rooftop.raster.write import write_tile
-from rooftop.tiling.footprints import read_footprints
 from rooftop.tiling.grid import Claims, is_claimed, split_of, strips, windows
 from rooftop.tiling.shelf import Shelf
-from rooftop.tiling.vector import Layer
+from rooftop.vector.footprints import read_footprints
+from rooftop.vector.layers import Layer
 
 log = logging.getLogger(__name__)
 CATEGORY = Category(100, "building")

@@ -14,8 +14,8 @@ import pytest
 import shapely
 
 from rooftop.errors import ConfigError, DataError
-from rooftop.tiling import geojson, vector
-from rooftop.tiling.vector import open_layer
+from rooftop.vector import geojson
+from rooftop.vector.layers import open_layer
 
 KINDS = {".geojson": "GeoJSON", ".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".fgb": "FlatGeobuf"}
 EVERYWHERE = (-1.0, -1.0, 101.0, 61.0)
@@ -53,7 +53,7 @@ def read(path, box=EVERYWHERE):
 
 @pytest.mark.parametrize("suffix", KINDS)
 def test_every_feature_comes_once_in_small_pages(written, boxes, suffix, monkeypatch):
-    monkeypatch.setattr(vector, "PAGE", 30)
+    monkeypatch.setattr("rooftop.vector.layers.PAGE", 30)
     path = written(suffix)
     pages, found = read(path)
     assert open_layer(path).crs.to_epsg() == 32645
@@ -70,8 +70,8 @@ def test_what_is_far_away_is_left_out(written, boxes, suffix):
 
 
 def test_features_upon_each_other_end_the_quartering(written, monkeypatch):
-    monkeypatch.setattr(vector, "PAGE", 5)
-    monkeypatch.setattr(vector, "_DEEPEST", 2)
+    monkeypatch.setattr("rooftop.vector.layers.PAGE", 5)
+    monkeypatch.setattr("rooftop.vector.layers._DEEPEST", 2)
     pages, _ = read(written(".gpkg"))
     assert sum(len(page.names) for page in pages) == 200
     assert max(len(page.names) for page in pages) > 5
@@ -342,8 +342,8 @@ def test_pipes_folders_and_names_too_long_are_one_sentence(tmp_path, suffix):
     for name, said in (
         ("pipe", "a pipe or device; save the footprints to a file"),
         ("folder", "not a vector file that can be read"),
-        ("a" * 300, "no such file .File name too long.; give footprints as"),
-        ("missing", "no such file .No such file or directory.; give footprints as"),
+        ("a" * 300, "no such file .File name too long.; give polygons as"),
+        ("missing", "no such file .No such file or directory.; give polygons as"),
     ):
         with pytest.raises(DataError, match=said):
             open_layer(tmp_path / f"{name}{suffix}")

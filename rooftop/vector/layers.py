@@ -26,8 +26,8 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from rooftop.errors import ConfigError, DataError
-from rooftop.tiling import geojson
-from rooftop.tiling.shapes import Areas, Parts, Shapes, json_parts, parse_geojson, parse_wkb, read_areas, wkb_parts
+from rooftop.vector import geojson
+from rooftop.vector.shapes import Areas, Parts, Shapes, json_parts, parse_geojson, parse_wkb, read_areas, wkb_parts
 
 logging.getLogger("pyogrio").setLevel(logging.ERROR)
 
@@ -38,6 +38,7 @@ _FLAT = ("Point", "MultiPoint", "LineString", "MultiLineString", "CircularString
 _TAGS = {"landuse", "leisure", "natural"}  # of OpenStreetMap, for other ground than buildings
 _BUILDINGS = "building IS NOT NULL AND building <> 'no'"
 _UNDEFINED = "Undefined"  # with which GDAL names the reference systems -1 and 0 of GeoPackage: there is none
+_WHICH = "say which holds the buildings: layer="
 _SHORT = 300  # characters of an error of GDAL that are repeated
 Box = tuple[float, float, float, float]
 
@@ -98,19 +99,20 @@ class Layer:
         yield from _stream(self, box) if self.name is None else _pages(self, box)
 
 
-def open_layer(path: Path, name: str | None = None, where: str | None = None) -> Layer:
+def open_layer(path: Path, name: str | None = None, where: str | None = None, *, which: str = _WHICH) -> Layer:
     """Open a layer of a vector file.
 
     Args:
         path: of the file.
         name: of the layer; None: the only one of areas.
         where: attribute filter as GDAL has it; "": none; None: of OpenStreetMap buildings, else none.
+        which: asks for one of several layers in a message; their names follow.
 
     Raises:
         DataError: the file is missing or no vector file, has no such layer, several candidates, or no reference system.
         ConfigError: GDAL does not understand the filter.
     """
-    name = choose_layer(path, name)
+    name = choose_layer(path, name, which=which)
     layer = Layer(path, name, _read_crs(path, name))
     if name is None and not _needs_fields(path, where):
         return layer
@@ -136,7 +138,7 @@ def open_layer(path: Path, name: str | None = None, where: str | None = None) ->
     return layer
 
 
-def choose_layer(path: Path, asked: str | None) -> str | None:
+def choose_layer(path: Path, asked: str | None, *, which: str = _WHICH) -> str | None:
     """Choose the layer of a vector file: the named one, else the only one of areas; None for GeoJSON.
 
     Raises:
@@ -157,7 +159,7 @@ def choose_layer(path: Path, asked: str | None) -> str | None:
     perhaps = [name for name, kind in kinds.items() if kind and not kind.startswith(_FLAT)]
     found = surely or perhaps or [*kinds]
     if len(found) != 1:
-        raise DataError(f"{path}: has {len(found)} layers; say which holds the buildings: layer={' or '.join(found)}.")
+        raise DataError(f"{path}: has {len(found)} layers; {which}{' or '.join(found)}.")
     return found[0]
 
 
@@ -166,7 +168,7 @@ def _require_file(path: Path) -> None:
         mode = path.stat().st_mode
     except OSError as error:
         raise DataError(
-            f"{path}: no such file ({error.strerror}); give footprints as GeoJSON, GeoPackage or Shapefile."
+            f"{path}: no such file ({error.strerror}); give polygons as GeoJSON, GeoPackage or Shapefile."
         ) from error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a FIFO would be waited for
         raise DataError(f"{path}: a pipe or device; save the footprints to a file.")

@@ -14,8 +14,8 @@ from shapely import Polygon
 
 from rooftop.errors import DataError
 from rooftop.raster.georeference import Georeference
-from rooftop.tiling.shapes import each
-from rooftop.tiling.vector import Box, Layer, Page, assign_crs
+from rooftop.vector.layers import Box, Layer, Page, assign_crs
+from rooftop.vector.shapes import each
 
 _FARTHEST = (
     1e7  # pixels from the corner of the raster to that of a building; far from its map, projections make things up

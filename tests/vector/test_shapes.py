@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import MultiPolygon, box
 
-from rooftop.tiling.shapes import each, json_parts, parse_geojson, parse_wkb, read_areas, wkb_parts
+from rooftop.vector.shapes import each, json_parts, parse_geojson, parse_wkb, read_areas, wkb_parts
 
 SQUARE = [(0, 0), (4, 0), (4, 3), (0, 3), (0, 0)]
 FAR = [(8, 0), (9, 0), (9, 3), (8, 0)]

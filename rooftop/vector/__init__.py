@@ -1,0 +1,1 @@
+"""Polygons of vector files in any GDAL format, in the pixel frame of a raster."""
