@@ -3,6 +3,7 @@
 python predict.py source=photo.jpg                          with the shipped weights
 python predict.py source=city.tif run=outputs/train/...     with your own
 python predict.py source=city.tif trainer.devices=4         on four GPUs sharing the windows of the scene
+python predict.py source=city.tif aoi=districts.gpkg        only the roofs inside the polygons of a file
 python predict.py -m 'source=glob(city/*.tif)'              one job a file; hydra/launcher=... distributes them
 """
 

@@ -307,6 +307,10 @@ class PredictConfig:
     tta: Annotated[str | None, stated("auto, flips, d4, scales, large"), "test-time augmentation; null: one view"]
     gsd: Annotated[float | None, ABOVE_0, "metres per pixel of the source; null: as the file says"]
     crs: Annotated[str | None, stated("AUTHORITY:CODE"), "reference system of a source without one, e.g. EPSG:32645"]
+    aoi: Annotated[str | None, "vector file of polygons; outside nothing is computed and no roof is written; null: all"]
+    bbox: Annotated[
+        list[float] | None, stated("[west,south,east,north]"), "degrees on WGS 84; as aoi; both: where they overlap"
+    ]
     rescale: Annotated[bool, "rescale the source to the metres per pixel of the training, if both are known"]
     bands: Annotated[list[int] | None, stated("1 or more"), "1-based band numbers; null: as in training, or RGB"]
     probability: Annotated[bool, "write the probability of a scene as cloud-optimised GeoTIFF"]

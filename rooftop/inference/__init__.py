@@ -4,6 +4,7 @@ The road of a prediction: `sources` -> `predict` -> `scenes` (open, `scene_plan`
 `sliding_window` and `views`, write by `outputs`) or `pictures`.
 """
 
+from rooftop.inference.area import Area
 from rooftop.inference.distributed import Machines, Processes, launch
 from rooftop.inference.job import Job
 from rooftop.inference.predict import predict
@@ -11,4 +12,4 @@ from rooftop.inference.predictor import Predictor
 from rooftop.inference.sliding_window import Tiling
 from rooftop.inference.sources import find_sources
 
-__all__ = ["Job", "Machines", "Predictor", "Processes", "Tiling", "find_sources", "launch", "predict"]
+__all__ = ["Area", "Job", "Machines", "Predictor", "Processes", "Tiling", "find_sources", "launch", "predict"]

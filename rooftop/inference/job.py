@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rooftop.errors import ConfigError
+from rooftop.inference.area import Area
 from rooftop.inference.sliding_window import Tiling
 from rooftop.inference.views import CHOICES
 from rooftop.polygons.roofs import Shaping
@@ -33,6 +34,7 @@ class Job:
         bands: 1-based band numbers to read; None: the bands on the run's card, else red, green and blue.
         probability: write the probability of a scene as GeoTIFF.
         unfinished: folder for the canvases of unfinished scenes.
+        area: of the ground to predict; None: all.
 
     Raises:
         ConfigError: a number is out of its range, such as a threshold of 1, or a code is none; the sentence names its
@@ -52,6 +54,7 @@ class Job:
     bands: tuple[int, ...] | None
     probability: bool
     unfinished: Path
+    area: Area | None = None
 
     def __post_init__(self) -> None:
         window = _CPU.window if self.window is None else self.window

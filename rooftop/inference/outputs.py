@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely import Polygon
 
 from rooftop.coco import Result, write_results
 from rooftop.errors import ConfigError
+from rooftop.inference.area import Part, Region
 from rooftop.inference.job import Job
 from rooftop.inference.sources import Source
 from rooftop.polygons.geojson import write_geojson
@@ -86,10 +88,11 @@ class Outputs:
             return self.folder / file
         return self.folder / name / f"{stem}.{suffix}"
 
-    def find_roofs(self, layers: Layers, stem: str, ground: Ground) -> Spool:
-        """Find the roofs of a source and store them on disk, at constant memory."""
+    def find_roofs(self, layers: Layers, stem: str, ground: Ground, inside: Region | None = None) -> Spool:
+        """Find the roofs of a source, those of a region, and store them on disk, at constant memory."""
         found = find_roofs(layers, threshold=self.threshold, shaping=self.shaping, ground=ground)
-        return Spool(self.folder / SPOOLS / f"{stem}.jsonl", found)
+        kept = found if inside is None else (roof for roof in found if inside.holds(roof.polygon))
+        return Spool(self.folder / SPOOLS / f"{stem}.jsonl", kept)
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,22 @@ class Finished:
     picture: NDArray[np.uint8]
     mask: NDArray[np.uint8]
 
+    def in_source(self) -> "PictureRoofs":
+        """File name, size and roofs in the pixel frame of the source, of which a window alone may be predicted."""
+        column, row, *_ = self.row.get("window", (0, 0))
+        roofs = (replace(roof, polygon=_moved(roof.polygon, column, row)) for roof in self.roofs)
+        return Path(self.row["picture"]).name, (self.row["height"], self.row["width"]), roofs
+
     def without_pictures(self) -> "Finished":
         """Drop the pictures, to keep the memory of many sources small."""
         nothing = np.zeros((0, 0), np.uint8)
         return replace(self, picture=nothing, mask=nothing)
+
+
+def _moved(polygon: Polygon, right: int, down: int) -> Polygon:
+    if not (right or down):
+        return polygon
+    return shapely.transform(polygon, lambda corners: np.add(corners, (right, down)))
 
 
 @dataclass(frozen=True)
@@ -242,6 +257,13 @@ def summary_row(
         "valid_pixels": pixels[1],
         "roof_share": pixels[0] / max(pixels[1], 1),
     }
+
+
+def part_row(part: Part | None) -> dict[str, Any]:
+    """The window that was predicted, [column, row, width, height] in pixels of the source, if not all of it."""
+    if part is None:
+        return {}
+    return {"window": [part.window.column, part.window.row, part.window.width, part.window.height]}
 
 
 def scaled_by(factor: float | None) -> float | None:

@@ -1,6 +1,7 @@
 """A picture from file to finished files: read whole, predicted in one pass if the device has the memory."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from rooftop.raster.bands import as_rgb
 from rooftop.raster.picture import MAX_PIXELS, write_mask, write_png
 from rooftop.raster.probability import at_least, stored
 from rooftop.raster.scene import open_scene
+from rooftop.raster.slippy import tile_georeference, tile_of
 from rooftop.raster.windows import Window
 from rooftop.run import Card
 
@@ -28,33 +30,42 @@ log = logging.getLogger(__name__)
 
 
 def predict_picture(source: Source, predictor: Predictor, job: Job, outputs: Outputs) -> Finished:
-    """Predict a picture and write all its files; outlines are in pixels, since it has no place on the map.
+    """Predict a picture and write all its files; outlines are in pixels, unless its name is that of a slippy tile.
 
     Raises:
         DataError: the picture cannot be read.
-        SourceError: it lacks a band, `crs=` is set, or `gsd=` would scale it beyond the memory limit.
+        SourceError: it lacks a band, has no place for `crs=` or an area, lies outside the area, or would be scaled
+            beyond the memory limit.
     """
-    if job.crs:
+    card = predictor.run.card
+    picture, valid = _read(Path(source.path), predictor, job)
+    size = picture.shape[0], picture.shape[1]
+    place = tile_georeference(Path(source.path), *size)
+    if job.crs and not place:
         raise SourceError(
             f"{source.path}: crs={job.crs} cannot place it: it has no corners on a map; leave crs out, and find roofs "
             "in pixels."
         )
-    card = predictor.run.card
-    picture, valid = _read(Path(source.path), predictor, job)
-    factor = scale_factor(job.gsd, card) if job.rescale else None
-    _require_bounded(picture.shape, factor, source, card=card, gsd=job.gsd)
+    part = job.area.part_of(source.path, place, size) if job.area else None
+    ground = Ground(place, place.metres_per_pixel(*size) if place else job.gsd)
+    gsd = job.gsd or ground.gsd
+    factor = scale_factor(gsd, card) if job.rescale else None
+    _require_bounded(picture.shape, factor, source, card=card, gsd=gsd)
     forward = _forward(predictor, job, factor)
-    values = stored(forward(picture[None])[0], valid)
+    whole = Window(0, 0, size[1], size[0])
+    values = stored(forward(picture[None])[0], valid & part.seen.mask(whole) if part else valid)
     layers = Layers.of(values, outputs.targets)
     picture, mask = as_rgb(picture), at_least(values[: layers.categories], outputs.threshold).max(axis=0)
-    ground = Ground(None, job.gsd)
-    roofs = outputs.find_roofs(layers, source.stem, ground)
+    roofs = outputs.find_roofs(layers, source.stem, ground, part.inside if part else None)
+    if part:
+        inside = part.inside.mask(whole)
+        valid, mask = valid & inside, mask * inside
     write_mask(outputs.path("masks.png", source.stem), mask)
     write_png(outputs.path("overlays.png", source.stem), overlay(picture, mask))
-    size = picture.shape[0], picture.shape[1]
     write_outlines(Outlines(source.stem, size, picture, ground, roofs), outputs)
     pixels = int(mask.sum()), int(valid.sum())
     row = summary_row(source, size, ground=ground, pixels=pixels, roofs=roofs)
+    row |= {"reference_system": place.name} if place else {}
     return Finished(row | {"scaled_by": scaled_by(factor)}, roofs, picture, mask)
 
 
@@ -69,9 +80,13 @@ def _forward(predictor: Predictor, job: Job, factor: float | None) -> Forward:
     return windowed(forward, window=tiling.window, overlap=tiling.overlap, whole=whole)
 
 
-def log_assumed_gsd(card: Card, job: Job) -> None:
-    """Log the resolution assumed for pictures, if any: with the true one fewer roofs are missed."""
-    if job.gsd is None and job.rescale and card.gsd:
+def log_places(sources: Sequence[Source], card: Card, job: Job) -> None:
+    """Log how many pictures have the names of tiles, and the resolution assumed for the others, if any."""
+    pictures = [source for source in sources if not source.scene]
+    tiles = sum(tile_of(Path(source.path)) is not None for source in pictures)
+    if tiles:
+        log.info("%d pictures have the names of slippy tiles, which give their place on the map (EPSG:3857)", tiles)
+    if len(pictures) > tiles and job.gsd is None and job.rescale and card.gsd:
         log.info("pictures: %.2f m a pixel assumed, as in training; gsd=METRES changes it", card.gsd)
 
 

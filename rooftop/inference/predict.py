@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from rooftop.files import write_json
 from rooftop.inference.distributed import Processes
 from rooftop.inference.job import Job
 from rooftop.inference.outputs import SPOOLS, Finished, Outputs, countable, write_coco
-from rooftop.inference.pictures import log_assumed_gsd, predict_picture
+from rooftop.inference.pictures import log_places, predict_picture
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.scenes import FilledScene, filled_scene, predict_scene, write_scene
 from rooftop.inference.sources import Source
@@ -72,7 +71,7 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, processes: Pr
         if scenes:
             require_writable(job.unfinished)
         if len(scenes) < len(sources):
-            log_assumed_gsd(predictor.run.card, job)
+            log_places(sources, predictor.run.card, job)
     try:
         with ExitStack() as stack:  # keeps shared scenes open, and their canvases locked, until all is written
             alone = Unfinished(job.unfinished, processes.alone())
@@ -160,7 +159,7 @@ def _write(everyone: list[_Results], sources: list[Source], predictor: Predictor
     skipped = [{"picture": sources[item.number].path, "why": item.why} for item in outcomes if not item.finished]
     if not finished:
         raise SourceError(skipped[0]["why"])
-    roofs = ((Path(one.row["picture"]).name, (one.row["height"], one.row["width"]), one.roofs) for one in finished)
+    roofs = (one.in_source() for one in finished)
     write_coco(outputs.folder / "predictions.coco.json", roofs, outputs.categories)
     sheet, columns = ContactSheet(), {i: column for part in everyone for i, column in part.columns.items()}
     for number in _on_sheet([*columns], len(sources)):

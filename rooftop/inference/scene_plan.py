@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rooftop.errors import SourceError
+from rooftop.inference.area import Part
 from rooftop.inference.job import Job
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.sliding_window import Tiling
@@ -46,13 +47,14 @@ class ScenePlan:
     messages: tuple[Message, ...]
 
 
-def plan_scene(scene: Scene, predictor: Predictor, job: Job) -> ScenePlan:
+def plan_scene(scene: Scene, predictor: Predictor, job: Job, part: Part | None = None) -> ScenePlan:
     """Plan the prediction of an open scene. Writes nothing, logs nothing, reads no pixel.
 
     Args:
         scene: open raster.
         predictor: gives the run's card, preparation, engine and device.
         job: settings as typed.
+        part: the part of the raster that the scene is; None: all of it.
 
     Raises:
         SourceError: the scene's place on the map is not on the earth, or its pixels are too large for the run.
@@ -80,7 +82,9 @@ def plan_scene(scene: Scene, predictor: Predictor, job: Job) -> ScenePlan:
         factor=factor,
         scale=scale,
         ground=Ground(scene.georeference, scene.gsd if scene.georeference else gsd),
-        key=_cache_key(scene, predictor, tiling, views, scale) | {"bands": job.bands and list(job.bands)},
+        key=_cache_key(scene, predictor, tiling, views, scale)
+        | {"bands": job.bands and list(job.bands)}
+        | ({"part": part.key()} if part else {}),
         messages=tuple(messages),
     )
 

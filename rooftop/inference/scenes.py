@@ -8,15 +8,25 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from rooftop.inference.area import Part
 from rooftop.inference.job import Job
-from rooftop.inference.outputs import Finished, Outlines, Outputs, drawn, scaled_by, summary_row, write_outlines
+from rooftop.inference.outputs import (
+    Finished,
+    Outlines,
+    Outputs,
+    drawn,
+    part_row,
+    scaled_by,
+    summary_row,
+    write_outlines,
+)
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.scene_plan import ScenePlan, plan_scene
 from rooftop.inference.sliding_window import predict_windows
@@ -45,6 +55,7 @@ class FilledScene:
     Attributes:
         source: name and path.
         scene: open raster.
+        part: the part of the raster that the scene is, in the frame of its window; None: all of it.
         plan: decisions about it.
         canvas: probabilities of all channels.
         speed: millions of pixels a second, of all processes together.
@@ -52,6 +63,7 @@ class FilledScene:
 
     source: Source
     scene: Scene
+    part: Part | None
     plan: ScenePlan
     canvas: Canvas
     speed: float
@@ -81,8 +93,8 @@ def filled_scene(source: Source, predictor: Predictor, job: Job, unfinished: Unf
     """
     processes = unfinished.processes
     with ExitStack() as stack:
-        scene = processes.agree(lambda: stack.enter_context(_open(source, predictor, job)))
-        plan = plan_scene(scene, predictor, job)
+        scene, part = processes.agree(lambda: _part(stack.enter_context(_open(source, predictor, job)), job))
+        plan = plan_scene(scene, predictor, job, part)
         if processes.first:
             for message in plan.messages:
                 log.log(message.level, "%s", message.text)
@@ -101,24 +113,25 @@ def filled_scene(source: Source, predictor: Predictor, job: Job, unfinished: Unf
             processes.agree(lambda: predict_windows(scene, forward, canvas, tiling=plan.tiling, progress=progress))
             show(pixels)
         seconds = max(time.monotonic() - start, 1e-9)
-        yield FilledScene(source, scene, plan, canvas, speed=round((pixels - resumed) / 1e6 / seconds, 3))
+        yield FilledScene(source, scene, part, plan, canvas, speed=round((pixels - resumed) / 1e6 / seconds, 3))
 
 
 def write_scene(filled: FilledScene, outputs: Outputs) -> Finished:
     """Write all files of a filled scene, in one process."""
-    source, scene, plan = filled.source, filled.scene, filled.plan
+    source, scene, part, plan = filled.source, filled.scene, filled.part, filled.plan
     size = scene.height, scene.width
     layers = Layers(filled.canvas.read, filled.canvas.shape, outputs.targets)
-    roofs = outputs.find_roofs(layers, source.stem, plan.ground)
+    roofs = outputs.find_roofs(layers, source.stem, plan.ground, part.inside if part else None)
     preview, valid = scene.preview(_PREVIEW)
     _warn_of_cut_off(source, preview[valid])
     picture = as_rgb(preview)
     mask = drawn(roofs, size, picture.shape[:2])
     write_png(outputs.path("overlays.png", source.stem), overlay(picture, mask))
     write_outlines(Outlines(source.stem, size, picture, plan.ground, roofs), outputs)
-    pixels = _write_rasters(scene, layers, source.stem, outputs)
-    row = summary_row(source, size, ground=plan.ground, pixels=pixels, roofs=roofs)
+    pixels = _write_rasters(scene, _inside(layers, part), source.stem, outputs)
+    row = summary_row(source, part.size if part else size, ground=plan.ground, pixels=pixels, roofs=roofs)
     georeference = scene.georeference
+    row |= part_row(part)
     row |= {"reference_system": georeference.name if georeference else None, "scaled_by": scaled_by(plan.factor)}
     row |= {"megapixels_per_second": filled.speed, "peak_memory_mb": round(peak_memory() / 1e6)}
     return Finished(row, roofs, picture, mask)
@@ -130,6 +143,23 @@ def _open(source: Source, predictor: Predictor, job: Job) -> AbstractContextMana
     if preparation.bands and preparation.scale:
         return open_bands(source.path, preparation.bands, Stretch.of(preparation.scale), cores=ALL_CORES, crs=job.crs)
     return open_scene(source.path, bands=job.bands, cores=ALL_CORES, crs=job.crs)
+
+
+def _part(scene: Scene, job: Job) -> tuple[Scene, Part | None]:
+    """The part of a scene inside the area of a job."""
+    if job.area is None:
+        return scene, None
+    part = job.area.part_of(scene.path, scene.georeference, (scene.height, scene.width))
+    framed = part.framed()
+    return scene.part(part.window, framed.seen.mask), framed
+
+
+def _inside(layers: Layers, part: Part | None) -> Layers:
+    """Layers without data outside the area."""
+    if part is None:
+        return layers
+    mask = part.inside.mask
+    return replace(layers, read=lambda window: np.where(mask(window), layers.read(window), NODATA))
 
 
 def _warn_of_cut_off(source: Source, pixels: NDArray[np.uint8]) -> None:

@@ -10,6 +10,7 @@ from rooftop.errors import SourceError
 from rooftop.files import visible
 from rooftop.raster.picture import SUFFIXES, list_pictures, matching
 from rooftop.raster.scene import is_address, is_scene
+from rooftop.raster.slippy import tile_of
 
 log = logging.getLogger(__name__)
 _OTHERS = (".webp", ".bmp", ".gif", ".heic", ".avif", ".img", ".ecw", ".sid")
@@ -81,5 +82,8 @@ def _log_others(folder: Path) -> None:
 
 
 def _stem(name: str) -> str:
+    tile = tile_of(Path(name))
+    if tile and Path(name).stem[:1].isdigit() and not re.search("[_-]", Path(name).stem):  # one of many folders z/x
+        return "_".join(map(str, tile))
     part = _PART.match(name) if is_address(name) else None
     return re.sub(r"\W+", "-", Path(part[1]).name).strip("-") if part else Path(name).stem

@@ -41,6 +41,10 @@ class Georeference:
         """A raster with north up: EPSG code of a system in metres, its upper left corner, metres per pixel."""
         return cls(Affine(gsd, 0, corner[0], 0, -gsd, corner[1]), CRS.from_epsg(code).to_wkt())
 
+    def moved(self, column: int, row: int) -> "Georeference":
+        """The georeference of a part of the raster that begins at this pixel."""
+        return Georeference(self.affine * Affine.translation(column, row), self.crs)
+
     @cached_property
     def _to_lonlat(self) -> Transformer:
         return Transformer.from_crs(CRS.from_wkt(self.crs), CRS.from_epsg(4326), always_xy=True)

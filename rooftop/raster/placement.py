@@ -2,7 +2,8 @@
 
 Corners (in the file, a world file or .aux.xml) with a reference system place a raster. Ground control points do so as
 well if an affine map runs through them. All else is told with the command that mends it: corners without a reference
-system, bent control points, rational polynomials (RPC), a table of coordinates.
+system, bent control points, rational polynomials (RPC), a table of coordinates. A file that tells
+nothing may have the name of a tile.
 """
 
 import math
@@ -18,6 +19,7 @@ from rasterio.io import DatasetReader
 
 from rooftop.errors import SourceError
 from rooftop.raster.georeference import Georeference, assumed_gsd, code_of, is_same_system, parse_system
+from rooftop.raster.slippy import tile_georeference
 
 _STRAIGHT = 0.5  # px by which ground control points may miss an affine map
 _CODE = "EPSG:CODE"
@@ -68,7 +70,9 @@ def _find(dataset: DatasetReader, path: str, crs: str | None) -> Placement:
         return _of_affine(dataset, dataset.transform, _wkt(dataset.crs), path=path, crs=crs)
     if points:
         return _of_points(dataset, points, _wkt(system), path=path, crs=crs)
-    return Placement(warning=_missing(dataset, shlex.quote(path)))
+    warning = _missing(dataset, shlex.quote(path))
+    tile = None if warning else tile_georeference(Path(path), dataset.height, dataset.width)
+    return Placement(tile, warning=warning)
 
 
 def _of_affine(

@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -58,6 +58,24 @@ class Scene:
     _dataset: DatasetReader
     _bands: list[int]
     _conversion: Conversion | None
+    _corner: tuple[int, int] = (0, 0)  # column, row of the first pixel, of a part
+    _wanted: Callable[[Window], NDArray[np.bool_]] | None = None
+
+    def part(self, window: Window, wanted: Callable[[Window], NDArray[np.bool_]]) -> "Scene":
+        """A part of the raster as a scene of its own.
+
+        Args:
+            window: of the part, in pixels of this scene.
+            wanted: selects the pixels with data in a window of the part, bool (h, w); where there are none, nothing is
+                read.
+        """
+        column, row = window.column, window.row
+        placed = self.georeference and self.georeference.moved(column, row)
+        placement = replace(self.placement, georeference=placed)
+        corner = self._corner[0] + column, self._corner[1] + row
+        return replace(
+            self, height=window.height, width=window.width, placement=placement, _corner=corner, _wanted=wanted
+        )
 
     @property
     def georeference(self) -> Georeference | None:
@@ -105,14 +123,19 @@ class Scene:
         Raises:
             SourceError: the file is corrupt there, cut short, or gone.
         """
-        return self._converted(*self.values(window))
+        wanted = None if self._wanted is None else self._wanted(window)
+        if wanted is not None and not wanted.any():
+            return np.zeros((*wanted.shape, self.channels), np.uint8), wanted
+        picture, valid = self._converted(*self.values(window))
+        return picture, valid if wanted is None else valid & wanted
 
     def values(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """Read a window: raw values (C, h, w), and valid bool (h, w); raises as `read`."""
         if not self._striped:
             return self._read(window, (window.height, window.width))
         values, known = self._rows(window.row, window.height)
-        columns = window.slices[1]
+        first = self._corner[0] + window.column
+        columns = slice(first, first + window.width)
         return values[..., columns], known[:, columns]
 
     def labels(self) -> NDArray[np.generic]:
@@ -169,24 +192,27 @@ class Scene:
 
         Rows of too many bytes to keep are decoded again all the same.
         """
-        row = self.width * len(self._bands) * max(kind.itemsize for kind in self.kinds)
-        return all(width == self.width for _, width in self._dataset.block_shapes) and row <= _ROW
+        wide = self._dataset.width
+        row = wide * len(self._bands) * max(kind.itemsize for kind in self.kinds)
+        return all(width == wide for _, width in self._dataset.block_shapes) and row <= _ROW
 
     @cached_property
     def _rows(self) -> Callable[[int, int], tuple[NDArray[np.generic], NDArray[np.bool_]]]:
         """Whole rows (first, number); the latest are kept for the next window beside, no others."""
+        wide = self._dataset.width
         kept: dict[tuple[int, int], tuple[NDArray[np.generic], NDArray[np.bool_]]] = {}
 
         def rows(first: int, count: int) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
             if (first, count) not in kept:
                 kept.clear()  # before the next are read, or there would be room for both
-                kept[first, count] = self._read(Window(0, first, self.width, count), (count, self.width))
+                kept[first, count] = self._read(Window(-self._corner[0], first, wide, count), (count, wide))
             return kept[first, count]
 
         return rows
 
     def _read(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        area = GdalWindow(window.column, window.row, window.width, window.height)
+        column, row = self._corner
+        area = GdalWindow(column + window.column, row + window.row, window.width, window.height)
         try:
             if len(self.kinds) == 1:
                 values = self._dataset.read(self._bands, window=area, out_shape=(len(self._bands), *shape))

@@ -12,7 +12,7 @@ def main(cfg: DictConfig) -> None:
     """Find the sources, load the run, predict, write."""
     # late: torch takes seconds, and a mistyped key is reported before
     from rooftop.export import onnx_logits
-    from rooftop.inference import Job, Machines, Predictor, find_sources, launch, predict
+    from rooftop.inference import Area, Job, Machines, Predictor, find_sources, launch, predict
     from rooftop.polygons.roofs import Shaping
     from rooftop.run import load
 
@@ -32,6 +32,7 @@ def main(cfg: DictConfig) -> None:
         bands=tuple(cfg.bands) if cfg.bands else None,
         probability=cfg.probability,
         unfinished=Path(cfg.unfinished),
+        area=Area.of(cfg.aoi, cfg.bbox),
     )
     with launch(Machines(**cfg.trainer), job.folder) as processes:
         logits = onnx_logits(run) if cfg.engine.name == "onnxruntime" else None

@@ -38,7 +38,7 @@ _FLAT = ("Point", "MultiPoint", "LineString", "MultiLineString", "CircularString
 _TAGS = {"landuse", "leisure", "natural"}  # of OpenStreetMap, for other ground than buildings
 _BUILDINGS = "building IS NOT NULL AND building <> 'no'"
 _UNDEFINED = "Undefined"  # with which GDAL names the reference systems -1 and 0 of GeoPackage: there is none
-_WHICH = "say which holds the buildings: layer="
+_WHICH = "layers; say which holds the buildings: layer="
 _SHORT = 300  # characters of an error of GDAL that are repeated
 Box = tuple[float, float, float, float]
 
@@ -159,7 +159,7 @@ def choose_layer(path: Path, asked: str | None, *, which: str = _WHICH) -> str |
     perhaps = [name for name, kind in kinds.items() if kind and not kind.startswith(_FLAT)]
     found = surely or perhaps or [*kinds]
     if len(found) != 1:
-        raise DataError(f"{path}: has {len(found)} layers; {which}{' or '.join(found)}.")
+        raise DataError(f"{path}: has {len(found)} {which}{' or '.join(found)}.")
     return found[0]
 
 

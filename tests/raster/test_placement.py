@@ -87,7 +87,7 @@ def test_corners_in_degrees_are_taken_for_degrees(world):
 @pytest.mark.parametrize("driver", ["jpg", "png"])
 def test_world_files_and_aux_files_of_pictures(rgb, tmp_path, driver):
     path = tmp_path / f"photo.{driver}"
-    Image.fromarray(np.moveaxis(rgb, 0, -1)).save(path)
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1))).save(path)
     assert not is_scene(str(path))
     path.with_suffix(".wld").write_text("0.3\n0\n0\n-0.3\n500000.15\n2999999.85\n")
     assert is_scene(str(path))
@@ -239,3 +239,24 @@ def test_a_reference_system_for_what_has_no_corners_is_refused(bare):
         placement(bare(crs=UTM), "EPSG:32645")
     with pytest.raises(SourceError, match="gdalwarp -rpc -t_srs EPSG:32645 -r cubic"):
         placement(polynomials(bare()), "EPSG:32645")
+
+
+@pytest.mark.parametrize(
+    ("name", "world"),
+    [("a.jpg", ".jgw"), ("a.jpeg", ".jgw"), ("a.jpg", ".wld"), ("a.png", ".pgw"), ("a.png", ".wld"), ("a.tif", ".tfw")],
+)
+def test_world_files_of_every_kind_give_the_corners(tmp_path, rgb, name, world):
+    path = tmp_path / name
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1))).save(path)
+    (x, y), step = NORTH_UP * (0.5, 0.5), NORTH_UP.a
+    path.with_suffix(world).write_text(f"{step}\n0\n0\n{-step}\n{x}\n{y}\n")
+    assert is_scene(str(path))
+    assert placement(str(path)).gsd == pytest.approx(0.3, rel=1e-6)
+    assert same(placement(str(path), "EPSG:32645").georeference, NORTH_UP)
+
+
+def test_a_raster_that_tells_nothing_is_placed_by_the_name_of_a_tile(tmp_path, rgb):
+    path = tmp_path / "18_193343_110117.png"
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1)[:32, :32])).save(path)
+    assert placement(str(path)).georeference.name == "EPSG:3857"
+    assert not is_scene(str(path))  # small: still read as a picture
