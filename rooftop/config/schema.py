@@ -380,11 +380,16 @@ class MakeSyntheticConfig:
     processes: Annotated[int, at_least(1), "parallel processes"]
 
 
+Form = Enum("Form", ["raw", "deepness"])
+
+
 @dataclass
 class ExportConfig:
     """Keys of `conf/export.yaml`."""
 
     run: Annotated[str, "run folder"]
+    form: Annotated[Form, "raw: pictures of any size, uint8; deepness: tiles for the plugin Deepness of QGIS"]
+    tile: Annotated[int, between(64, 4096), "px: side of the tiles of form=deepness"]
 
 
 SCHEMAS: dict[str, type] = {

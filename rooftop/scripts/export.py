@@ -13,11 +13,11 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> None:
     """Load the run, write and check the file."""
     # late: torch takes seconds, which a mistyped key need not wait for
-    from rooftop.export import write_onnx
+    from rooftop.export import write_deepness, write_onnx
     from rooftop.run import load
 
-    path = run_folder() / "model.onnx"
-    off = write_onnx(load(cfg.run), path)
+    path, run = run_folder() / "model.onnx", load(cfg.run)
+    off = write_onnx(run, path) if cfg.form.name == "raw" else write_deepness(run, path, tile=cfg.tile)
     log.info("written: %s (%.1f MB; answers as torch does, within %.0e)", path, path.stat().st_size / 1e6, off)
 
 
