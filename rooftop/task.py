@@ -29,6 +29,7 @@ class RooftopTask(LightningModule):
         schedule: (optimizer, steps of the training) -> Lightning's description of a scheduler; None keeps the rate.
         threshold: probability from which a pixel counts as roof.
         seed: seeds dropout in each step: a resumed run equals an uninterrupted one.
+        final: under which name the final score is logged: "test", or another one if the data have no test split.
     """
 
     def __init__(
@@ -41,12 +42,13 @@ class RooftopTask(LightningModule):
         schedule: Callable[[Optimizer, int], dict[str, Any]] | None,
         threshold: float,
         seed: int,
+        final: str = "test",
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.scores = nn.ModuleDict({f"{stage}_scores": scores() for stage in STAGES})
         self._optimizer, self._schedule = optimizer, schedule
-        self.threshold, self._seed = threshold, seed
+        self.threshold, self._seed, self.final = threshold, seed, final
         self.measured: dict[str, dict[str, float]] = {}
 
     def forward(self, image: Tensor) -> Tensor:
@@ -158,5 +160,7 @@ class RooftopTask(LightningModule):
             metric.reset()
         self.measured[stage] = result
         if not self.trainer.sanity_checking:
-            named = {f"{stage}/{name}": value for name, value in result.items()}
+            shown = self.final if stage == "test" else stage
+            named = {f"{shown}/{name}": value for name, value in result.items()}
+            named["epoch"] = float(self.current_epoch + (stage != "test"))  # from 1; Lightning's own would be from 0
             self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)

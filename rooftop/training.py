@@ -3,7 +3,7 @@
 import logging
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,9 @@ from torch import nn
 from rooftop import losses, schedules
 from rooftop.callbacks import AtomicCheckpoints, Board, ChooseThreshold, History, RequireValidation, WriteRun
 from rooftop.callbacks.best_weights import find_keeper, require_validated
+from rooftop.callbacks.loggers import close_loggers
 from rooftop.callbacks.resume import require_resumable, require_weights
-from rooftop.config import build, flat, plain, save_config, shell_setting, typed_command
+from rooftop.config import build, choices, flat, overrides, plain, save_config, shell_setting, typed_command
 from rooftop.data import RoofDataModule
 from rooftop.data.sampling import Key
 from rooftop.errors import ConfigError
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
+USUAL_DIALS = (
+    *("data", "model", "loss", "optimizer", "scheduler", "augmentation"),
+    *("model.depth", "model.width", "optimizer.lr", "data.batch_size", "trainer.max_epochs", "seed"),
+)
+NO_DIALS = ("logger", "pictures", "resume", "data.root", "data.cache", "data.workers", "callbacks.progress", "hydra")
 
 
 def begin(seed: int) -> None:
@@ -82,6 +88,7 @@ def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
         schedule=_make_schedule(cfg, tried) if cfg.scheduler else None,
         threshold=cfg.threshold,
         seed=cfg.seed,
+        final="test" if data.test_split == "test" else f"{data.test_split}_best",
     )
 
 
@@ -137,7 +144,7 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
         ConfigError: an accelerator unfit for training, or a schedule without a known length.
     """
     _check_schedule(cfg)
-    board = Board(flat(cfg), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
+    board = Board(flat(cfg), dials(flat(cfg)), threshold=cfg.threshold, pictures=cfg.pictures, graph=not cfg.compile)
     choose = [ChooseThreshold()] if cfg.choose_threshold else []
     # after the first epoch: by then the other ranks have read the old file to compose the same command
     record = LambdaCallback(on_train_epoch_end=rank_zero_only(lambda *_: save_config(cfg, folder)))
@@ -157,6 +164,19 @@ def make_trainer(cfg: "DictConfig", folder: Path, *, card: Card, history: Histor
         plugins=[AtomicCheckpoints()],
         enable_progress_bar=cfg.callbacks.get("progress") is not None,  # else Lightning adds its own
     )
+
+
+def dials(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the settings for TensorBoard's table of hyperparameters: those typed, as in a sweep, and the usual ones.
+
+    Args:
+        settings: flat settings of the run.
+    """
+    chosen = choices()
+    typed = [word.lstrip("+~").partition("=")[0] for word in overrides()]
+    wanted = dict.fromkeys([*USUAL_DIALS, *(key for key in typed if not key.startswith(NO_DIALS))])
+    known = {key: chosen.get(key, settings.get(key)) for key in wanted}
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def _check_schedule(cfg: "DictConfig") -> None:
@@ -249,6 +269,7 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
         # ranks started by a cluster have folders of their own; the first rank's folder counts
         task.load_state_dict(require_weights(Path(keeper.dirpath or "") / best.name, task))
         trainer.test(task, data, verbose=False)
+        close_loggers(trainer)
 
 
 def _check_that_epochs_are_left(trainer: pl.Trainer, done: int) -> None:

@@ -1,5 +1,6 @@
 """The whole way through the real script."""
 
+import csv
 import json
 
 import pytest
@@ -113,8 +114,16 @@ def test_what_a_person_asks_of_a_run_changes_its_scores(trained, tiny, run_scrip
 def test_a_run_is_scored_on_the_data_of_its_training(run_script, tiny, tmp_path, fast, quick):
     own = ("data=coco", f"data.root={tiny}", "data.train={images: images/train, annotations: annotations/train.json}")
     run = tmp_path / "own"
-    code, text = run_script("train", *fast, *own, "trainer.max_epochs=1", f"hydra.run.dir={run}")
+    more = ("trainer.max_epochs=1", "logger=[tensorboard,csv]", "pictures=1", f"hydra.run.dir={run}")
+    code, text = run_script("train", *fast, *own, *more)
     assert code == 0, text
+    assert not [*(run / "pictures").glob("test_*")]
+    assert len([*(run / "pictures").glob("val_*.png")]) == 2
+    with (run / "csv" / "version_0" / "metrics.csv").open(newline="") as file:
+        (final,) = (row["val_best/iou"] for row in csv.DictReader(file) if row["val_best/iou"])
+    assert float(final) == pytest.approx(json.loads((run / "scores.json").read_text())["pixel"]["iou"], abs=1e-6)
+    assert "test/" not in (run / "csv" / "version_0" / "metrics.csv").read_text()
+    assert "model.depth: 2" in (run / "csv" / "version_0" / "hparams.yaml").read_text()
     (command,) = (line for line in text.splitlines() if "python evaluate.py" in line)
     code, text = run_script(
         "evaluate", *command.split()[2:], f"run={run}", f"hydra.run.dir={tmp_path / 'scored'}", *quick

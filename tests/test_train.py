@@ -47,7 +47,7 @@ def test_run_folder_holds_what_the_contract_says(trained):
     assert card["data"] == {"name": "banepa", "pictures": {"train": 8, "val": 2, "test": 5}}
     assert card["scores"]["pixel"] == scores["pixel"]
     rows = table(trained / "metrics.csv")
-    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"train/loss", "val/loss", "val/iou", "val/f1", "lr"} <= set(rows[0])
     assert scores["monitor"]["value"] == pytest.approx(max(float(row["val/iou"]) for row in rows))
 
@@ -63,6 +63,11 @@ def test_tensorboard_shows_scores_rate_panels_graph_and_settings(trained):
     logged = b"".join(path.read_bytes() for path in trained.glob("events*"))
     assert b"_hparams_" in logged
     assert b"model.depth" in logged
+    assert b"augmentation" in logged
+    assert b"callbacks.best.monitor" not in logged  # the usual settings and those typed, not all
+    epochs = [event.value for event in events.Scalars("epoch")]
+    assert (min(epochs), max(epochs)) == (1, 2)
+    assert {event.step for tag in tags["images"] for event in events.Images(tag)} == {1, 2}
 
 
 def test_panels_are_as_wide_as_three_pictures(trained):
@@ -132,7 +137,7 @@ def test_after_a_requeue_the_weights_so_far_are_kept(run_script, trained, tiny, 
     code, text = run_script("train", *fast, f"data.root={tiny}", f"hydra.run.dir={trained}", "trainer.max_epochs=3")
     assert code == 0, text
     assert best not in gone
-    assert [row["epoch"] for row in table(trained / "metrics.csv")] == ["0", "1", "2"]
+    assert [row["epoch"] for row in table(trained / "metrics.csv")] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(

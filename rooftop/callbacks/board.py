@@ -1,4 +1,4 @@
-"""TensorBoard beside the scalars: the graph, a few panels per epoch, and settings with the final score."""
+"""Loggers beside the scalars: settings, a few panels per epoch, the final score; TensorBoard also gets the graph."""
 
 import warnings
 from collections.abc import Iterator
@@ -12,10 +12,12 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from rooftop.callbacks.loggers import log_dials, log_picture, log_settings, takes_pictures
 from rooftop.data.datamodule import RoofDataModule
 from rooftop.data.dataset import RoofDataset
 from rooftop.plots.panels import panel
 from rooftop.raster.bands import as_rgb
+from rooftop.task import RooftopTask
 
 
 class Shown(NamedTuple):
@@ -49,20 +51,25 @@ def show(task: LightningModule, dataset: RoofDataset, count: int) -> Iterator[Sh
 
 
 class Board(Callback):
-    """Writes to the TensorBoard loggers of a run; without one it does nothing.
+    """Writes settings, panels and the final score to the loggers of a run, to each what it can take.
 
     Args:
-        settings: flat settings of the run, for the table of hyperparameters.
+        settings: flat settings of the run, for loggers with a list of them.
+        dials: those of them for TensorBoard's table of hyperparameters, a column each.
         threshold: probability from which a pixel counts as roof.
         pictures: number of validation pictures per epoch; always the same ones.
-        graph: draw the network; impossible for a compiled one.
+        graph: draw the network in TensorBoard; impossible for a compiled one.
     """
 
-    def __init__(self, settings: dict[str, Any], *, threshold: float, pictures: int, graph: bool) -> None:
-        self.settings, self.threshold, self.pictures, self.graph = settings, threshold, pictures, graph
+    def __init__(
+        self, settings: dict[str, Any], dials: dict[str, Any], *, threshold: float, pictures: int, graph: bool
+    ) -> None:
+        self.settings, self.dials = settings, dials
+        self.threshold, self.pictures, self.graph = threshold, pictures, graph
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the graph, once."""
+        """Log the settings, and draw the graph once."""
+        log_settings(trainer, self.settings)
         if self.graph and trainer.current_epoch == 0:
             dataset = _data(trainer).dataset("train")
             image = dataset.normalised(dataset[0]).to(pl_module.device)
@@ -71,24 +78,19 @@ class Board(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the validation pictures."""
-        writers = list(_writers(trainer))
-        if not writers or trainer.sanity_checking:
+        loggers = [logger for logger in trainer.loggers if takes_pictures(logger)]
+        if not loggers or trainer.sanity_checking or not trainer.is_global_zero:
             return
         for number, shown in enumerate(show(pl_module, _data(trainer).dataset("val"), self.pictures)):
-            pixels = _panel(shown, self.threshold)
-            for writer in writers:
-                writer.add_image(f"val/{number}_{shown.name}", pixels, trainer.current_epoch, dataformats="HWC")
+            pixels = panel(shown.picture, shown.truth, shown.probability, threshold=self.threshold)
+            for logger in loggers:
+                log_picture(trainer, logger, f"val/{number}_{shown.name}", pixels)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the settings with the final score."""
-        final = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                logger.log_hyperparams(self.settings, final)
-
-
-def _panel(shown: Shown, threshold: float) -> NDArray[np.uint8]:
-    return panel(shown.picture, shown.truth, shown.probability, threshold=threshold)
+        assert isinstance(pl_module, RooftopTask)
+        names = {f"{pl_module.final}/{name}" for name in pl_module.measured["test"]}
+        log_dials(trainer, self.dials, {name: float(trainer.callback_metrics[name]) for name in sorted(names)})
 
 
 def _add_graph(writer: SummaryWriter, task: LightningModule, image: torch.Tensor) -> None:

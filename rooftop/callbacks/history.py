@@ -1,4 +1,7 @@
-"""One row per epoch: logged, stored in the checkpoint, written to `metrics.csv` and drawn as a curve."""
+"""One row per epoch: logged, stored in the checkpoint, written to `metrics.csv` and drawn as a curve.
+
+Rows and checkpoints number epochs from 0, as Lightning does; whatever people read numbers them from 1.
+"""
 
 import csv
 import logging
@@ -57,7 +60,7 @@ class History(Callback):
 
     @property
     def best(self) -> dict[str, float]:
-        """Best value of the monitored score over all validations, under its name, and its `epoch`."""
+        """Best value of the monitored score over all validations, under its name, and its `epoch`, from 0."""
         choose = max if self.mode == "max" else min
         return choose(self.validations, key=lambda row: row[self.monitor])
 
@@ -113,7 +116,7 @@ class History(Callback):
                 *(early.stopped_epoch + 1, early.monitor, early.patience),
             )
         if trainer.is_global_zero and self.validations:
-            learning_curve(self.folder / "pictures" / "learning_curve.png", self.rows, best=int(self.best["epoch"]))
+            learning_curve(self.folder / "pictures" / "learning_curve.png", self.rows, best=int(self.best["epoch"]) + 1)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Print the command to resume after Ctrl-C, or SIGTERM from a scheduler."""
@@ -127,7 +130,7 @@ class History(Callback):
         with atomic_write(self.folder / "metrics.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
-            writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)
+            writer.writerows({**row, "epoch": int(row["epoch"]) + 1} for row in self.rows)
 
 
 def _check_finite(row: dict[str, float]) -> None:

@@ -1,21 +1,18 @@
 """The threshold of highest validation IoU, chosen for the best weights before the test."""
 
-import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from rooftop.callbacks.loggers import log_curve
 from rooftop.data.datamodule import RoofDataModule
-from rooftop.metrics.curve import Histogram, best_threshold, counts_at, histogram, precision_recall
+from rooftop.metrics.curve import Histogram, best_threshold, histogram
 from rooftop.raster.probability import STEP
 from rooftop.task import RooftopTask
 
-BOARD_POINTS = 8  # TensorBoard shows every eighth of the 1024 thresholds
-
 
 class ChooseThreshold(Callback):
-    """Sets the task's threshold to that of highest validation IoU; TensorBoard gets the precision-recall curve."""
+    """Sets the task's threshold to that of highest validation IoU; loggers get the precision-recall curve."""
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Predict the validation split once more: each rank its part; counts are summed over ranks."""
@@ -25,8 +22,7 @@ class ChooseThreshold(Callback):
             # rounded to a step of stored probabilities: scenes and pictures get equal masks
             pl_module.threshold = min(max(round(best_threshold(found) / STEP), 1), round(1 / STEP) - 1) * STEP
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                _add_curve(logger, found, trainer.current_epoch)
+            log_curve(trainer, logger, found)
 
 
 @torch.no_grad()
@@ -52,12 +48,3 @@ def _summed(trainer: Trainer, found: Histogram) -> Histogram:
 def _over_ranks(trainer: Trainer, part: Tensor) -> Tensor:
     total: Tensor = trainer.strategy.reduce(part.to(trainer.strategy.root_device), reduce_op="sum")
     return total
-
-
-def _add_curve(logger: TensorBoardLogger, found: Histogram, epoch: int) -> None:
-    at, (precision, recall) = counts_at(found), precision_recall(found)
-    every = slice(None, None, BOARD_POINTS)
-    columns = [np.asarray(part)[every].copy() for part in (at.tp, at.fp, at.tn, at.fn, precision, recall)]
-    logger.experiment.add_pr_curve_raw(
-        "val/precision_recall", *map(torch.from_numpy, columns), epoch, num_thresholds=len(columns[0])
-    )

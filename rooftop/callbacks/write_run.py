@@ -29,7 +29,7 @@ class WriteRun(Callback):
         folder: the run folder.
         card: complete but for the scores.
         history: knows the epoch of the best weights.
-        pictures: number of test pictures to draw.
+        pictures: number of pictures of the test split to draw; without one, of val.
     """
 
     def __init__(self, folder: Path, card: Card, history: History, *, pictures: int) -> None:
@@ -48,7 +48,7 @@ class WriteRun(Callback):
             "split": data.test_split,
             "pictures": len(data.dataset(data.test_split)),
             "threshold": pl_module.threshold,
-            "monitor": {"name": name, "value": best[name], "epoch": int(best["epoch"])},
+            "monitor": {"name": name, "value": best[name], "epoch": int(best["epoch"]) + 1},
         }
         self._draw(pl_module, data)
         write_json(self.folder / "scores.json", scores)
@@ -65,8 +65,8 @@ class WriteRun(Callback):
         for one in shown:
             sheet.add(one.name, one.picture, (one.probability >= threshold).astype("uint8"))
             pixels = panel(one.picture, one.truth, one.probability, threshold=threshold)
-            write_png(self.folder / "pictures" / f"test_{one.name}.png", pixels)
-        write_png(self.folder / "pictures" / "test_contact_sheet.png", sheet.draw())
+            write_png(self.folder / "pictures" / f"{data.test_split}_{one.name}.png", pixels)
+        write_png(self.folder / "pictures" / f"{data.test_split}_contact_sheet.png", sheet.draw())
 
 
 def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path, *, logged: bool) -> None:

@@ -7,13 +7,14 @@ from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
 from rooftop.config.paths import shell_list, shell_setting, typed_command, working_folder
 from rooftop.config.run_config import Stored, data_of_run, save_config, stored_settings
-from rooftop.config.script import data_settings, in_sweep, overrides, progress_bar, run_folder, script
+from rooftop.config.script import choices, data_settings, in_sweep, overrides, progress_bar, run_folder, script
 
 __all__ = [
     "Stored",
     "build",
     "build_network",
     "check",
+    "choices",
     "data_of_run",
     "data_settings",
     "flat",

@@ -11,7 +11,7 @@ networks.
 
 import difflib
 import functools
-import importlib
+import importlib.util
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +27,10 @@ ALLOWED = (
 )
 NETWORKS = ("rooftop.models", "torch.nn")  # allowed in a card
 OURS = "rooftop"
+EXTRAS = {  # targets that need a package beside their own, the name of its extra too
+    "pytorch_lightning.loggers.MLFlowLogger": "mlflow",
+    "pytorch_lightning.loggers.WandbLogger": "wandb",
+}
 MOST_LETTERS = 300  # of a library's message; it may repeat a value of any length
 ALLOW_VARIABLE = "ROOFTOP_ALLOW"  # comma-separated packages of the user: own networks and losses
 
@@ -111,9 +115,13 @@ def check_target(key: str, node: Mapping[str, Any]) -> None:
     """Check the keys of a `_target_` node against the signature of its target.
 
     Raises:
-        ConfigError: an unknown argument; the message contains the nearest known one.
+        ConfigError: an unknown argument; the message contains the nearest known one. Or a package of an extra is not
+            installed.
     """
     found = locate(str(node["_target_"]), key)
+    package = EXTRAS.get(str(node["_target_"]))
+    if package and importlib.util.find_spec(package) is None:
+        raise ConfigError(f"{key} needs the package {package}, which is not installed; pip install -e '.[{package}]'.")
     try:
         parameters = inspect.signature(found).parameters
     except (TypeError, ValueError):

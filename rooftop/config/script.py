@@ -71,6 +71,12 @@ def overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task)
 
 
+def choices() -> dict[str, str]:
+    """Return the file chosen in each group of the configuration, such as {"loss": "dice"}; none of a resumed run."""
+    chosen = HydraConfig.get().runtime.choices
+    return {str(key): str(value) for key, value in chosen.items() if not str(key).startswith("hydra") and value}
+
+
 def data_settings(name: str, *, without: Container[str] = ()) -> list[str]:
     """Return the settings of the data set from the command line, quoted for the shell.
 

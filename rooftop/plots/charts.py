@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from rooftop.files import atomic_write
@@ -52,6 +53,17 @@ def precision_recall_chart(curves: Mapping[str, Curve], points: Mapping[str, tup
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
     return _svg(figure)
+
+
+def precision_recall_picture(recall: Floats, precision: Floats) -> NDArray[np.uint8]:
+    """Draw a curve of precision over recall as a picture, uint8 (H, W, 3), for loggers."""
+    figure, axis = _figure(4.6, 4.1)
+    canvas = FigureCanvasAgg(figure)
+    axis.plot(recall, precision, color=COLOURS[0], linewidth=1.8)
+    axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
+    canvas.draw()
+    pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return pixels
 
 
 def reliability_chart(said: Floats, true: Floats, pixels: NDArray[np.int64]) -> str:
@@ -119,19 +131,20 @@ def learning_curve(path: Path, history: Sequence[Mapping[str, float]], *, best: 
 
     Args:
         path: of the PNG.
-        history: one row an epoch with `epoch`, `train/loss`, `val/loss`, `train/iou`, `val/iou`.
-        best: epoch of the kept weights.
+        history: one row an epoch with `epoch` (from 0), `train/loss`, `val/loss`, `train/iou`, `val/iou`.
+        best: epoch of the kept weights, from 1, as they are drawn.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     for axis, name in zip(figure.subplots(1, 2), ("loss", "iou"), strict=True):
         for split, colour in (("train", "#0072B2"), ("val", "#D55E00")):
-            points = [(row["epoch"], row[f"{split}/{name}"]) for row in history if f"{split}/{name}" in row]
+            points = [(row["epoch"] + 1, row[f"{split}/{name}"]) for row in history if f"{split}/{name}" in row]
             if points:
                 axis.plot(*zip(*points, strict=True), label=split, color=colour, marker=".", linewidth=1.5)
         if best is not None:
             axis.axvline(best, color="0.6", linestyle=":", label="weights kept")
         axis.set(xlabel="epoch", ylabel=name)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)
     with atomic_write(path) as part:

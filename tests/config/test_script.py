@@ -1,5 +1,8 @@
 """The command line as a user types it, right and wrong."""
 
+import importlib.util
+import io
+import logging
 import os
 import subprocess
 import sys
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rooftop.config.console import ConsoleHandler
 from rooftop.config.schema import SCHEMAS
 
 
@@ -43,7 +47,7 @@ from rooftop.config.schema import SCHEMAS
         ("trainer.limit_train_batches=2", "with a plus: +trainer.NAME=VALUE"),
         ("resume=nowhere", "resume"),
         ("scheduler=null", "scheduler=null: choose one of cosine, none, onecycle, plateau."),
-        ("logger=null", "logger=null: choose one of none, tensorboard."),
+        ("logger=null", "logger=null: choose one of csv, mlflow, none, tensorboard, wandb."),
         ("data.val.images=val", "data.val is null and has no key images; set it as a whole: 'data.val={images:"),
     ],
 )
@@ -131,14 +135,15 @@ def test_every_experiment_composes_and_is_a_short_page(name, monkeypatch):
         f"{group.name}={path.stem}"
         for group in sorted((Path(__file__).parents[2] / "conf").iterdir())
         if group.is_dir()
-        and group.name in ("augmentation", "model", "loss", "optimizer", "scheduler", "callbacks", "logger")
+        and group.name in ("augmentation", "model", "loss", "optimizer", "scheduler", "callbacks", "logger", "debug")
         for path in sorted(group.glob("*.yaml"))
         if path.stem != "own"  # which needs a class
     ],
 )
-def test_every_choice_passes_the_check(choice):
+def test_every_choice_passes_the_check(choice, monkeypatch):
     from rooftop.config.command_line import compose_for_check
 
+    monkeypatch.setattr("rooftop.config.build.EXTRAS", {})
     assert compose_for_check("train", [choice]).arguments == [choice]
 
 
@@ -152,3 +157,23 @@ def test_a_path_too_long_for_the_system_is_one_sentence(run_script, tiny):
         assert "Traceback" not in text
         assert "error: " in text
         assert len(text.splitlines()[-1]) < 6000
+
+
+@pytest.mark.parametrize("package", ["mlflow", "wandb"])
+def test_a_logger_whose_package_is_missing_names_its_extra(run_script, tmp_path, monkeypatch, package):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    code, text = run_script("train", f"logger=[csv,{package}]")
+    assert code == 2
+    needs = f"logger.{package} needs the package {package}, which is not installed; pip install -e '.[{package}]'."
+    assert text == f"error: {needs}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_log_lines_go_where_standard_output_goes_now(monkeypatch):
+    """A progress bar puts a proxy there that prints above the bar."""
+    handler = ConsoleHandler(sys.stderr)
+    proxy = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", proxy)
+    handler.emit(logging.makeLogRecord({"msg": "epoch 1 of 2"}))
+    assert proxy.getvalue() == "epoch 1 of 2\n"
