@@ -5,7 +5,6 @@ same folder deletes the files of ended processes, and no others.
 """
 
 import errno
-import fcntl
 import functools
 import hashlib
 import json
@@ -23,11 +22,19 @@ from typing import Any
 
 from rooftop.errors import RooftopError
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
+
 _NAME = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-(?P<start>\d+)-[0-9a-f]{8}(\..*)?")
 _OLDER_NAME = re.compile(r"\.[0-9a-f]{32}(\..*)?|\.footprints-\w{8}")  # of version 1.0; names no process
 _FOREIGN_AGE = 24 * 3600  # seconds without a change, from which a file of an unknown process counts as left behind
 _cleared: set[Path] = set()  # folders without files of ended processes
 _locks: set[int] = set()  # file descriptors
+_NOTHING = -1  # in place of a lock
 
 
 # --- atomic writes ---
@@ -135,6 +142,8 @@ def _runs(process: int, start: str) -> bool:
     now = _start(process)
     if now:
         return now == start
+    if os.name == "nt":  # os.kill would end it there
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -159,11 +168,15 @@ def _start(process: int) -> str:
 def lock(path: Path) -> int | None:
     """Lock a file, made if it is missing; the system unlocks it when this process ends.
 
+    Without `fcntl` (Windows) no other process is kept out.
+
     Returns:
         The lock, for `unlock`; None if another process holds it.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not HAS_LOCKS:
+            return _NOTHING
         try:
             held = os.open(path, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:  # its owner deleted the folder in between
@@ -204,7 +217,8 @@ def _leave_locks_to_parent() -> None:
         os.close(_locks.pop())
 
 
-os.register_at_fork(after_in_child=_leave_locks_to_parent)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_leave_locks_to_parent)
 
 
 # --- listing ---

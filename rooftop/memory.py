@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import resource
 import sys
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def keep_freed_memory() -> None:
 
 
 def peak_memory() -> int:
-    """Give the most memory that this process has held so far, in bytes.
+    """Give the most memory that this process has held so far, in bytes; 0 where the system does not tell (Windows).
 
     Linux counts the peak of the parent into `ru_maxrss` of a child, so a small process started by a large one (a
     notebook, a test) would look large; `VmHWM` starts anew with each program.
@@ -33,5 +32,9 @@ def peak_memory() -> int:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
+    try:
+        import resource  # late: Windows has none
+    except ModuleNotFoundError:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, kilobytes elsewhere
