@@ -1,3 +1,31 @@
-"""Find rooftops in satellite pictures: from COCO annotations to GIS-ready polygons."""
+"""Find rooftops in satellite pictures: from COCO annotations to GIS-ready polygons.
+
+import rooftop
+
+model = rooftop.load()
+roofs = model.predict("city.tif")
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rooftop.inference.model import Model
 
 __version__ = "0.1.0"
+
+
+def load(run: str | Path | None = None, *, device: str = "auto") -> "Model":
+    """Load a trained network.
+
+    Args:
+        run: run folder of a training; None: the included weights.
+        device: auto, cpu, cuda, cuda:1, mps ...
+
+    Raises:
+        rooftop.errors.RunError: no such run, or a damaged one.
+        rooftop.errors.ConfigError: there is no such device.
+    """
+    from rooftop.inference.model import Model  # late: torch takes seconds
+
+    return Model(run, device=device)

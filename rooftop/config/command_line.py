@@ -7,7 +7,7 @@
    `read_options` puts the options (`-m`) before the settings.
 2. `values_of` reads one axis of the sweep: `model.depth=3,4` gives `["model.depth=3", "model.depth=4"]`.
 3. `first_jobs` picks few jobs with every value once: (3, bce), (4, bce), (3, dice); all combinations may be thousands.
-4. `_compose` builds the configuration of each of them; `check` compares it with the schema.
+4. `composed` builds the configuration of each of them; `check` compares it with the schema.
 5. `direction` adds the direction of the search if Optuna runs the sweep.
 
 The arguments go to Hydra, once the output folder is claimed.
@@ -106,10 +106,10 @@ def compose_for_check(name: str, arguments: list[str]) -> Command:
     root = (parsed.config_name or name).removesuffix(".yaml")
     with _searched(parsed):
         if parsed.help or parsed.cfg or parsed.info:
-            _compose(root, parsed.overrides)
+            composed(root, parsed.overrides)
             return Command(arguments, None)
         axes = [values_of(override, sweep=parsed.multirun) for override in parsed.overrides]
-        jobs = [_compose(root, overrides) for overrides in first_jobs([values for values in axes if values])]
+        jobs = [composed(root, overrides) for overrides in first_jobs([values for values in axes if values])]
         for cfg in jobs:
             with _pretended_job(cfg) as job:
                 check(job, name)
@@ -398,7 +398,12 @@ def direction(overrides: list[str], cfg: DictConfig) -> list[str]:
 # --- Hydra's errors in one sentence ---
 
 
-def _compose(root: str, overrides: list[str]) -> DictConfig:
+def composed(root: str, overrides: list[str]) -> DictConfig:
+    """Compose a configuration, with its hydra node.
+
+    Raises:
+        ConfigError: a key, group or value is wrong.
+    """
     try:
         cfg: DictConfig = compose(root, overrides, return_hydra_config=True)
         return cfg
@@ -428,7 +433,7 @@ def _wrong_inside(error: Exception, key: str, root: str, overrides: list[str]) -
     if not inside:
         return str(error).splitlines()[0]
     group = inside[-1].split("=", 1)[0]
-    unknown = unknown_key(key, keys_of(_compose(root, [each for each in overrides if each not in inside])))
+    unknown = unknown_key(key, keys_of(composed(root, [each for each in overrides if each not in inside])))
     return f"{unknown} Or {_group_help(group)}" if (CONF / group).is_dir() else unknown
 
 
@@ -467,7 +472,7 @@ def _wrong_override(error: Exception, root: str, overrides: list[str]) -> str:
     others = [override for override in overrides if override.lstrip("+~").split("=", 1)[0] != key]
     if len(others) == len(overrides):
         return _wrong_inside(error, key, root, overrides)
-    cfg = _compose(root, others)
+    cfg = composed(root, others)
     known, (parent, _, name) = keys_of(cfg), key.rpartition(".")
     if parent in known and OmegaConf.select(cfg, parent) is None:
         return f"{parent} is null and has no key {name}; set it as a whole: '{parent}={{{name}: VALUE, ...}}'"

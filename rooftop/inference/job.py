@@ -1,8 +1,10 @@
 """The settings of one prediction, as a person typed them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rooftop.errors import ConfigError
 from rooftop.inference.area import Area
@@ -55,6 +57,31 @@ class Job:
     probability: bool
     unfinished: Path
     area: Area | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], folder: Path) -> "Job":
+        """Make it from the checked settings of `conf/predict.yaml` as plain containers.
+
+        Args:
+            settings: by key; others, such as the source, are left out.
+            folder: output folder.
+        """
+        return cls(
+            folder=folder,
+            threshold=settings["threshold"],
+            shaping=Shaping(**settings["polygons"]),
+            window=settings["window"],
+            overlap=settings["overlap"],
+            batch=settings["batch"],
+            views=settings["tta"],
+            gsd=settings["gsd"],
+            rescale=settings["rescale"],
+            crs=settings["crs"],
+            bands=tuple(settings["bands"]) if settings["bands"] else None,
+            probability=settings["probability"],
+            unfinished=Path(settings["unfinished"]),
+            area=Area.of(settings["aoi"], settings["bbox"]),
+        )
 
     def __post_init__(self) -> None:
         window = _CPU.window if self.window is None else self.window

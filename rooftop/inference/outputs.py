@@ -88,11 +88,14 @@ class Outputs:
             return self.folder / file
         return self.folder / name / f"{stem}.{suffix}"
 
-    def find_roofs(self, layers: Layers, stem: str, ground: Ground, inside: Region | None = None) -> Spool:
-        """Find the roofs of a source, those of a region, and store them on disk, at constant memory."""
+    def roofs(self, layers: Layers, ground: Ground, inside: Region | None = None) -> Iterator[Roof]:
+        """Find the roofs of a source, those of a region."""
         found = find_roofs(layers, threshold=self.threshold, shaping=self.shaping, ground=ground)
-        kept = found if inside is None else (roof for roof in found if inside.holds(roof.polygon))
-        return Spool(self.folder / SPOOLS / f"{stem}.jsonl", kept)
+        yield from found if inside is None else (roof for roof in found if inside.holds(roof.polygon))
+
+    def find_roofs(self, layers: Layers, stem: str, ground: Ground, inside: Region | None = None) -> Spool:
+        """Find the roofs of a source and store them on disk, at constant memory."""
+        return Spool(self.folder / SPOOLS / f"{stem}.jsonl", self.roofs(layers, ground, inside))
 
 
 @dataclass(frozen=True)

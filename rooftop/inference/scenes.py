@@ -6,7 +6,7 @@ prediction resumes, and several processes share the work.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -35,6 +35,7 @@ from rooftop.inference.unfinished import Canvas, Unfinished
 from rooftop.inference.views import with_views
 from rooftop.memory import peak_memory
 from rooftop.plots.panels import overlay
+from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers
 from rooftop.raster.bands import Stretch, as_rgb
 from rooftop.raster.picture import write_png
@@ -67,6 +68,15 @@ class FilledScene:
     plan: ScenePlan
     canvas: Canvas
     speed: float
+
+    @property
+    def ground(self) -> Ground:
+        """Size of a pixel on the ground, and its place on the map."""
+        return self.plan.ground
+
+    def layers(self, targets: Sequence[str]) -> Layers:
+        """Probabilities by window, under the names of the targets."""
+        return Layers(self.canvas.read, self.canvas.shape, targets)
 
 
 def predict_scene(source: Source, predictor: Predictor, job: Job, outputs: Outputs, unfinished: Unfinished) -> Finished:
@@ -120,7 +130,7 @@ def write_scene(filled: FilledScene, outputs: Outputs) -> Finished:
     """Write all files of a filled scene, in one process."""
     source, scene, part, plan = filled.source, filled.scene, filled.part, filled.plan
     size = scene.height, scene.width
-    layers = Layers(filled.canvas.read, filled.canvas.shape, outputs.targets)
+    layers = filled.layers(outputs.targets)
     roofs = outputs.find_roofs(layers, source.stem, plan.ground, part.inside if part else None)
     preview, valid = scene.preview(_PREVIEW)
     _warn_of_cut_off(source, preview[valid])

@@ -32,7 +32,7 @@ def write_geojson(path: Path, roofs: Iterable[Roof], *, ground: Ground, categori
     frame = "" if ground.georeference else '"frame": "pixels, x right, y down, no place on the map", '
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         file.write(f'{{"type": "FeatureCollection", {frame}"features": [\n')
-        for i, feature in enumerate(_features(roofs, ground, categories)):
+        for i, feature in enumerate(features(roofs, ground, categories)):
             file.write((",\n" if i else "") + json.dumps(feature, ensure_ascii=False, allow_nan=False))
         file.write("\n]}\n")
 
@@ -48,7 +48,8 @@ def attributes(roof: Roof, ground: Ground, categories: Sequence[str]) -> dict[st
     }
 
 
-def _features(roofs: Iterable[Roof], ground: Ground, categories: Sequence[str]) -> Iterator[dict[str, Any]]:
+def features(roofs: Iterable[Roof], ground: Ground, categories: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the features of a GeoJSON file, in degrees, or in pixels without georeference."""
     for i, roof in enumerate(roofs, 1):
         shape = _placed(roof.polygon, ground)
         geometry = {"type": shape.geom_type, "coordinates": shapely.geometry.mapping(shape)["coordinates"]}
