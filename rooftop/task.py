@@ -1,6 +1,6 @@
 """The LightningModule: network, loss, scores, optimizer and schedule are handed in; one step for three stages."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -28,6 +28,8 @@ class RooftopTask(LightningModule):
         optimizer: parameters -> optimizer.
         schedule: (optimizer, steps of the training) -> Lightning's description of a scheduler; None keeps the rate.
         threshold: probability from which a pixel counts as roof.
+        metrics: further scores by name, updated with the probability and the truth (0 or 1) of the valid pixels, both
+            (N,), or (N, K) for several categories; logged as val/NAME and test/NAME.
         seed: seeds dropout in each step: a resumed run equals an uninterrupted one.
         final: under which name the final score is logged: "test", or another one if the data have no test split.
     """
@@ -43,10 +45,15 @@ class RooftopTask(LightningModule):
         threshold: float,
         seed: int,
         final: str = "test",
+        metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.scores = nn.ModuleDict({f"{stage}_scores": scores() for stage in STAGES})
+        own = metrics or {}
+        self.metrics = nn.ModuleDict(
+            {stage: nn.ModuleDict({name: own[name].clone() for name in own}) for stage in ("val", "test")}
+        )
         self._optimizer, self._schedule = optimizer, schedule
         self.threshold, self._seed, self.final = threshold, seed, final
         self.measured: dict[str, dict[str, float]] = {}
@@ -145,6 +152,8 @@ class RooftopTask(LightningModule):
         mask, valid = batch["mask"], batch["valid"]
         losses = [self.loss(logits[i, None], mask[i, None], valid[i, None]) for i in range(len(logits))]
         self._count(stage, logits, batch, torch.stack(losses))
+        for metric in self._own(stage).values():
+            metric.update(*valid_pixels(logits.sigmoid(), mask, valid, self._metric(stage).classes))
 
     def _count(self, stage: str, logits: Tensor, batch: Batch, losses: Tensor) -> None:
         prediction = logits.sigmoid() >= self.threshold
@@ -153,9 +162,20 @@ class RooftopTask(LightningModule):
     def _metric(self, stage: str) -> Any:
         return self.scores[f"{stage}_scores"]
 
+    @property
+    def own_metrics(self) -> list[str]:
+        """Names of the further scores."""
+        return list(self._own("test"))
+
+    def _own(self, stage: str) -> dict[str, Any]:
+        return dict(self.metrics[stage].items()) if stage in self.metrics else {}  # type: ignore[operator]
+
     def _log(self, stage: str) -> None:
         metric = self._metric(stage)
         result: dict[str, float] = metric.compute()
+        for name, own in self._own(stage).items():
+            result[name] = float(own.compute())
+            own.reset()
         if stage != "train":  # whose epoch may go on
             metric.reset()
         self.measured[stage] = result
@@ -164,3 +184,9 @@ class RooftopTask(LightningModule):
             named = {f"{shown}/{name}": value for name, value in result.items()}
             named["epoch"] = float(self.current_epoch + (stage != "test"))  # from 1; Lightning's own would be from 0
             self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+
+
+def valid_pixels(probability: Tensor, mask: Tensor, valid: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Take the valid pixels of the first K channels: of (B, C, H, W) and bool (B, H, W) twice (N,), or (N, K)."""
+    taken = [values[:, :classes].movedim(1, -1)[valid] for values in (probability, mask.long())]
+    return (taken[0][:, 0], taken[1][:, 0]) if classes == 1 else (taken[0], taken[1])

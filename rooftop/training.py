@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
+from torchmetrics import Metric
 
 from rooftop import losses, schedules
 from rooftop.callbacks import AtomicCheckpoints, Board, ChooseThreshold, History, RequireValidation, WriteRun
@@ -22,6 +23,7 @@ from rooftop.callbacks.best_weights import find_keeper, require_validated
 from rooftop.callbacks.loggers import close_loggers
 from rooftop.callbacks.resume import require_resumable, require_weights
 from rooftop.config import build, choices, flat, overrides, plain, save_config, shell_setting, typed_command
+from rooftop.config.schema import SCORES
 from rooftop.data import RoofDataModule
 from rooftop.data.sampling import Key
 from rooftop.errors import ConfigError
@@ -29,7 +31,7 @@ from rooftop.files import clear_leftovers
 from rooftop.memory import keep_freed_memory
 from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.run import CARD, Card
-from rooftop.task import RooftopTask
+from rooftop.task import RooftopTask, valid_pixels
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,6 +42,7 @@ USUAL_DIALS = (
     *("model.depth", "model.width", "optimizer.lr", "data.batch_size", "trainer.max_epochs", "seed"),
 )
 NO_DIALS = ("logger", "pictures", "resume", "data.root", "data.cache", "data.workers", "callbacks.progress", "hydra")
+_SCORES = {name.partition("/")[2] for name in SCORES}
 
 
 def begin(seed: int) -> None:
@@ -89,6 +92,7 @@ def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
         threshold=cfg.threshold,
         seed=cfg.seed,
         final="test" if data.test_split == "test" else f"{data.test_split}_best",
+        metrics=_make_metrics(cfg, len(data.categories)),
     )
 
 
@@ -114,6 +118,34 @@ def _check_network(network: Any, data: RoofDataModule) -> None:
     found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if not isinstance(found, tuple) or len(found) != 4 or found[:2] != (1, data.classes):
         raise ConfigError(f"model: the network returns {found}, not a tensor of logits, (1, {data.classes}, H, W).")
+
+
+def _make_metrics(cfg: "DictConfig", classes: int) -> dict[str, Metric]:
+    """Make the further scores by name, each tried on a small example.
+
+    Raises:
+        ConfigError: a name is taken, or the score does not work, or is not one number.
+    """
+    made: dict[str, Metric] = {}
+    probability = torch.linspace(0.1, 0.9, 8 * classes).reshape(1, classes, 2, 4)
+    example = probability, (probability > 0.4).long(), torch.ones(1, 2, 4, dtype=torch.bool)
+    for name, node in (cfg.get("metrics") or {}).items():
+        if node is None:
+            continue
+        if name in _SCORES:
+            raise ConfigError(f"metrics.{name}: the trainer has a score of this name; choose another one.")
+        metric = build(node, f"metrics.{name}")
+        try:
+            metric.update(*valid_pixels(*example, classes))
+            float(metric.compute())
+            metric.reset()
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise ConfigError(
+                f"metrics.{name}: {reason}; it needs update(probability, truth), and one number."
+            ) from error
+        made[name] = metric
+    return made
 
 
 def _make_schedule(cfg: "DictConfig", optimizer: torch.optim.Optimizer) -> Any:

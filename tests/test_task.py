@@ -6,7 +6,7 @@ from torch import nn
 
 from rooftop.losses import BCE
 from rooftop.metrics.pixel_metric import PixelScores
-from rooftop.task import RooftopTask
+from rooftop.task import RooftopTask, valid_pixels
 
 
 class Reds(nn.Module):
@@ -74,3 +74,12 @@ def test_each_batch_of_an_accumulated_step_drops_out_otherwise():
     assert len(set(drawn)) == 4
     task.on_train_batch_start(batch(), 2)
     assert float(torch.rand(1)) == drawn[2]
+
+
+def test_own_metrics_see_the_valid_pixels_of_the_categories():
+    probability = torch.arange(24.0).reshape(2, 3, 2, 2)  # two categories and one further target
+    valid = torch.tensor([[[True, False], [False, False]], [[False, False], [False, True]]])
+    pixels, truth = valid_pixels(probability, (probability > 10).byte(), valid, 2)
+    assert pixels.tolist() == [[0, 4], [15, 19]]
+    assert truth.tolist() == [[0, 0], [1, 1]]
+    assert valid_pixels(probability, probability, valid, 1)[0].tolist() == [0, 15]

@@ -398,7 +398,7 @@ def test_schedulers_and_losses_of_torch_train_and_resume(run_script, tiny, fast,
     )
     assert code == 0, text
     assert rate() == pytest.approx(rates[0] * 1e-3)
-    code, text = run_script("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=2")
+    code, text = run_script("train", f"resume={tmp_path / 'run'}", "trainer.max_epochs=3")
     assert code == 0, text
     assert rate() == pytest.approx(rates[1] * 1e-3)
 

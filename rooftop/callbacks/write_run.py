@@ -43,8 +43,10 @@ class WriteRun(Callback):
         assert isinstance(pl_module, RooftopTask)
         best, name = self.history.best, self.history.monitor
         measured = {key: pl_module.measured["test"][key] for key in SCORES}
+        own = {name: value for name, value in pl_module.measured["test"].items() if name in pl_module.own_metrics}
         scores = {
             "pixel": measured,
+            **({"metrics": own} if own else {}),
             "split": data.test_split,
             "pictures": len(data.dataset(data.test_split)),
             "threshold": pl_module.threshold,

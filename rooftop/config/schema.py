@@ -175,6 +175,9 @@ class DataConfig:
     ignored_values: Annotated[
         list[Any] | None, stated("values"), "values in mask pictures that are not judged; null: as for roof_values"
     ] = None
+    source: Annotated[
+        Any, stated("a _target_ and its arguments"), "a class of your own that opens pictures and truth; null: files"
+    ] = None
     scale: Annotated[list[Any] | None, stated("pairs"), "file values that become 0 and 255; null: measured"] = None
     percentiles: Annotated[list[float] | None, stated("two of 0 to 100"), "where a measured scale cuts off"] = None
 
@@ -256,6 +259,9 @@ class TrainConfig:
     threshold: Annotated[float, INSIDE_0_1, "probability from which a pixel counts as roof during training"]
     pictures: Annotated[int, at_least(0), "example pictures shown each epoch and drawn at the end"]
     # came later; the default is what held before
+    metrics: Annotated[Any, "further scores by name: metrics of torchmetrics, or of your own"] = field(
+        default_factory=dict
+    )
     choose_threshold: Annotated[bool, "store the best threshold on validation in the card, for test and prediction"] = (
         False
     )
@@ -410,7 +416,7 @@ ARGUMENTS: dict[str, Any] = {  # of the targets of train.py
     "trainer.max_epochs": Annotated[int, at_least(1), "epochs"],
     "trainer.precision": Annotated[str, PRECISION, "number format of the computation"],
 }
-MEMBERS = ("augmentation", "callbacks", "logger")  # groups of named objects, built one by one
+MEMBERS = ("augmentation", "callbacks", "logger", "metrics")  # groups of named objects, built one by one
 OBJECTS = ("model", "loss", "optimizer", "scheduler", "trainer")  # groups of one object; scheduler may be null
 
 
@@ -464,13 +470,20 @@ def check_ranges(settings: Mapping[str, Any], script: str) -> None:
     Raises:
         ConfigError: a value is outside its range, a named object has no `_target_`, or `monitor.mode` is the wrong way.
     """
+    own = {f"val/{name}" for name, node in (settings.get("metrics") or {}).items() if node}
     for key in keys(script):
         value = _at(settings, key.name)
+        if key.range is SCORE and value in own:
+            continue
         if key.range and value is not None and (fault := _fault(key.range, value)):
             raise ConfigError(f"{key.name}={value}: {fault}.")
     _check_objects(settings, OBJECTS if script == "train" else ())
     monitor = settings.get("monitor")
-    if monitor and monitor["mode"] != (best := "min" if monitor["name"].endswith("/loss") else "max"):
+    if (
+        monitor
+        and monitor["name"] not in own
+        and monitor["mode"] != (best := "min" if monitor["name"].endswith("/loss") else "max")
+    ):
         raise ConfigError(
             f"monitor.mode={monitor['mode']}: would keep the worst weights by {monitor['name']}; set "
             f"monitor.mode={best}."

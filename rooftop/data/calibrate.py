@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,7 +45,7 @@ def calibrated(config: dict[str, Any], open_training: Callable[[], Opened] | Non
         _check_scale(known["scale"])
     if None in (known["mean"], known["std"]) or (bands and known["scale"] is None):
         source, picks = (open_training or partial(_open_training, config))()
-        known = _measured(_spread(source, picks), config["percentiles"], bands, known)
+        known = _measured(source, _spread(picks), config["percentiles"], bands, known)
     return {**config, **known}
 
 
@@ -65,9 +64,10 @@ def scale_of_readable(config: dict[str, Any]) -> list[Any] | None:
         _check_scale(scale)
         return scale
     samples, eight = [], []
-    for path in _spread(*open_split(uncalibrated_layout(config), "train", config["name"], is_checked=False)):
+    source, picks = open_split(uncalibrated_layout(config), "train", config["name"], is_checked=False)
+    for i in _spread(picks):
         with suppress(DataError):
-            values, is_8_bit = read_sample(path, bands, SIDE)
+            values, is_8_bit = read_sample(source.path(i), bands, SIDE)
             samples.append(values)
             eight.append(is_8_bit)
     known = np.concatenate(samples, axis=1) if samples else np.zeros((len(bands), 0))
@@ -101,12 +101,16 @@ def _check_scale(scale: Sequence[Any]) -> None:
 
 
 def _measured(
-    paths: Sequence[Path], percentiles: Sequence[float], bands: list[int] | None, known: dict[str, Any]
+    source: Source,
+    chosen: Sequence[int],
+    percentiles: Sequence[float],
+    bands: list[int] | None,
+    known: dict[str, Any],
 ) -> dict[str, Any]:
     if bands is None:
-        found = np.concatenate([_plain_sample(path) for path in paths], axis=1)
+        found = np.concatenate([_thinned(source.picture(i)) for i in chosen], axis=1)
         return known | _statistics(found, known)
-    samples, eight = zip(*(read_sample(path, bands, SIDE) for path in paths), strict=True)
+    samples, eight = zip(*(read_sample(source.path(i), bands, SIDE) for i in chosen), strict=True)
     values = np.concatenate(samples, axis=1)
     scale = known["scale"] or _scale(values, bands, percentiles, is_8_bit=all(eight))
     pixels, _ = Stretch.of(scale)(values[:, None])
@@ -125,15 +129,14 @@ def _open_training(config: dict[str, Any]) -> Opened:
     return open_split(uncalibrated_layout(config), "train", config["name"])
 
 
-def _spread(source: Source, picks: NDArray[np.int64]) -> list[Path]:
-    """Choose at most `PICTURES` of the picks, spread evenly, and return their files."""
+def _spread(picks: NDArray[np.int64]) -> list[int]:
+    """Choose at most `PICTURES` of the picks, spread evenly."""
     chosen = np.unique(np.linspace(0, len(picks) - 1, min(len(picks), PICTURES)).astype(int))
-    return [source.path(int(i)) for i in picks[chosen]]
+    return [int(i) for i in picks[chosen]]
 
 
-def _plain_sample(path: Path) -> NDArray[np.uint8]:
-    """uint8 (3, N)."""
-    picture = PlainReading().picture(path)
+def _thinned(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) -> uint8 (3, N)."""
     thin = -(-max(picture.shape) // SIDE)
     pixels: NDArray[np.uint8] = picture[::thin, ::thin].reshape(-1, 3).T
     return pixels

@@ -19,7 +19,7 @@ from rooftop.data.layout import open_split
 from rooftop.data.loader import PREFETCH, SlabLoader, make_slabs
 from rooftop.data.prepare import Preparation
 from rooftop.data.sampling import EvaluationBatches, Key, TrainingBatches
-from rooftop.data.sources import CocoSource, MixedSource, Source
+from rooftop.data.sources import Source
 from rooftop.data.window import Window
 from rooftop.errors import ConfigError, DataError
 
@@ -110,7 +110,7 @@ class RoofDataModule(LightningDataModule):
     def learnable_categories(self) -> tuple[str, ...]:
         """Names that `data.categories` can choose for training; none for masks and mixes."""
         source = self.dataset("train").source
-        if not isinstance(source, CocoSource):
+        if source.index is None:
             return ()
         return tuple(lesson.category.name for lesson in lessons(source.index) if lesson.is_learnable)
 
@@ -146,7 +146,7 @@ class RoofDataModule(LightningDataModule):
             rank=rank,
             ranks=ranks,
             draws=self.config["draws"],
-            shares=source.shares if isinstance(source, MixedSource) else None,
+            shares=source.shares,
         )
         return self._loader(dataset, batches)
 
@@ -172,7 +172,7 @@ class RoofDataModule(LightningDataModule):
 
     def _gsds(self, source: Source) -> NDArray[np.float64] | None:
         """Metres per pixel of each picture, if they are needed."""
-        if isinstance(source, MixedSource):
+        if source.gsds is not None:
             return source.gsds
         if self._window and not self.config["gsd"]:
             raise ConfigError(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rooftop.coco import Index, lessons, open_index, repeated, require_learnable
 from rooftop.coco.learnable import CROWD_REMEDY, NORMALISED_REMEDY
+from rooftop.config import build
 from rooftop.data.sources import CocoSource, Drawing, MaskSource, MixedSource, Source, take
 from rooftop.data.splits import has_location, is_near, split_by_place
 from rooftop.errors import ConfigError, DataError, RooftopError, brief, first_names
@@ -94,8 +95,9 @@ SPLITS = ("train", "val", "test")
 class DataLayout:
     """Location and splits of a data set: the data configuration without the settings for loading.
 
-    `prefer` names the categories of a run, or of the training, to take if `categories` is None. With them nothing is
-    learned any more.
+    `source` is the `_target_` node of a class that opens pictures and truth, instead of annotations or masks. `prefer`
+    names the categories of a run, or of the training, to take if `categories` is None. With them nothing is learned
+    any more.
     """
 
     root: Path
@@ -109,6 +111,7 @@ class DataLayout:
     drawing: Drawing
     reading: Reading
     mask_values: MaskValues = USUAL
+    source: Mapping[str, Any] | None = None
     prefer: Sequence[str] = ()
 
 
@@ -126,6 +129,7 @@ def read_layout(config: dict[str, Any], reading: Reading | None = None) -> DataL
         drawing=Drawing(_targets(config["targets"]), gaps=config["gaps"]),
         reading=reading or PlainReading(),
         mask_values=MaskValues.of(config.get("roof_values"), config.get("ignored_values")),
+        source=config.get("source"),
     )
 
 
@@ -323,6 +327,8 @@ def open_source(layout: DataLayout, split: str, drawing: Drawing) -> Source:
 
 
 def _open_part(layout: DataLayout, part: dict[str, Any], drawing: Drawing, masks: Path | None = None) -> Source:
+    if layout.source:
+        return _open_own(layout, layout.source, part, drawing)
     images = layout.root / str(part["images"])
     if not part["masks"] and not part["annotations"]:
         raise DataError(f"{images}: these pictures have neither annotations nor masks; name one of them.")
@@ -341,6 +347,32 @@ def _open_part(layout: DataLayout, part: dict[str, Any], drawing: Drawing, masks
     return CocoSource(
         images, index, layout.categories, masks, drawing=drawing, reading=layout.reading, prefer=layout.prefer
     )
+
+
+def _open_own(layout: DataLayout, node: Mapping[str, Any], part: Mapping[str, Any], drawing: Drawing) -> Source:
+    """Open a part by the class of `data.source`.
+
+    Raises:
+        ConfigError: the class refuses its values, or is no source.
+        DataError: there are not as many sizes as names, or targets that only annotations have.
+    """
+    if drawing.targets != (ROOF,):
+        raise DataError(
+            f"data.source: a class of your own draws only roofs, not data.targets={list(drawing.targets)}; set "
+            f"data.targets=[{ROOF}]."
+        )
+    source = build(node, "data.source", **{key: layout.root / part[key] for key in PATHS if part[key]})
+    name = type(source).__name__
+    if Source not in type(source).__mro__:
+        raise ConfigError(f"data.source: {name} is no subclass of rooftop.data.sources.Source; make it one.")
+    if np.shape(source.sizes) != (len(source.names), 2):
+        raise DataError(
+            f"data.source: {name} has {len(source.names)} names, but sizes of the shape {np.shape(source.sizes)}; give "
+            "height and width for each, as an array (N, 2)."
+        )
+    source.sizes = np.asarray(source.sizes, dtype=np.int32)
+    source.read_with(layout.reading)
+    return source  # type: ignore[no-any-return]
 
 
 def _targets(names: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from rooftop.coco import Index, MaskFolder, choose_channels, picture_path, unpaired
+from rooftop.coco import CocoObject, Index, MaskFolder, choose_channels, picture_path, unpaired
 from rooftop.errors import DataError, brief, first_names
 from rooftop.raster.mask_values import USUAL, MaskValues
 from rooftop.raster.picture import list_pictures, read_mask, read_mask_with_valid, settle_mask_values
@@ -28,33 +28,53 @@ Truth = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
 class Source(Protocol):
-    """Pictures with their truth.
+    """Pictures with their truth. Subclass it for a data set of another form: `data.source._target_`.
+
+    Such a class is made for each split, with those of the split's keys `images`, `annotations` and `masks` that are
+    set, as paths, and the further keys of `data.source`. It is copied to the loader processes by pickle.
 
     Attributes:
-        names: file names, in a stable order.
+        names: file names, in a stable order; their stems name the outputs.
         sizes: int (N, 2), height and width in pixels.
         categories: names of the K categories, the channels of the truth.
+        index: annotations in COCO's form; None: there are none.
+        gsds: of each picture, metres per pixel, float (N,), for a mix of pictures; None: `data.gsd` holds for all.
+        shares: of each picture in the draws, float (N,), their sum is 1; None: all alike.
     """
 
     names: Sequence[str]
     sizes: NDArray[np.int32]
     categories: tuple[str, ...]
-
-    def path(self, i: int) -> Path:
-        """Return the file of a picture."""
-        ...
-
-    def read_with(self, reading: Reading) -> None:
-        """Read picture files by `reading` from now on."""
-        ...
+    index: Index | None = None
+    gsds: NDArray[np.float64] | None = None
+    shares: NDArray[np.float64] | None = None
 
     def picture(self, i: int) -> NDArray[np.uint8]:
-        """The raw picture, uint8 (H, W, C)."""
+        """The raw picture, uint8 (H, W, C): RGB, or the bands of `data.bands`."""
         ...
 
     def truth(self, i: int) -> Truth:
         """Mask uint8 (T K, H, W) of 0 and 1, roof first, and valid bool (H, W)."""
         ...
+
+    def path(self, i: int) -> Path:
+        """Return the file of a picture; needed only to measure `data.scale`, and the mean of chosen bands."""
+        return Path(self.names[i])
+
+    def read_with(self, reading: Reading) -> None:
+        """Read picture files by `reading` from now on; nothing to do for other pictures than files of bands."""
+
+    def picture_id(self, i: int) -> int:
+        """Return the number of a picture in predictions and scores; default: its place, from 1."""
+        return i + 1
+
+    def category_id(self, k: int) -> int:
+        """Return the number of a category in predictions; default: its place, from 1."""
+        return k + 1
+
+    def objects(self, i: int) -> Sequence[Sequence[CocoObject]] | None:
+        """Return the roofs of each category, for scores of objects; None: each connected part of the mask is one."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,7 @@ def with_data(valid: NDArray[np.bool_], reading: Reading, path: Path) -> NDArray
     return valid if seen is None or seen.shape != valid.shape else valid & seen  # `picture` reports a wrong size
 
 
-class CocoSource:
+class CocoSource(Source):
     """Pictures of a COCO json; masks rasterised on the fly, or read from a folder made by `make_masks.py`.
 
     Args:
@@ -110,7 +130,8 @@ class CocoSource:
         reading: Reading | None = None,
         prefer: Sequence[str] = (),
     ) -> None:
-        self.images, self.index, self.masks, self.drawing = images, index, masks, drawing
+        self.images, self.masks, self.drawing = images, masks, drawing
+        self.index: Index = index
         self._reading = reading or PlainReading()
         self.names: Sequence[str] = index.names  # in the mapped file, which workers share
         self.sizes = index.sizes
@@ -130,6 +151,19 @@ class CocoSource:
     def path(self, i: int) -> Path:
         """Return the file of a picture."""
         return picture_path(self.images, self.names[i])
+
+    def picture_id(self, i: int) -> int:
+        """Return the id of the json."""
+        return int(self.index.ids[i])
+
+    def category_id(self, k: int) -> int:
+        """Return the first id of the categories that share a channel."""
+        return self.channels[k][0]
+
+    def objects(self, i: int) -> list[list[CocoObject]]:
+        """Return the annotations of each channel, those that cover no pixel too."""
+        found = self.index.scored(i)
+        return [[each for each in found if each.category_id in channel] for channel in self.channels]
 
     def read_with(self, reading: Reading) -> None:
         """Read picture files by `reading` from now on."""
@@ -190,7 +224,7 @@ def _check_files(images: Path, names: Sequence[str]) -> None:
         )
 
 
-class MaskSource:
+class MaskSource(Source):
     """A folder of pictures beside a folder of mask pictures with the same stems.
 
     Args:
@@ -268,7 +302,7 @@ class Part:
     weight: float
 
 
-class MixedSource:
+class MixedSource(Source):
     """Several sources as one; all categories of a part count as roof.
 
     Attributes:

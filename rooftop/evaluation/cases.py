@@ -15,7 +15,7 @@ from rooftop.coco import Index, Results, open_index, picture_path, read_results
 from rooftop.data.calibrate import calibrated
 from rooftop.data.layout import open_split, read_layout
 from rooftop.data.prepare import Preparation
-from rooftop.data.sources import CocoSource, MixedSource, Source
+from rooftop.data.sources import Source
 from rooftop.errors import ConfigError, DataError
 from rooftop.evaluation.instances import Instances, annotated, detected, patches, shaped
 from rooftop.inference import Predictor
@@ -138,8 +138,7 @@ class RunCases:
                 *(", ".join(known), ", ".join(wanted)),
             )
         self._channels = [target * len(known) + k for target in range(len(self.targets)) for k in order]
-        self._kinds = source.channels if isinstance(source, CocoSource) else [(1,)]
-        self.categories = [(kinds[0], name) for kinds, name in zip(self._kinds, wanted, strict=True)]
+        self.categories = [(source.category_id(k), name) for k, name in enumerate(wanted)]
 
     def __len__(self) -> int:
         return len(self.picks)
@@ -157,22 +156,19 @@ class RunCases:
         )
         probability = channels[: len(self.categories)]
         prediction = (probability >= self.decision.threshold).astype(np.uint8)
-        name, number, truth = self.source.names[row], self._picture_id(row), self._truth(row, mask)
+        name, number, truth = self.source.names[row], self.source.picture_id(row), self._truth(row, mask)
         return Case(name, number, mask, valid, prediction, probability, truth, found, gsd=self.decision.gsd)
 
     def picture(self, i: int) -> Array:
         """Read the picture itself."""
         return self.source.picture(int(self.picks[i]))
 
-    def _picture_id(self, row: int) -> int:
-        return int(self.source.index.ids[row]) if isinstance(self.source, CocoSource) else row + 1
-
     def _truth(self, row: int, mask: Array) -> list[Instances]:
         """Annotated roofs; for a mask picture its connected components."""
-        if not isinstance(self.source, CocoSource):
+        objects = self.source.objects(row)
+        if objects is None:
             return [patches(channel) for channel in mask]
-        objects, size = self.source.index.scored(row), mask.shape[1:]
-        return [annotated([o for o in objects if o.category_id in kinds], *size) for kinds in self._kinds]
+        return [annotated(of_category, *mask.shape[1:]) for of_category in objects]
 
 
 class FileCases:
@@ -359,12 +355,12 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     prepared = calibrated({**data, **_preparation(run, data["bands"]), **as_annotated})
     layout = replace(read_layout(prepared, Preparation.of(prepared).reading), prefer=run.card.categories)
     source, picks = open_split(layout, choice.split, data["name"])
-    if isinstance(source, MixedSource):
+    if source.gsds is not None:
         raise ConfigError(
             f"split={choice.split} of the data set {data['name']} is a mix of sources with different roofs and metres "
             "per pixel; score one: data.mix=null 'data.train={images: ..., annotations: ...}' data.gsd=M"
         )
-    if isinstance(source, CocoSource):
+    if source.index is not None:
         _warn_of_cocoeval(source.index)
     log.info("%s: %d pictures", choice.split, len(picks))
     threshold = run.card.threshold if choice.threshold is None else choice.threshold
