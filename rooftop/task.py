@@ -19,7 +19,7 @@ class RooftopTask(LightningModule):
     """Trains a network on masks.
 
     `measured` holds the last scores of each stage in full precision, during training only those of this epoch; logged
-    values are float32.
+    values are float32. The final score is logged under the name `final`.
 
     Args:
         network: normalised image (B, C, H, W) -> logits (B, K, H, W).
@@ -31,7 +31,6 @@ class RooftopTask(LightningModule):
         metrics: further scores by name, updated with the probability and the truth (0 or 1) of the valid pixels, both
             (N,), or (N, K) for several categories; logged as val/NAME and test/NAME.
         seed: seeds dropout in each step: a resumed run equals an uninterrupted one.
-        final: under which name the final score is logged: "test", or another one if the data have no test split.
     """
 
     def __init__(
@@ -44,7 +43,6 @@ class RooftopTask(LightningModule):
         schedule: Callable[[Optimizer, int], dict[str, Any]] | None,
         threshold: float,
         seed: int,
-        final: str = "test",
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         super().__init__()
@@ -55,7 +53,7 @@ class RooftopTask(LightningModule):
             {stage: nn.ModuleDict({name: own[name].clone() for name in own}) for stage in ("val", "test")}
         )
         self._optimizer, self._schedule = optimizer, schedule
-        self.threshold, self._seed, self.final = threshold, seed, final
+        self.threshold, self._seed, self.final = threshold, seed, "test"
         self.measured: dict[str, dict[str, float]] = {}
 
     def forward(self, image: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
         tried = optimizer(network.parameters())  # refuses values here, not after the trainer has set up
     except (ValueError, TypeError) as error:
         raise ConfigError(f"optimizer ({_numbers(cfg.optimizer)}): {error}") from error
-    return RooftopTask(
+    task = RooftopTask(
         network,
         losses.fitted(build(cfg.loss, "loss"), data.classes),
         partial(PixelScores, len(data.categories)),
@@ -91,9 +91,10 @@ def make_task(cfg: "DictConfig", data: RoofDataModule) -> RooftopTask:
         schedule=_make_schedule(cfg, tried) if cfg.scheduler else None,
         threshold=cfg.threshold,
         seed=cfg.seed,
-        final="test" if data.test_split == "test" else f"{data.test_split}_best",
         metrics=_make_metrics(cfg, len(data.categories)),
     )
+    task.final = "test" if data.test_split == "test" else f"{data.test_split}_best"
+    return task
 
 
 def _check_network(network: Any, data: RoofDataModule) -> None:

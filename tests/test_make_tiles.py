@@ -136,7 +136,8 @@ def test_the_commands_that_are_told_check_and_train(run_script, cut, fast, tmp_p
     code, text, _ = cut(f"source={tmp_path}", shares=shares)
     assert code == 0, text
     told = [line.split("python ")[1].split() for line in text.splitlines() if "python " in line]
-    assert [command[0] for command in told] == ["check_data.py", "train.py"]
+    assert [command[0] for command in told] == ["check_data.py", "train.py", "train.py"]
+    assert told.pop() == ["train.py", "experiment=finetune", *told[1][1:]]  # few tiles
     assert "data.gsd=0.5" in told[1]
     for script, *arguments in told:
         more = [*fast, "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"] if script == "train.py" else []

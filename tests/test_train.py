@@ -82,7 +82,7 @@ def test_it_ends_with_what_to_type_next(run_script, tiny, tmp_path, fast):
     assert code == 0
     (folder,) = (tmp_path / "outputs" / "train").iterdir()
     assert f"python predict.py run=outputs/train/{folder.name} source=" in text
-    assert "tensorboard --logdir outputs" in text
+    assert f"tensorboard --logdir outputs/train/{folder.name}\n" in text
 
 
 def test_evaluate_counts_what_training_reported(trained, tiny, run_script, tmp_path):

@@ -81,7 +81,7 @@ def _report(measured: dict[str, float], scores: dict[str, Any], folder: Path, *,
     split = "" if scores["split"] == "test" else f" split={scores['split']}"
     here = working_folder()
     shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    run, logs = shell_setting("run", shown), "outputs" if shown.parts[0] == "outputs" else shlex.quote(str(shown))
+    run, logs = shell_setting("run", shown), shlex.quote(str(shown))
     print(
         f"run folder:  {shown}\n"
         f"next:        {typed_command('predict')} {run} source=PICTURE_OR_FOLDER\n"

@@ -8,7 +8,16 @@ from rooftop.config.check import check, flat, plain
 from rooftop.config.paths import shell_list, shell_setting, typed_command, working_folder
 from rooftop.config.python_call import settings_of
 from rooftop.config.run_config import Stored, data_of_run, save_config, stored_settings
-from rooftop.config.script import choices, data_settings, in_sweep, overrides, progress_bar, run_folder, script
+from rooftop.config.script import (
+    choices,
+    data_settings,
+    in_sweep,
+    is_for_finetuning,
+    overrides,
+    progress_bar,
+    run_folder,
+    script,
+)
 
 __all__ = [
     "Stored",
@@ -20,6 +29,7 @@ __all__ = [
     "data_settings",
     "flat",
     "in_sweep",
+    "is_for_finetuning",
     "overrides",
     "plain",
     "progress_bar",

@@ -40,6 +40,7 @@ from rooftop.errors import RooftopError, brief
 log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
 FULL_ERROR = "HYDRA_FULL_ERROR"
+FINETUNING_PICTURES, FINETUNING_GSD = 300, (0.2, 0.65)  # see docs/finetune.md; metres per pixel of the included weights
 
 
 def script(function: Main) -> Callable[[], None]:
@@ -88,6 +89,18 @@ def data_settings(name: str, *, without: Container[str] = ()) -> list[str]:
     typed = [(key, word) for key, word in typed if key == "data" or key.startswith("data.")]
     group = [] if "data" in dict(typed) else [f"data={name}"]
     return group + [_retyped(key, word) for key, word in typed if key not in without]
+
+
+def is_for_finetuning(pictures: int, gsd: float | None, *, rgb: bool) -> bool:
+    """Return whether training should begin with the included weights: few pictures of a kind that these know.
+
+    Args:
+        pictures: of the training split.
+        gsd: metres per pixel; None if unknown.
+        rgb: the pictures are 8-bit RGB.
+    """
+    low, high = FINETUNING_GSD
+    return rgb and 0 < pictures <= FINETUNING_PICTURES and gsd is not None and low <= gsd <= high
 
 
 def _retyped(key: str, word: str) -> str:

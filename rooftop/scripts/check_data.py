@@ -10,7 +10,16 @@ from omegaconf import DictConfig
 
 from rooftop.audit import KINDS, Pairs, Shared, Split, audit_splits, summary, write_fixed, write_report
 from rooftop.coco import Index, open_index, require_annotations
-from rooftop.config import data_settings, plain, progress_bar, run_folder, script, shell_setting, typed_command
+from rooftop.config import (
+    data_settings,
+    is_for_finetuning,
+    plain,
+    progress_bar,
+    run_folder,
+    script,
+    shell_setting,
+    typed_command,
+)
 from rooftop.data.calibrate import scale_of_readable, uncalibrated_layout
 from rooftop.data.layout import check_layout, complete, refusal
 from rooftop.data.splits import cells_of, places_of, share_place
@@ -60,7 +69,8 @@ def main(cfg: DictConfig) -> None:
     if cfg.fix:
         result["fixed"] = fix(cfg, splits, pairs, shared)
         write_json(folder / "report.json", result)
-        log_next(data, Path(cfg.fix).resolve(), list(result["fixed"]))
+        count = next((len(split.names) for split in splits if split.name == "train"), 0)
+        log_next(data, Path(cfg.fix).resolve(), list(result["fixed"]), pictures=count)
     log_findings(splits)
     if result["errors"]:
         raise FaultError(f"{result['errors']} errors; the worst are shown in {folder / 'report.html'}")
@@ -90,8 +100,8 @@ def fix(cfg: DictConfig, splits: list[Split], pairs: Pairs, shared: Shared | Non
     return fixed
 
 
-def log_next(data: dict[str, Any], folder: Path, fixed: list[str]) -> None:
-    """Log the command that trains on the cleaned files, if `train.py` takes them."""
+def log_next(data: dict[str, Any], folder: Path, fixed: list[str], *, pictures: int) -> None:
+    """Log the command that trains on the cleaned files, if `train.py` takes them; `pictures`: of the training split."""
     files = {f"data.{name}.annotations": folder / f"{name}.json" for name in fixed}
     cleaned = {name: {**data[name], "annotations": str(folder / f"{name}.json")} for name in fixed}
     if sentence := refusal(uncalibrated_layout({**data, **cleaned}), data["name"]):
@@ -99,6 +109,9 @@ def log_next(data: dict[str, Any], folder: Path, fixed: list[str]) -> None:
         return
     settings = [*data_settings(data["name"], without=files), *starmap(shell_setting, files.items())]
     log.info("next: %s %s", typed_command("train"), " ".join(settings))
+    if is_for_finetuning(pictures, data["gsd"], rgb=not data["bands"]):
+        how = "      or from the included weights, better with few pictures: %s experiment=finetune %s"
+        log.info(how, typed_command("train"), " ".join(settings))
 
 
 def open_splits(data: dict[str, Any]) -> list[Split]:

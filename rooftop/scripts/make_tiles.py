@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TaskProgressColumn
 
-from rooftop.config import plain, run_folder, script, shell_setting, typed_command
+from rooftop.config import is_for_finetuning, plain, run_folder, script, shell_setting, typed_command
 from rooftop.errors import ConfigError
 from rooftop.files import write_json
 from rooftop.raster.georeference import parse_system
@@ -45,6 +45,10 @@ def main(cfg: DictConfig) -> None:
     log.info("next: %s %s", typed_command("check_data"), how)
     scored = f"{typed_command('evaluate')} run=RUN" + ("" if "test" in made else " split=val")
     log.info("      %s %s", typed_command("train") if "train" in made else scored, how)
+    gsd = max(tiles.gsds, default=None)
+    if is_for_finetuning(made.get("train", {}).get("tiles", 0), gsd, rgb=tiles.is_rgb):
+        more = "      or from the included weights, better with few tiles: %s experiment=finetune %s"
+        log.info(more, typed_command("train"), how)
 
 
 def arguments(tiles: Tiles) -> str:
