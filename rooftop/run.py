@@ -66,6 +66,7 @@ class Card:
         created: UTC, ISO 8601.
         versions: of the packages that made it.
         git: commit of the code, or None outside a checkout.
+        licence: terms of the weights, for the metadata of predictions; None: not said.
         format: of this file.
     """
 
@@ -82,6 +83,7 @@ class Card:
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     versions: dict[str, str] = field(default_factory=lambda: versions())
     git: str | None = field(default_factory=lambda: git_hash())
+    licence: str | None = None
     format: Annotated[int, Meta(ge=1)] = FORMAT
 
 

@@ -319,6 +319,11 @@ class PredictConfig:
     ]
     rescale: Annotated[bool, "rescale the source to the metres per pixel of the training, if both are known"]
     bands: Annotated[list[int] | None, stated("1 or more"), "1-based band numbers; null: as in training, or RGB"]
+    formats: Annotated[
+        list[str],
+        stated("gpkg, geojson, fgb, parquet, shp, dxf, pmtiles"),
+        "vector files of the outlines",
+    ]
     probability: Annotated[bool, "write the probability of a scene as cloud-optimised GeoTIFF"]
     unfinished: Annotated[str, "folder of interrupted predictions; the same command resumes them"]
 

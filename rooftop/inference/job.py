@@ -10,6 +10,7 @@ from rooftop.errors import ConfigError
 from rooftop.inference.area import Area
 from rooftop.inference.sliding_window import Tiling
 from rooftop.inference.views import CHOICES
+from rooftop.polygons.formats import check_formats
 from rooftop.polygons.roofs import Shaping
 from rooftop.raster.georeference import parse_system
 from rooftop.raster.windows import WHOLE
@@ -37,6 +38,7 @@ class Job:
         probability: write the probability of a scene as GeoTIFF.
         unfinished: folder for the canvases of unfinished scenes.
         area: of the ground to predict; None: all.
+        formats: of the outlines, keys of `rooftop.polygons.formats.FORMATS`.
 
     Raises:
         ConfigError: a number is out of its range, such as a threshold of 1, or a code is none; the sentence names its
@@ -57,6 +59,7 @@ class Job:
     probability: bool
     unfinished: Path
     area: Area | None = None
+    formats: tuple[str, ...] = ("gpkg", "geojson")
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], folder: Path) -> "Job":
@@ -81,6 +84,7 @@ class Job:
             probability=settings["probability"],
             unfinished=Path(settings["unfinished"]),
             area=Area.of(settings["aoi"], settings["bbox"]),
+            formats=tuple(settings["formats"]),
         )
 
     def __post_init__(self) -> None:
@@ -95,6 +99,7 @@ class Job:
             raise ConfigError(f"threshold={self.threshold} must be a probability, above 0 and below 1.")
         if self.gsd is not None and not 0 < self.gsd < math.inf:
             raise ConfigError(f"gsd={self.gsd} must be metres per pixel, above 0.")
+        check_formats(self.formats)
         if self.crs is not None:
             parse_system(self.crs)
 

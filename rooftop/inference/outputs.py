@@ -1,10 +1,8 @@
-"""Output files of a prediction, and the rows of `summary.json`.
+"""Output files of a prediction, and the rows of `summary.json`. Vector formats: `rooftop.polygons.formats`."""
 
-A new format for outlines is one line in `_FORMATS` and a function beside it.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,20 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
+from rooftop import __version__
 from rooftop.coco import Result, write_results
 from rooftop.errors import ConfigError
 from rooftop.inference.area import Part, Region
 from rooftop.inference.job import Job
 from rooftop.inference.sources import Source
+from rooftop.polygons.formats import FORMATS, convert
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.geopackage import write_geopackage
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers, Roof, Shaping, Spool, find_roofs
 from rooftop.polygons.webmap import write_map
 from rooftop.raster.rasterise import MOST, polygon_run, rasterise, rings
-from rooftop.run import Card
+from rooftop.run import Run
 
 SPOOLS = ".roofs"  # folder of the roofs of each source, deleted at the end
 PictureRoofs = tuple[str, tuple[int, int], Iterable[Roof]]
@@ -43,6 +43,8 @@ class Outputs:
         threshold: lowest probability of a roof pixel.
         shaping: how probabilities become polygons.
         probability: write the probability of a scene.
+        formats: of the outlines, keys of `FORMATS`.
+        about: provenance of the roofs, text by name.
     """
 
     folder: Path
@@ -52,14 +54,17 @@ class Outputs:
     threshold: float
     shaping: Shaping
     probability: bool
+    formats: tuple[str, ...]
+    about: Mapping[str, str]
 
     @classmethod
-    def of(cls, job: Job, card: Card, folder: Path, *, single: bool) -> "Outputs":
-        """Outputs of a job with the run of a card; `folder` is that of the first process.
+    def of(cls, job: Job, run: Run, folder: Path, *, single: bool) -> "Outputs":
+        """Outputs of a job with a run; `folder` is that of the first process.
 
         Raises:
             ConfigError: the threshold on the card is no probability.
         """
+        card = run.card
         threshold = card.threshold if job.threshold is None else job.threshold
         if not 0 < threshold < 1:
             raise ConfigError(f"threshold={threshold} on the run's card must be above 0 and below 1; set threshold=.")
@@ -71,6 +76,8 @@ class Outputs:
             threshold=threshold,
             shaping=job.shaping.with_likeness(card.likeness),
             probability=job.probability,
+            formats=job.formats,
+            about=_provenance(run, threshold),
         )
 
     def path(self, file: str, stem: str) -> Path:
@@ -96,6 +103,18 @@ class Outputs:
     def find_roofs(self, layers: Layers, stem: str, ground: Ground, inside: Region | None = None) -> Spool:
         """Find the roofs of a source and store them on disk, at constant memory."""
         return Spool(self.folder / SPOOLS / f"{stem}.jsonl", self.roofs(layers, ground, inside))
+
+
+def _provenance(run: Run, threshold: float) -> dict[str, str]:
+    """What made the roofs, and when: the day, so that a prediction resumed on it gives the same files."""
+    about = {
+        "software": f"rooftop {__version__}",
+        "model": run.folder.absolute().name,
+        "trained": run.card.created,
+        "threshold": f"{threshold:g}",
+        "date": datetime.now(timezone.utc).date().isoformat(),
+    }
+    return about | ({"licence": run.card.licence} if run.card.licence else {})
 
 
 @dataclass(frozen=True)
@@ -151,45 +170,27 @@ class Outlines:
     roofs: Iterable[Roof]
 
 
-def _geojson(path: Path, outlines: Outlines, categories: Sequence[str]) -> None:
-    write_geojson(path, outlines.roofs, ground=outlines.ground, categories=categories)
-
-
-def _geopackage(path: Path, outlines: Outlines, categories: Sequence[str]) -> None:
-    write_geopackage(path, outlines.roofs, ground=outlines.ground, categories=categories)
-
-
-def _web_map(path: Path, outlines: Outlines, categories: Sequence[str]) -> None:
-    scene = (outlines.stem, *outlines.size, outlines.ground)
-    write_map(path, outlines.roofs, outlines.picture, scene=scene, categories=categories)
-
-
-def _always(ground: Ground, single: bool) -> bool:
-    return True
-
-
-def _on_the_map(ground: Ground, single: bool) -> bool:
-    return ground.georeference is not None
-
-
-def _single_or_on_the_map(ground: Ground, single: bool) -> bool:
-    return single or ground.georeference is not None
-
-
-_Write = Callable[[Path, Outlines, Sequence[str]], None]
-_FORMATS: tuple[tuple[str, Callable[[Ground, bool], bool], _Write], ...] = (
-    ("roofs.geojson", _always, _geojson),
-    ("roofs.gpkg", _on_the_map, _geopackage),
-    ("map.html", _single_or_on_the_map, _web_map),
-)
-"""File name, condition, writer."""
-
-
 def write_outlines(outlines: Outlines, outputs: Outputs) -> None:
-    """Write the roofs of one source in every format with its condition met."""
-    for file, applies, write in _FORMATS:
-        if applies(outlines.ground, outputs.single):
-            write(outputs.path(file, outlines.stem), outlines, outputs.categories)
+    """Write the roofs of one source in every format, and a web map.
+
+    Without a place on the map there is GeoJSON in pixels alone, whatever the formats.
+    """
+    place, names = outlines.ground.georeference, outputs.formats
+    about: dict[str, Any] = {"ground": outlines.ground, "categories": outputs.categories, "about": outputs.about}
+    if "geojson" in names or place is None:
+        write_geojson(outputs.path("roofs.geojson", outlines.stem), outlines.roofs, **about)
+    others = [name for name in names if name not in ("gpkg", "geojson")]
+    if place is not None and ("gpkg" in names or others):
+        kept = outputs.path("roofs.gpkg", outlines.stem)
+        path = kept if "gpkg" in names else outputs.folder / SPOOLS / f"{outlines.stem}.gpkg"
+        write_geopackage(path, outlines.roofs, **about)
+        for name in others:
+            file = outputs.path(f"roofs{FORMATS[name].suffix}", outlines.stem)
+            convert(path, file, name, place, outputs.about)
+    if outputs.single or place is not None:
+        scene = (outlines.stem, *outlines.size, outlines.ground)
+        path = outputs.path("map.html", outlines.stem)
+        write_map(path, outlines.roofs, outlines.picture, scene=scene, categories=outputs.categories)
 
 
 def countable(height: int, width: int) -> bool:

@@ -63,7 +63,7 @@ def predict(predictor: Predictor, sources: list[Source], job: Job, processes: Pr
     """
     predictor.preparation_of(job.bands)  # an error here comes before any file is read
     sources, folder = processes.broadcast((sources, job.folder))
-    outputs = Outputs.of(job, predictor.run.card, folder, single=len(sources) == 1)
+    outputs = Outputs.of(job, predictor.run, folder, single=len(sources) == 1)
     scenes = [i for i, source in enumerate(sources) if source.scene]
     shared = scenes if len(scenes) < processes.count else []  # else each process has scenes of its own
     own = processes.mine([i for i in range(len(sources)) if i not in shared])

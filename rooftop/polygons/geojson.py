@@ -1,7 +1,7 @@
 """GeoJSON as RFC 7946 wants it: degrees on WGS 84, outlines counter-clockwise, cut at the antimeridian."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ _DECIMALS = 8  # of a degree: about a millimetre
 _WEST, _EAST = box(-180, -90, 180, 90), box(180, -90, 540, 90)
 
 
-def write_geojson(path: Path, roofs: Iterable[Roof], *, ground: Ground, categories: Sequence[str]) -> None:
+def write_geojson(
+    path: Path,
+    roofs: Iterable[Roof],
+    *,
+    ground: Ground,
+    categories: Sequence[str],
+    about: Mapping[str, str] | None = None,
+) -> None:
     """Write roofs with their attributes, atomically, one feature per line.
 
     Without georeference, coordinates are pixels, x right and y down, and the file contains `"frame": "pixels"`.
@@ -28,10 +35,12 @@ def write_geojson(path: Path, roofs: Iterable[Roof], *, ground: Ground, categori
         roofs: iterated once.
         ground: georeference and size of the pixels.
         categories: names by index.
+        about: provenance, for the head of the file.
     """
+    head = f'"about": {json.dumps(dict(about), ensure_ascii=False)}, ' if about else ""
     frame = "" if ground.georeference else '"frame": "pixels, x right, y down, no place on the map", '
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
-        file.write(f'{{"type": "FeatureCollection", {frame}"features": [\n')
+        file.write(f'{{"type": "FeatureCollection", {head}{frame}"features": [\n')
         for i, feature in enumerate(features(roofs, ground, categories)):
             file.write((",\n" if i else "") + json.dumps(feature, ensure_ascii=False, allow_nan=False))
         file.write("\n]}\n")

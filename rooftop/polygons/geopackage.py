@@ -5,7 +5,7 @@ The GDAL of rasterio writes no vector files; pyogrio does.
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -20,13 +20,16 @@ from rooftop.polygons.geojson import attributes
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
 
-_LAYER = "roofs"
+LAYER = "roofs"
 _FORM = {"VERSION": "1.2"}  # later ones make the GDAL of a QGIS that is some years old warn at each look
 _DATE = "2000-01-01T00:00:00.000Z"  # of the contents; no clock, so that equal roofs give equal files
 _CHUNK = 10_000  # roofs that are held at a time
 _ADDRESS = {"!", ";"}  # after which pyogrio sees parts of an address
 _KINDS = {"category": object}  # all other columns are numbers
-_STYLE = Path(__file__).with_name("style.qml")
+_STYLE_FILES = {
+    "roofs": (Path(__file__).with_name("style.qml"), "roofs, filled by half"),
+    "confidence": (Path(__file__).with_name("style_confidence.qml"), "colours from doubtful to sure"),
+}
 _STYLES = """
 CREATE TABLE layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
@@ -36,7 +39,14 @@ CREATE TABLE layer_styles (
 """  # as QGIS makes it
 
 
-def write_geopackage(path: Path, roofs: Iterable[Roof], *, ground: Ground, categories: Sequence[str]) -> None:
+def write_geopackage(
+    path: Path,
+    roofs: Iterable[Roof],
+    *,
+    ground: Ground,
+    categories: Sequence[str],
+    about: Mapping[str, str] | None = None,
+) -> None:
     """Write roofs with their attributes, atomically.
 
     Args:
@@ -44,23 +54,24 @@ def write_geopackage(path: Path, roofs: Iterable[Roof], *, ground: Ground, categ
         roofs: iterated once.
         ground: of a georeferenced source.
         categories: names by index.
+        about: provenance, for the metadata of the layer.
 
     Raises:
         RooftopError: the disk is full, or the folder is not writable.
     """
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
-    with atomic_write(path) as part, _plainly_named(part) as file:
+    with atomic_write(path) as part, plainly_named(part) as file:
         try:
             for i, chunk in enumerate(_chunks(roofs)):
-                _append(file, chunk, (ground, categories), append=i > 0)
+                _append(file, chunk, (ground, categories, about or {}), append=i > 0)
             with closing(sqlite3.connect(file)) as database, database:
-                _add_style(database)
+                _add_styles(database)
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, sqlite3.Error) as error:
             raise RooftopError(f"{path}: cannot be written ({error}); is there space left on the disk?") from error
 
 
 @contextmanager
-def _plainly_named(path: Path) -> Iterator[Path]:
+def plainly_named(path: Path) -> Iterator[Path]:
     """Yield the file, or a link to it if pyogrio would take its folder's name for an address."""
     if not _ADDRESS & set(str(path.absolute())):
         yield path
@@ -79,8 +90,10 @@ def _chunks(roofs: Iterable[Roof]) -> Iterator[list[Roof]]:
         yield chunk
 
 
-def _append(path: Path, roofs: list[Roof], meaning: tuple[Ground, Sequence[str]], *, append: bool) -> None:
-    ground, categories = meaning
+def _append(
+    path: Path, roofs: list[Roof], meaning: tuple[Ground, Sequence[str], Mapping[str, str]], *, append: bool
+) -> None:
+    ground, categories, about = meaning
     assert ground.georeference is not None
     rows = [attributes(roof, ground, categories) for roof in roofs]
     names = list(attributes(Roof(shapely.box(0, 0, 1, 1), 0, 0.0, 0.0, 0.0, 0.0), ground, categories))
@@ -90,25 +103,33 @@ def _append(path: Path, roofs: list[Roof], meaning: tuple[Ground, Sequence[str]]
         geometry=np.array(shapely.to_wkb(placed), dtype=object).reshape(len(roofs)),
         field_data=[np.array([row[name] for row in rows], dtype=_KINDS.get(name, np.float64)) for name in names],
         fields=names,
-        layer=_LAYER,
+        layer=LAYER,
         driver="GPKG",
         geometry_type="Polygon",
         crs=ground.georeference.crs,
         append=append,
         dataset_options=None if append else _FORM,
+        layer_options=None if append or not about else {"DESCRIPTION": sentence(about)},
+        layer_metadata=None if append or not about else dict(about),
     )
 
 
-def _add_style(database: sqlite3.Connection) -> None:
-    """Store the style in the file, as QGIS does under "save style in database"."""
+def sentence(about: Mapping[str, str]) -> str:
+    """Return a provenance as text."""
+    return "; ".join(f"{name}: {value}" for name, value in about.items())
+
+
+def _add_styles(database: sqlite3.Connection) -> None:
+    """Store the styles in the file, the first as default, as QGIS does under "save style in database"."""
     (geometry,) = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchone()
     database.execute(_STYLES)
-    database.execute(
-        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
-        "styleQML, styleSLD, useAsDefault, description, owner, update_time) "
-        "VALUES ('', '', ?, ?, 'roofs', ?, '', 1, 'roofs, filled by half', '', ?)",
-        (_LAYER, geometry, _STYLE.read_text(encoding="utf-8"), _DATE),
-    )
+    for name, (file, description) in _STYLE_FILES.items():
+        database.execute(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
+            "styleQML, styleSLD, useAsDefault, description, owner, update_time) "
+            "VALUES ('', '', ?, ?, ?, ?, '', ?, ?, '', ?)",
+            (LAYER, geometry, name, file.read_text(encoding="utf-8"), name == LAYER, description, _DATE),
+        )
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id) "
         "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?, 0)",

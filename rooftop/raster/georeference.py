@@ -7,6 +7,7 @@ WGS 84 ellipsoid: map units lie, by a factor of 1 / cos(latitude) in web maps.
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import shapely
@@ -55,6 +56,11 @@ class Georeference:
         crs = CRS.from_wkt(self.crs)
         code = crs.to_epsg()
         return f"EPSG:{code}" if code else str(crs.name)
+
+    @property
+    def projjson(self) -> dict[str, Any]:
+        """The reference system as PROJJSON."""
+        return dict(CRS.from_wkt(self.crs).to_json_dict())
 
     def to_map(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Pixel frame (N, 2) to map coordinates (N, 2), x before y."""

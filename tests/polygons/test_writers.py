@@ -110,7 +110,7 @@ def test_geopackage_carries_its_style(tmp_path, roofs, utm):
     write_geopackage(path, roofs, ground=Ground(utm, 0.5), categories=NAMES)
     with sqlite3.connect(path) as database:
         ((layer, geometry, style, default),) = database.execute(
-            "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles"
+            "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles WHERE useAsDefault"
         )
         (kind,) = database.execute("SELECT data_type FROM gpkg_contents WHERE table_name = 'layer_styles'").fetchone()
         assert database.execute("PRAGMA user_version").fetchone() == (10200,)
