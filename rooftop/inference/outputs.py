@@ -1,6 +1,6 @@
 """Output files of a prediction, and the rows of `summary.json`. Vector formats: `rooftop.polygons.formats`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +21,7 @@ from rooftop.polygons.formats import FORMATS, convert
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.geopackage import write_geopackage
 from rooftop.polygons.ground import Ground
+from rooftop.polygons.merge import Merged, Sheet
 from rooftop.polygons.roofs import Layers, Roof, Shaping, Spool, find_roofs
 from rooftop.polygons.webmap import write_map
 from rooftop.raster.rasterise import MOST, polygon_run, rasterise, rings
@@ -126,12 +127,16 @@ class Finished:
         roofs: read as often as needed.
         picture: uint8 (h, w, 3), of a large source at lower resolution.
         mask: uint8 (h, w), 1 = roof, on `picture`.
+        ground: of the pixel frame of the roofs.
+        frame: (height, width) in pixels of that frame.
     """
 
     row: dict[str, Any]
     roofs: Spool
     picture: NDArray[np.uint8]
     mask: NDArray[np.uint8]
+    ground: Ground
+    frame: tuple[int, int]
 
     def in_source(self) -> "PictureRoofs":
         """File name, size and roofs in the pixel frame of the source, of which a window alone may be predicted."""
@@ -175,22 +180,48 @@ def write_outlines(outlines: Outlines, outputs: Outputs) -> None:
 
     Without a place on the map there is GeoJSON in pixels alone, whatever the formats.
     """
-    place, names = outlines.ground.georeference, outputs.formats
-    about: dict[str, Any] = {"ground": outlines.ground, "categories": outputs.categories, "about": outputs.about}
-    if "geojson" in names or place is None:
-        write_geojson(outputs.path("roofs.geojson", outlines.stem), outlines.roofs, **about)
-    others = [name for name in names if name not in ("gpkg", "geojson")]
-    if place is not None and ("gpkg" in names or others):
-        kept = outputs.path("roofs.gpkg", outlines.stem)
-        path = kept if "gpkg" in names else outputs.folder / SPOOLS / f"{outlines.stem}.gpkg"
-        write_geopackage(path, outlines.roofs, **about)
-        for name in others:
-            file = outputs.path(f"roofs{FORMATS[name].suffix}", outlines.stem)
-            convert(path, file, name, place, outputs.about)
+    place = outlines.ground.georeference
+
+    def path_of(file: str) -> Path:
+        return outputs.path(file, outlines.stem)
+
+    _write_formats(outlines.roofs, outlines.ground, outputs, path_of)
     if outputs.single or place is not None:
         scene = (outlines.stem, *outlines.size, outlines.ground)
         path = outputs.path("map.html", outlines.stem)
         write_map(path, outlines.roofs, outlines.picture, scene=scene, categories=outputs.categories)
+
+
+def _write_formats(roofs: Iterable[Roof], ground: Ground, outputs: Outputs, path_of: Callable[[str], Path]) -> None:
+    """Write roofs, iterated once per format; `path_of` gives the path of a file such as `roofs.gpkg`."""
+    place, names = ground.georeference, outputs.formats
+    about: dict[str, Any] = {"ground": ground, "categories": outputs.categories, "about": outputs.about}
+    if "geojson" in names or place is None:
+        write_geojson(path_of("roofs.geojson"), roofs, **about)
+    others = [name for name in names if name not in ("gpkg", "geojson")]
+    if place is None or not ("gpkg" in names or others):
+        return
+    kept = path_of("roofs.gpkg")
+    geopackage = kept if "gpkg" in names else outputs.folder / SPOOLS / kept.relative_to(outputs.folder)
+    write_geopackage(geopackage, roofs, **about)
+    for name in others:
+        convert(geopackage, path_of(f"roofs{FORMATS[name].suffix}"), name, place, outputs.about)
+
+
+def write_merged(finished: Iterable[Finished], outputs: Outputs) -> dict[str, int]:
+    """Write the roofs of all sheets on the map as one layer, if there are two or more.
+
+    Returns:
+        Numbers for the summary: sheets, roofs, and how many of these were joined across borders; empty: none written.
+    """
+    places = [(one, one.ground.georeference) for one in finished]
+    sheets = [Sheet(one.roofs, one.frame, place) for one, place in places if place]
+    if len(sheets) < 2:
+        return {}
+    merged = Merged(sheets)
+    _write_formats(merged, merged.ground, outputs, lambda file: outputs.folder / file)
+    pieces = sum(len(one.roofs) for one, place in places if place)
+    return {"sheets": len(sheets), "roofs": pieces - merged.absorbed, "joined": merged.joined}
 
 
 def countable(height: int, width: int) -> bool:

@@ -80,7 +80,7 @@ def predict_picture(source: Source, predictor: Predictor, job: Job, outputs: Out
     pixels = int(mask.sum()), int(valid.sum())
     row = summary_row(source, size, ground=ground, pixels=pixels, roofs=roofs)
     row |= {"reference_system": ground.georeference.name} if ground.georeference else {}
-    return Finished(row | {"scaled_by": scaled_by(predicted.factor)}, roofs, picture, mask)
+    return Finished(row | {"scaled_by": scaled_by(predicted.factor)}, roofs, picture, mask, ground, size)
 
 
 def read_and_predict(source: Source, predictor: Predictor, job: Job) -> Predicted:

@@ -14,7 +14,7 @@ from rooftop.errors import DataError, SourceError
 from rooftop.files import write_json
 from rooftop.inference.distributed import Processes
 from rooftop.inference.job import Job
-from rooftop.inference.outputs import SPOOLS, Finished, Outputs, countable, write_coco
+from rooftop.inference.outputs import SPOOLS, Finished, Outputs, countable, write_coco, write_merged
 from rooftop.inference.pictures import log_places, predict_picture
 from rooftop.inference.predictor import Predictor
 from rooftop.inference.scenes import FilledScene, filled_scene, predict_scene, write_scene
@@ -167,6 +167,8 @@ def _write(everyone: list[_Results], sources: list[Source], predictor: Predictor
     write_png(outputs.folder / "contact_sheet.png", sheet.draw())
     rows = [{"id": i, **one.row} for i, one in enumerate(finished, 1)]
     summary = _summary(rows, skipped, predictor, outputs)
+    if merged := write_merged(finished, outputs):
+        summary["merged"] = merged
     write_json(outputs.folder / "summary.json", summary)
     _print(summary, outputs)
 
@@ -199,6 +201,8 @@ def _print(summary: dict[str, Any], outputs: Outputs) -> None:
         print(f"skipped: {item['why']}")
     for path in summary["not_in_coco"]:
         print(f"not in predictions.coco.json (more than 2**32 pixels): {path}")
+    if merged := summary.get("merged"):
+        print(f"merged: {merged['sheets']} sheets, {merged['roofs']} roofs, {merged['joined']} joined at borders")
     print(
         f"{len(summary['pictures'])} pictures, {summary['roofs']} roofs, "
         f"{summary['roof_share']:.1%} of the area; {len(summary['skipped'])} skipped\n"

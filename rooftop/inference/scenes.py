@@ -144,7 +144,7 @@ def write_scene(filled: FilledScene, outputs: Outputs) -> Finished:
     row |= part_row(part)
     row |= {"reference_system": georeference.name if georeference else None, "scaled_by": scaled_by(plan.factor)}
     row |= {"megapixels_per_second": filled.speed, "peak_memory_mb": round(peak_memory() / 1e6)}
-    return Finished(row, roofs, picture, mask)
+    return Finished(row, roofs, picture, mask, plan.ground, size)
 
 
 def _open(source: Source, predictor: Predictor, job: Job) -> AbstractContextManager[Scene]:

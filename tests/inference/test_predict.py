@@ -3,8 +3,11 @@ import json
 from importlib import import_module
 
 import numpy as np
+import pyogrio.raw
 import pytest
+import shapely
 from PIL import Image
+from rasterio import Affine
 
 from rooftop.errors import RooftopError
 from rooftop.inference.distributed import Processes
@@ -175,3 +178,23 @@ def test_a_process_with_sources_of_its_own_hears_that_another_one_failed(
         find(photos() if kind == "pictures" else f"{tmp_path}/?.tif", processes=Processes(watch=watch))
     assert len([*(tmp_path / "out").glob("masks/*")]) == written
     assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_sheets_side_by_side_give_one_layer_with_the_roofs_on_their_border_joined(find, raster, town, tmp_path):
+    """The town, twice as large, in two halves, cut at column 74: through the second roof of each row, from 60 to 90."""
+    large = town.repeat(2, axis=1).repeat(2, axis=2)
+    raster(large[:, :, :74], "left.tif")
+    raster(large[:, :, 74:], "right.tif", transform=Affine(0.3, 0, 4e5 + 0.3 * 74, 0, -0.3, 3.06e6))
+    summary = find(f"{tmp_path}/*t.tif", formats=("gpkg", "geojson", "fgb"))
+    assert summary["roofs"] == 15
+    assert summary["merged"] == {"sheets": 2, "roofs": 12, "joined": 3}
+    wkb = pyogrio.raw.read(tmp_path / "out" / "roofs.gpkg", layer="roofs")[2]
+    assert all(shape.area == pytest.approx(54) for shape in shapely.from_wkb(wkb))
+    assert pyogrio.read_info(tmp_path / "out" / "roofs.fgb")["features"] == 12
+    assert len(json.loads((tmp_path / "out" / "roofs.geojson").read_text())["features"]) == 12
+    assert not (tmp_path / "out" / ".roofs").exists()
+
+
+def test_of_a_picture_without_a_place_there_is_geojson_alone(find, photos, tmp_path):
+    assert "merged" not in find(photos(), formats=("shp",))
+    assert {path.suffix for path in (tmp_path / "out" / "roofs").iterdir()} == {".geojson"}
