@@ -177,6 +177,7 @@ def mapped(out):
         probability, profile = dataset.read(), dataset.profile
     mask = np.asarray(Image.open(out / "masks" / "crop.png"))
     roofs = json.loads((out / "roofs.geojson").read_text())
+    assert roofs.pop("about")["date"]
     coco = json.loads((out / "predictions.coco.json").read_text())
     corners = [np.array(each["geometry"]["coordinates"][0]) for each in roofs["features"]]
     shown = np.where(probability == profile["nodata"], 0, probability).astype(float)

@@ -17,6 +17,7 @@ from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
 
 _TEMPLATE = Path(__file__).with_name("map.html")
+_GRID = 9  # points along each side of the picture with known longitude and latitude
 _QUALITY = 82  # of the JPEG, in percent
 
 
@@ -39,6 +40,7 @@ def write_map(
     """
     title, height, width, ground = scene
     about = {"title": title, "width": width, "height": height, "gsd": ground.gsd, "picture": _data_address(picture)}
+    about |= {"lonlat": _lonlat(ground, height, width)}
     before, between, behind = _split(_TEMPLATE.read_text(encoding="utf-8"))
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         file.write(before + _script(about) + between)
@@ -52,6 +54,17 @@ def _split(template: str) -> tuple[str, str, str]:
     before, rest = template.split("/*MAP*/")
     between, behind = rest.split("/*ROOFS*/")
     return before, between, behind
+
+
+def _lonlat(ground: Ground, height: int, width: int) -> list[list[list[float]]] | None:
+    """Longitude and latitude on a grid over the picture, rows from above, to interpolate between; None: no place."""
+    if ground.georeference is None:
+        return None
+    x, y = np.meshgrid(np.linspace(0, width, _GRID), np.linspace(0, height, _GRID))
+    degrees = ground.georeference.to_lonlat(np.column_stack([x.ravel(), y.ravel()]))
+    if not np.isfinite(degrees).all() or np.ptp(degrees[:, 0]) > 180:  # beyond the map, or across the antimeridian
+        return None
+    return np.round(degrees, 7).reshape(_GRID, _GRID, 2).tolist()
 
 
 def _rings(roof: Roof) -> list[list[float]]:

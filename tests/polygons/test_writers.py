@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 from xml.etree import ElementTree
 
@@ -146,3 +147,13 @@ def test_a_map_is_one_file_that_loads_nothing(tmp_path, roofs, utm):
     assert "/*ROOFS*/" not in text
     assert text.count("area_m2") == 2
     assert "20.0,30.0" in text
+    grid = np.array(json.loads(re.search(r"const MAP = (.*);", text)[1])["lonlat"])
+    assert grid.shape == (9, 9, 2)
+    assert grid[0, 0] == pytest.approx(utm.to_lonlat(np.array([(0.0, 0.0)]))[0], abs=1e-6)
+    assert grid[8, 4] == pytest.approx(utm.to_lonlat(np.array([(90.0, 120.0)]))[0], abs=1e-6)
+
+
+def test_a_map_without_a_place_tells_no_coordinates(tmp_path, roofs):
+    picture = np.zeros((60, 90, 3), np.uint8)
+    write_map(tmp_path / "m.html", roofs, picture, scene=("a", 120, 180, PIXELS), categories=NAMES)
+    assert '"lonlat":null' in (tmp_path / "m.html").read_text(encoding="utf-8")
