@@ -165,7 +165,7 @@ class Model:
     ) -> tuple[list[Roof], Ground]:
         with tempfile.TemporaryDirectory(prefix="rooftop-") as folder:
             job = _job(settings, Settings, Path(folder))
-            outputs = Outputs.of(job, self.card, Path(folder), single=True)
+            outputs = Outputs.of(job, self._predictor.run, Path(folder), single=True)
             if isinstance(source, np.ndarray):
                 return _roofs(predict_pixels(*self._pixels(source), self._predictor, job, name=_ARRAY), outputs)
             found = find_sources(str(source))
