@@ -86,7 +86,6 @@ def test_no_roofs_are_a_file_too(tmp_path, utm, name):
     assert path.is_file() == FORMATS[name].may_be_empty
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="needs pyarrow")
 def test_geoparquet_says_where_its_outlines_lie(written, roofs, utm):
     import json
 
