@@ -29,11 +29,12 @@ class Boxes(Source):
             [(x - grow, y - grow, w + 2 * grow, h + 2 * grow) for file, x, y, w, h in boxes if file == name]
             for name in self.names
         ]
-        self.sizes = np.array([Image.open(images / name).size[::-1] for name in self.names])
+        self.sizes = np.array([self.picture(i).shape[:2] for i in range(len(self.names))])
 
     def picture(self, i: int) -> np.ndarray:
         """Picture, uint8 (H, W, 3)."""
-        return np.array(Image.open(self.folder / self.names[i]).convert("RGB"))
+        with Image.open(self.folder / self.names[i]) as file:
+            return np.array(file.convert("RGB"))
 
     def truth(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Mask uint8 (1, H, W), 1 = roof, and valid bool (H, W): all pixels are judged."""
