@@ -287,9 +287,8 @@ def _markdown(systems: Sequence[System], differences: Mapping[str, Differences])
     ]
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{systems[0].pictures:,} pictures.\n" + "".join(
-        f"{note}\n" for note in notes(systems, differences)
-    )
+    below = [f"{systems[0].pictures:,} pictures.", *notes(systems, differences)]
+    return "\n\n".join([table, *(line.replace("*", "\\*") for line in below)]) + "\n"
 
 
 _LATEX = {
