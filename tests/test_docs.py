@@ -5,6 +5,7 @@ Commands come from blocks fenced as ```bash. A command without a placeholder wor
 
 import ast
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -50,6 +51,8 @@ class Command(NamedTuple):
     def script(self) -> str:
         """The script, or an empty string."""
         words = self.words
+        if words[0] == "rooftop" and words[1:]:
+            return words[1].replace("-", "_")
         return words[1].removesuffix(".py") if words[0] == "python" and words[1].endswith(".py") else ""
 
     @property
@@ -146,7 +149,7 @@ def test_every_other_command_exists():
         words = command.words
         if words[0] == "make":
             assert words[1] in targets, command
-        elif words[:2] == ["pip", "install"]:
+        elif words[:2] in (["pip", "install"], ["pip", "wheel"]):
             extras = re.findall(r"\[([a-z,]+)\]", command.line)
             assert all(extra in project()["optional-dependencies"] for extra in extras), command
             assert "-c" not in words or (ROOT / words[words.index("-c") + 1]).is_file(), command
@@ -156,6 +159,18 @@ def test_every_other_command_exists():
             assert command.script or words[:2] == ["python", "-c"] or words[1:3] == ["-m", "venv"] or words[0] == ".", (
                 command
             )
+
+
+def test_the_image_is_built_by_the_commands_of_the_readme():
+    """Nobody builds it here; what it runs is what the README says, and what it copies is there."""
+    text, readme = ((ROOT / name).read_text(encoding="utf-8") for name in ("Dockerfile", "README.md"))
+    (torch,) = re.findall(r"pip install --no-cache-dir (torch==\S+ --index-url \S+)", text)
+    assert f"pip install {torch}" in readme
+    assert "-c constraints.txt ." in text
+    for name in re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), flags=re.MULTILINE):
+        assert (ROOT / name).exists(), name
+    build = (ROOT / "setup.py").read_text() + (ROOT / "MANIFEST.in").read_text()
+    assert all(folder in build for folder in ("conf", "data/banepa", "pretrained/rooftop-unet"))
 
 
 def test_readme_is_short_and_has_both_commands_of_the_ci():
@@ -460,6 +475,24 @@ def test_python_blocks_run(page, tmp_path):
         folder = tmp_path if "model.onnx" in text else ROOT
         done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+def test_notebooks_run_and_show_pictures(path):
+    pytest.importorskip("geopandas", reason="pip install -e '.[geopandas]'")
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert all(cell["execution_count"] for cell in cells)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    code = "\n".join("".join(cell["source"]) for cell in cells)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=path.parent, env={**os.environ, "MPLBACKEND": "agg"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    printed = "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
+    assert done.stdout == printed, "run the notebook again and store it"
 
 
 @pytest.mark.slow

@@ -21,7 +21,18 @@ PURE_PARTS = ("metrics.pixel", "metrics.boundary")  # of packages that have torc
 TORCH = {"torch", "pytorch_lightning", "torchmetrics"}
 # libraries behind one door, named here too: no contract can go unseen
 DOORS = {
-    *("albumentations", "cv2", "hydra", "jinja2", "matplotlib", "omegaconf", "onnx", "onnxruntime", "pycocotools"),
+    *(
+        "albumentations",
+        "cv2",
+        "geopandas",
+        "hydra",
+        "jinja2",
+        "matplotlib",
+        "omegaconf",
+        "onnx",
+        "onnxruntime",
+        "pycocotools",
+    ),
     *("pyogrio", "pyproj", "rasterio", "safetensors", "simplejpeg"),
 }
 SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py") if path.stem != "setup")
