@@ -208,7 +208,7 @@ def keys_of_scripts() -> set[str]:
     known |= {
         f"data.{split}.{part}" for split in ("train", "val", "test") for part in ("images", "annotations", "masks")
     }
-    return known | {"callbacks.start", "callbacks.start.run", "hydra.run.dir", "hydra.sweep.dir"}
+    return known | {"callbacks.start", "callbacks.start.run", "hydra.run.dir", "hydra.sweep.dir", "hydra.searchpath"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

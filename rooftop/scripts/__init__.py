@@ -27,7 +27,7 @@ rooftop {version}: find roofs in aerial and satellite pictures
 
 {commands}
 
-A setting is key=value: rooftop predict source=city.tif
+A setting is name=value: rooftop predict source=city.tif
 All settings of a command: rooftop COMMAND --help"""
 
 
