@@ -124,11 +124,11 @@ def _levels(encoder: Any) -> tuple[list[int], list[int]]:
     rise = all(low < high for low, high in pairwise([0, *strides]))
     if len(channels) != len(strides) or not rise or any(each & (each - 1) for each in strides) or not strides:
         raise ValueError(
-            f"{name} has channels={channels} and strides={strides}; a decoder needs as many of both, and strides "
+            f"{name} has the channels {channels} and strides {strides}; a decoder needs as many of both, and strides "
             "that are powers of 2, each larger than the one before"
         )
     if strides[-1] < 2:
-        raise ValueError(f"{name} has no feature map smaller than the picture (strides={strides})")
+        raise ValueError(f"{name} has no feature map smaller than the picture; its strides are {strides}")
     return channels, strides
 
 
