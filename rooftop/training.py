@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback, LearningRateMonitor
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
@@ -303,6 +304,8 @@ def fit_and_test(trainer: pl.Trainer, task: RooftopTask, data: RoofDataModule, *
         task.load_state_dict(require_weights(Path(keeper.dirpath or "") / best.name, task))
         trainer.test(task, data, verbose=False)
         close_loggers(trainer)
+        finish = next(each for each in trainer.callbacks if isinstance(each, WriteRun))  # type: ignore[attr-defined]
+        finish.report(logged=any(isinstance(each, TensorBoardLogger) for each in trainer.loggers))
 
 
 def _check_that_epochs_are_left(trainer: pl.Trainer, done: int) -> None:

@@ -34,6 +34,7 @@ class WriteRun(Callback):
 
     def __init__(self, folder: Path, card: Card, history: History, *, pictures: int) -> None:
         self.folder, self.card, self.history, self.pictures = folder, card, history, pictures
+        self._scores: dict[str, Any] = {}
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write all files; the module holds the tested weights."""
@@ -56,7 +57,12 @@ class WriteRun(Callback):
         write_json(self.folder / "scores.json", scores)
         card = dataclasses.replace(self.card, threshold=pl_module.threshold, scores=scores)
         save(self.folder, pl_module.network, card)
-        _report(measured, scores, self.folder, logged=bool(trainer.loggers))
+        self._scores = scores
+
+    def report(self, *, logged: bool) -> None:
+        """Print the scores and the next commands, once the progress bar is gone; only the first rank has them."""
+        if self._scores:
+            _report(self._scores["pixel"], self._scores, self.folder, logged=logged)
 
     def _draw(self, task: RooftopTask, data: RoofDataModule) -> None:
         if not self.pictures:

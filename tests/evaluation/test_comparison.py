@@ -70,7 +70,8 @@ def test_seeds_are_averaged_and_judged(systems, tmp_path, capsys):
     text = (tmp_path / "comparison.md").read_text(encoding="utf-8")
     assert f"| a_b | 3 | {iou + 0.11:.3f} ± 0.010* |" in text
     assert "Welch's t-test" in text
-    assert "Only 3 pictures" in text
+    assert "\n\nOnly 3 pictures" in text
+    assert "\n\n\\* differs" in text
     tex = (tmp_path / "comparison.tex").read_text(encoding="utf-8")
     assert rf"a\_b & 3 & {iou + 0.11:.3f} $\pm$ 0.010$^{{*}}$ &" in tex
     assert tex.count(r"\\") == 4
