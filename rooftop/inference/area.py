@@ -144,7 +144,7 @@ class Area:
         inside = shapely.MultiPolygon(_polygons(inside))
         if inside.is_empty:
             raise SourceError(f"{path}: does not overlap {self._name}; choose another area, or leave this source out.")
-        seen = shapely.MultiPolygon(_polygons(_grown(inside, place, size) & frame))
+        seen = shapely.MultiPolygon(_polygons(_grown(inside, place) & frame))
         left, top = np.floor(seen.bounds[:2]).astype(int).tolist()
         right, bottom = np.ceil(seen.bounds[2:]).astype(int).tolist()
         return Part(size, Window(left, top, right - left, bottom - top), Region(inside), Region(seen))
@@ -202,6 +202,8 @@ def _in_pixels(bbox: tuple[float, float, float, float], place: Georeference, siz
     # longitudes near the raster's, so that the antimeridian is an ordinary line
     middle = degrees[0, 0]
     longitudes = (degrees[:, 0] - middle + 180) % 360 - 180
+    if np.ptp(longitudes) >= 180:  # a map of the world
+        middle, longitudes = 0.0, np.array([-180.0, 180.0])
     low, high = longitudes.min() - _STEP, longitudes.max() + _STEP
     span = (east - west) % 360 or 360
     start = (west - middle + 180) % 360 - 180
@@ -211,9 +213,9 @@ def _in_pixels(bbox: tuple[float, float, float, float], place: Georeference, siz
     return shapely.transform(wanted, lambda at: place.from_lonlat(np.add(at, (middle, 0))))
 
 
-def _grown(shape: BaseGeometry, place: Georeference, size: tuple[int, int]) -> BaseGeometry:
-    """Grow a shape by `MARGIN` on the ground."""
-    sides = place.pixel_sides(*size)
+def _grown(shape: BaseGeometry, place: Georeference) -> BaseGeometry:
+    """Grow a shape by `MARGIN` on the ground, by the size of a pixel in its middle."""
+    sides = np.hypot(*place.metres(np.reshape(shape.bounds, (2, 2)).mean(axis=0)))
     metres = shapely.buffer(shapely.transform(shape, lambda at: at * sides), MARGIN, quad_segs=2)
     return shapely.transform(metres, lambda at: at / sides)
 

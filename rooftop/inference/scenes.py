@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from rooftop.errors import SourceError
 from rooftop.inference.area import Part
 from rooftop.inference.job import Job
 from rooftop.inference.outputs import (
@@ -158,6 +159,11 @@ def _open(source: Source, predictor: Predictor, job: Job) -> AbstractContextMana
 def _part(scene: Scene, job: Job) -> tuple[Scene, Part | None]:
     """The part of a scene inside the area of a job."""
     if job.area is None:
+        if scene.is_service:
+            raise SourceError(
+                f"{scene.path}: a web layer shows the whole world; say which part: aoi=FILE or "
+                "bbox=[west,south,east,north]."
+            )
         return scene, None
     part = job.area.part_of(scene.path, scene.georeference, (scene.height, scene.width))
     framed = part.framed()

@@ -11,6 +11,7 @@ from rooftop.files import visible
 from rooftop.raster.picture import SUFFIXES, list_pictures, matching
 from rooftop.raster.scene import is_address, is_scene
 from rooftop.raster.slippy import tile_of
+from rooftop.raster.tile_service import is_tile_service, service_name
 
 log = logging.getLogger(__name__)
 _OTHERS = (".webp", ".bmp", ".gif", ".heic", ".avif", ".img", ".ecw", ".sid")
@@ -82,6 +83,8 @@ def _log_others(folder: Path) -> None:
 
 
 def _stem(name: str) -> str:
+    if is_tile_service(name):
+        return service_name(name)
     tile = tile_of(Path(name))
     if tile and Path(name).stem[:1].isdigit() and not re.search("[_-]", Path(name).stem):  # one of many folders z/x
         return "_".join(map(str, tile))

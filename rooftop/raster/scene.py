@@ -1,6 +1,7 @@
 """Rasters of any size, read by window, with their georeference."""
 
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from rooftop.raster.bands import (
 )
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.placement import Placement, find_placement, is_placed
+from rooftop.raster.tile_service import BETWEEN, DRIVERS, PAUSES, is_tile_service, service
 from rooftop.raster.windows import WHOLE, Window
 
 _ADDRESS = re.compile(r"/vsi|\w[\w+.-]*://|\w{2,}:")  # GDAL's own file systems, a scheme, DRIVER:FILE:PART
@@ -103,6 +105,11 @@ class Scene:
     def bands(self) -> list[int]:
         """1-based numbers of the bands that are read."""
         return self._bands
+
+    @property
+    def is_service(self) -> bool:
+        """Whether a server gives the pixels, as many as are asked for."""
+        return self._dataset.driver in DRIVERS
 
     @cached_property
     def kinds(self) -> set[np.dtype[np.generic]]:
@@ -211,6 +218,16 @@ class Scene:
         return rows
 
     def _read(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        for pause in PAUSES if self.is_service else ():
+            try:
+                values = self._read_once(window, shape)
+                time.sleep(BETWEEN)
+                return values
+            except SourceError:
+                time.sleep(pause)
+        return self._read_once(window, shape)
+
+    def _read_once(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         column, row = self._corner
         area = GdalWindow(column + window.column, row + window.row, window.width, window.height)
         try:
@@ -347,7 +364,7 @@ def _opened(path: str, cores: str, driver: str | None = None) -> Iterator[Datase
         if not is_address(path):
             require_file(Path(path), SourceError)
         with _readable(path), unplaced():
-            dataset = rasterio.open(path, driver=driver)
+            dataset = rasterio.open(service(path) if is_tile_service(path) else path, driver=driver)
         with dataset:
             if not dataset.count:
                 raise SourceError(f"{path}: holds no picture of its own; name one of its parts: {dataset.subdatasets}.")

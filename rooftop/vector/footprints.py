@@ -65,7 +65,7 @@ def read_footprints(layer: Layer, place: Georeference, size: tuple[int, int]) ->
     frame = shapely.box(0, 0, width, height)
     for page in layer.pages(box):
         with _projecting(layer, place):
-            areas = page.areas.mapped(to_pixels, most=_FARTHEST)
+            areas = page.areas.mapped(to_pixels, most=max(_FARTHEST, 2.0 * max(size)))
         is_touching = each(lambda polygons: shapely.intersects(polygons, frame), areas.polygons).astype(bool)
         kept = set(areas.owners.tolist())
         yield Footprints(areas.polygons[is_touching].tolist(), _left_out(layer, page, areas.faults, kept))
