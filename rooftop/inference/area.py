@@ -168,7 +168,10 @@ def _open(aoi: str) -> Layer:
     path, _, name = aoi.partition(_LAYER)
     try:
         return open_layer(
-            Path(path), name or None, where="", which=f"layers; name that of the area: aoi={path}{_LAYER}"
+            Path(path),
+            name or None,
+            where="",
+            which=f"layers; name that of the area: aoi='{path}{_LAYER}NAME', with NAME ",
         )
     except DataError as error:
         raise ConfigError(f"aoi={aoi}: {error}") from error
