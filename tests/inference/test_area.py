@@ -154,7 +154,9 @@ def test_a_file_that_is_no_area_ends_in_a_sentence(polygons, tmp_path):
         Area.of(str(tmp_path / "missing.gpkg"), None)
     polygons([CORNER], "two.gpkg", layer="one")
     path = polygons([CORNER], "two.gpkg", layer="other", append=True)
-    with pytest.raises(ConfigError, match=r"two\.gpkg: has 2 layers; name that of the area: aoi=.*\|layername=NAME., with NAME one or"):
+    with pytest.raises(
+        ConfigError, match=r"has 2 layers; name that of the area: aoi=.*\|layername=NAME., with NAME one or"
+    ):
         Area.of(path, None)
     assert Area.of(f"{path}|layername=other", None).layer.name == "other"
 
