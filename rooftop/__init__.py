@@ -9,10 +9,12 @@ roofs = model.predict("city.tif")
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rooftop.version import __version__
+
 if TYPE_CHECKING:
     from rooftop.inference.model import Model
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load"]
 
 
 def load(run: str | Path | None = None, *, device: str = "auto") -> "Model":

@@ -10,7 +10,6 @@ import math
 import pickle
 import platform
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from rooftop.errors import RunError
 from rooftop.files import atomic_write, write_json
 from rooftop.polygons.regions import Likeness
 from rooftop.raster.targets import ROOF, TARGETS
+from rooftop.version import __version__
 
 CARD, WEIGHTS, FORMAT = "card.json", "model.safetensors", 1
 PACKAGES = ("rooftop", "torch", "pytorch-lightning", "albumentations", "pycocotools", "numpy")
@@ -350,7 +350,7 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return str(sys.modules["rooftop"].__version__) if name == "rooftop" else "not installed"
+        return __version__ if name == "rooftop" else "not installed"
 
 
 def git_hash() -> str | None:

@@ -11,7 +11,6 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from rooftop import __version__
 from rooftop.coco import Result, write_results
 from rooftop.errors import ConfigError
 from rooftop.inference.area import Part, Region
@@ -26,6 +25,7 @@ from rooftop.polygons.roofs import Layers, Roof, Shaping, Spool, find_roofs
 from rooftop.polygons.webmap import write_map
 from rooftop.raster.rasterise import MOST, polygon_run, rasterise, rings
 from rooftop.run import Run
+from rooftop.version import __version__
 
 SPOOLS = ".roofs"  # folder of the roofs of each source, deleted at the end
 PictureRoofs = tuple[str, tuple[int, int], Iterable[Roof]]

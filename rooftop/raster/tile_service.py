@@ -8,7 +8,7 @@ import re
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
-from rooftop import __version__
+from rooftop.version import __version__
 
 DRIVERS = ("WMS", "WMTS")  # GDAL's names
 BETWEEN = 0.1  # seconds between two windows

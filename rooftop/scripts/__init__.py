@@ -9,8 +9,8 @@ import importlib
 import os
 import sys
 
-from rooftop import __version__
 from rooftop.config.paths import TYPED_AS, program
+from rooftop.version import __version__
 
 SCRIPTS = {
     "predict": "find roofs in pictures and GeoTIFFs",
