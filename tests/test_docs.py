@@ -107,10 +107,12 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def without_plugins(words: list[str]) -> list[str]:
-    """Drop Hydra's launchers and sweepers from a command line: they need the extra `sweep`, which tests do without."""
+    """Take out of a command line what needs extras that tests do without: launchers, sweepers and loggers."""
     for word in words:
         if kind := re.match(r"hydra/(launcher|sweeper)=([a-z]+)", word):
             assert f"hydra-{kind[2]}-{kind[1]}" in " ".join(project()["optional-dependencies"]["sweep"])
+    assert {"mlflow", "wandb"} <= {*project()["optional-dependencies"]}
+    words = [re.sub(r"\b(mlflow|wandb)\b", "csv", word) if word.startswith("logger=") else word for word in words]
     return [word for word in words if not re.match(r"hydra[/.](launcher|sweeper)", word) and "=interval(" not in word]
 
 
@@ -205,6 +207,8 @@ def keys_of_scripts() -> set[str]:
                 known.add(prefix + str(name))
                 if isinstance(value, dict):
                     nodes.append((f"{prefix}{name}.", value))
+    for path in (CONF / "logger").glob("*.yaml"):
+        known |= {f"logger.{name}.{key}" for name, node in (OmegaConf.load(path) or {}).items() for key in node}
     known |= {
         f"data.{split}.{part}" for split in ("train", "val", "test") for part in ("images", "annotations", "masks")
     }
