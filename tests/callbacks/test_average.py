@@ -52,5 +52,7 @@ def test_mean_follows_its_definition_and_counts_are_taken_over(tmp_path):
 
 
 def test_start_from_imagenet_needs_an_encoder():
+    task = Steps()
+    task.network = nn.Identity()
     with pytest.raises(ConfigError, match=r"callbacks\.start"):
-        ImageNetStart().setup(None, Steps(), "fit")
+        ImageNetStart().setup(None, task, "fit")

@@ -44,7 +44,7 @@ def test_every_path_of_the_schema_is_known():
     """A key whose meaning speaks of a folder or file; paths of a split are inside of data.root."""
     inside, others = (
         re.compile(r"data\.(train|val|test|mix\.NAME)\."),
-        {"data.name", "data.place", "data.scale", "gsd", "init"},
+        {"data.name", "data.place", "data.scale", "data.source", "formats", "gsd", "init"},
     )
     found = {
         key.name

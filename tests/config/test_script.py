@@ -46,7 +46,7 @@ from rooftop.config.schema import SCHEMAS
         ("data.val=images", "data.val holds several settings: 'data.val={NAME: VALUE, ...}'"),
         ("trainer.limit_train_batches=2", "with a plus: +trainer.NAME=VALUE"),
         ("resume=nowhere", "resume"),
-        ("scheduler=null", "scheduler=null: choose one of cosine, none, onecycle, plateau."),
+        ("scheduler=null", "scheduler=null: choose one of cosine, none, onecycle, own, plateau, or name a class: "),
         ("logger=null", "logger=null: choose one of csv, mlflow, none, tensorboard, wandb."),
         ("data.val.images=val", "data.val is null and has no key images; set it as a whole: 'data.val={images:"),
     ],
