@@ -147,6 +147,7 @@ class RoofDataModule(LightningDataModule):
             ranks=ranks,
             draws=self.config["draws"],
             shares=source.shares,
+            same=bool(getattr(self.trainer, "overfit_batches", 0)),
         )
         return self._loader(dataset, batches)
 

@@ -44,6 +44,7 @@ class TrainingBatches:
         draws: pictures an epoch; None: each once.
         shares: of each picture in the draws, float (length,), sum 1; None: equal, and no picture twice before all
             were drawn.
+        same: every epoch is the first again, for Lightning's `overfit_batches`.
     """
 
     def __init__(
@@ -56,16 +57,17 @@ class TrainingBatches:
         ranks: int = 1,
         draws: int | None = None,
         shares: NDArray[np.float64] | None = None,
+        same: bool = False,
     ) -> None:
         self.length, self.batch_size = length, batch_size
         self.seed, self.rank, self.ranks = seed, rank, ranks
         self.draws, self.shares = draws or length, shares
-        self.epoch = 0
+        self.epoch, self.same = 0, same
         self.sampler = self  # where Lightning looks for set_epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order; Lightning calls this at the start of each epoch."""
-        self.epoch = epoch
+        self.epoch = 0 if self.same else epoch
 
     def __len__(self) -> int:
         return -(-self.draws // (self.batch_size * self.ranks))

@@ -35,6 +35,13 @@ def test_epochs_differ_and_equal_seeds_repeat():
     assert {key.epoch for batch in order(0, 7) for key in batch} == {7}
 
 
+def test_overfitting_sees_the_same_pictures_in_every_epoch():
+    batches = TrainingBatches(20, 4, seed=0, same=True)
+    first = next(iter(batches))
+    batches.set_epoch(7)
+    assert next(iter(batches)) == first
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_evaluation_counts_5_pictures_at_batch_2_as_5(ranks):
     sizes = np.array([[48, 80], [48, 80], [32, 64], [48, 80], [32, 64]], np.int32)
