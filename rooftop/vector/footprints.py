@@ -1,6 +1,6 @@
 """Building footprints of a vector layer in the pixel frame of a raster, at constant memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,10 +29,14 @@ class Footprints:
     Attributes:
         polygons: in the pixel frame of a raster, valid, not cut.
         left_out: names of features by reason, such as "feature without geometry".
+        names: of the feature of each polygon.
+        repaired: names of features whose outline crossed itself.
     """
 
     polygons: Sequence[Polygon]
     left_out: Mapping[str, Sequence[Any]]
+    names: Sequence[Any]
+    repaired: Set[Any]
 
 
 def read_footprints(layer: Layer, place: Georeference, size: tuple[int, int]) -> Iterator[Footprints]:
@@ -68,7 +72,12 @@ def read_footprints(layer: Layer, place: Georeference, size: tuple[int, int]) ->
             areas = page.areas.mapped(to_pixels, most=max(_FARTHEST, 2.0 * max(size)))
         is_touching = each(lambda polygons: shapely.intersects(polygons, frame), areas.polygons).astype(bool)
         kept = set(areas.owners.tolist())
-        yield Footprints(areas.polygons[is_touching].tolist(), _left_out(layer, page, areas.faults, kept))
+        yield Footprints(
+            areas.polygons[is_touching].tolist(),
+            _left_out(layer, page, areas.faults, kept),
+            [page.names[i] for i in areas.owners[is_touching]],
+            {page.names[i] for i in areas.repaired},
+        )
 
 
 def _left_out(layer: Layer, page: Page, faults: Mapping[int, str], kept: set[int]) -> dict[str, list[Any]]:

@@ -39,6 +39,7 @@ _TAGS = {"landuse", "leisure", "natural"}  # of OpenStreetMap, for other ground 
 _BUILDINGS = "building IS NOT NULL AND building <> 'no'"
 _UNDEFINED = "Undefined"  # with which GDAL names the reference systems -1 and 0 of GeoPackage: there is none
 _WHICH = "layers; say which holds the buildings: layer="
+CHECK_FIRST = "check_first"  # our layer of squares to look at, beside that of the roofs
 _SHORT = 300  # characters of an error of GDAL that are repeated
 Box = tuple[float, float, float, float]
 
@@ -141,6 +142,8 @@ def open_layer(path: Path, name: str | None = None, where: str | None = None, *,
 def choose_layer(path: Path, asked: str | None, *, which: str = _WHICH) -> str | None:
     """Choose the layer of a vector file: the named one, else the only one of areas; None for GeoJSON.
 
+    `check_first`, which `predict.py` writes beside its roofs, is taken only if it is named.
+
     Raises:
         DataError: the file is missing or no vector file, has no such layer, or several candidates.
     """
@@ -149,18 +152,34 @@ def choose_layer(path: Path, asked: str | None, *, which: str = _WHICH) -> str |
         if asked:
             raise DataError(f"{path}: layer={asked}, but GeoJSON has no layers; leave it out.")
         return None
-    with _readable(path):
-        kinds: dict[str, str | None] = dict(pyogrio.list_layers(path).tolist())
+    kinds = _kinds(path)
     if asked is not None:
         if asked not in kinds:
             raise DataError(f"{path}: has no layer {asked}; choose one of {', '.join(kinds)}.")
         return asked
+    kinds = {name: kind for name, kind in kinds.items() if name != CHECK_FIRST} or kinds
     surely = [name for name, kind in kinds.items() if kind and any(area in kind for area in _AREAS)]
     perhaps = [name for name, kind in kinds.items() if kind and not kind.startswith(_FLAT)]
     found = surely or perhaps or [*kinds]
     if len(found) != 1:
         raise DataError(f"{path}: has {len(found)} {which}{' or '.join(found)}.")
     return found[0]
+
+
+def layer_names(path: Path) -> list[str]:
+    """Return the names of the layers of a vector file; GeoJSON has none.
+
+    Raises:
+        DataError: the file is missing or no vector file.
+    """
+    _require_file(path)
+    return [] if geojson.is_collection(path) else [*_kinds(path)]
+
+
+def _kinds(path: Path) -> dict[str, str | None]:
+    """Geometry types of the layers of a file; None of a table without geometry."""
+    with _readable(path):
+        return dict(pyogrio.list_layers(path).tolist())
 
 
 def _require_file(path: Path) -> None:

@@ -6,7 +6,7 @@ part is left out with its reason, and the rest is kept. Surfaces in space become
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -53,11 +53,13 @@ class Areas:
         polygons: object (M,), valid, not empty, two-dimensional.
         owners: int64 (M,), index of the feature of each, ascending.
         faults: reason by index of a feature left out as a whole or in part.
+        repaired: int64 (R,), index of each feature whose outline crossed itself.
     """
 
     polygons: Shapes
     owners: NDArray[np.int64]
     faults: dict[int, str]
+    repaired: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def mapped(self, function: Callable[[Points], Points], *, most: float) -> "Areas":
         """Return the areas with other coordinates, repaired where these make them cross themselves.
@@ -74,7 +76,7 @@ class Areas:
         lost = np.setdiff1d(np.arange(len(moved)), i)  # in part: collapsed to lines
         reasons = np.where(is_near, np.where(shapely.is_missing(repaired), UNSOUND, FLAT), FAR)
         faults = dict(zip(self.owners[lost].tolist(), reasons[lost].tolist(), strict=True))
-        return Areas(parts, self.owners[i], faults | self.faults)
+        return Areas(parts, self.owners[i], faults | self.faults, self.repaired)
 
 
 def parse_wkb(texts: Shapes) -> Shapes:
@@ -101,6 +103,8 @@ def read_areas(shapes: Shapes, parts_of: Callable[[int], Parts | None]) -> Areas
     flat, is_spatial = shapely.force_2d(shapes), shapely.has_z(shapes)
     is_good = ~shapely.is_missing(flat) & _are_within(flat, _FARTHEST)
     repaired = np.full(len(flat), None, dtype=object)
+    is_crossing = is_good.copy()
+    is_crossing[is_good] = ~shapely.is_valid(flat[is_good])
     faults: dict[int, str] = {}
     repaired[is_good] = each(shapely.make_valid, flat[is_good])
     for i in np.flatnonzero(is_good & is_spatial & (shapely.get_num_geometries(flat) > 1)).tolist():
@@ -113,7 +117,7 @@ def read_areas(shapes: Shapes, parts_of: Callable[[int], Parts | None]) -> Areas
     for i in np.setdiff1d(np.arange(len(flat)), owners).tolist():
         reason = UNSOUND if repaired[i] is None else MISSING if shapely.is_empty(flat[i]) else FLAT
         faults.setdefault(i, reason)
-    return Areas(polygons, owners, faults)
+    return Areas(polygons, owners, faults, np.intersect1d(np.flatnonzero(is_crossing), owners))
 
 
 def each(function: Callable[[Any], Any], shapes: Shapes) -> Shapes:

@@ -15,7 +15,7 @@ import shapely
 
 from rooftop.errors import ConfigError, DataError
 from rooftop.vector import geojson
-from rooftop.vector.layers import open_layer
+from rooftop.vector.layers import CHECK_FIRST, layer_names, open_layer
 
 KINDS = {".geojson": "GeoJSON", ".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".fgb": "FlatGeobuf"}
 EVERYWHERE = (-1.0, -1.0, 101.0, 61.0)
@@ -347,3 +347,25 @@ def test_pipes_folders_and_names_too_long_are_one_sentence(tmp_path, suffix):
     ):
         with pytest.raises(DataError, match=said):
             open_layer(tmp_path / f"{name}{suffix}")
+
+
+def test_our_own_squares_are_taken_for_buildings_only_if_named(tmp_path):
+    path = tmp_path / "roofs.gpkg"
+    common = {"geometry_type": "Polygon", "crs": "EPSG:32645", "driver": "GPKG"}
+    for name, side in ((CHECK_FIRST, 50), ("roofs", 5)):
+        wkb = shapely.to_wkb([shapely.box(0, 0, side, side)])
+        pyogrio.raw.write(path, wkb, [], [], layer=name, append=path.exists(), **common)
+
+    def sides(layer):
+        (page,) = layer.pages(EVERYWHERE)
+        return shapely.area(page.areas.polygons).tolist()
+
+    assert layer_names(path) == [CHECK_FIRST, "roofs"]
+    assert sides(open_layer(path)) == [25]
+    assert sides(open_layer(path, CHECK_FIRST)) == [2500]
+    pyogrio.raw.write(path, wkb, [], [], layer="more", append=True, **common)
+    with pytest.raises(DataError, match=r"has 2 layers; say which holds the buildings: layer=roofs or more\.$"):
+        open_layer(path)
+    alone = tmp_path / "squares.gpkg"
+    pyogrio.raw.write(alone, wkb, [], [], layer=CHECK_FIRST, **common)
+    assert sides(open_layer(alone)) == [25]
