@@ -1,0 +1,1 @@
+"""From what a mapper corrected to weights for the place."""
