@@ -80,7 +80,7 @@ class Card:
     likeness: Likeness | None = None
     data: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
-    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    created: str = field(default_factory=lambda: now())
     versions: dict[str, str] = field(default_factory=lambda: versions())
     git: str | None = field(default_factory=lambda: git_hash())
     licence: str | None = None
@@ -117,6 +117,11 @@ class Run:
                 f"{self.folder / CARD}: network.classes: expected {named}, a channel for each target of each "
                 "category; copy the run folder again."
             )
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def save(folder: Path, network: nn.Module, card: Card) -> None:

@@ -1,7 +1,8 @@
 """Checked squares as training pictures: one tile a square, at the resolution of its source.
 
-A tile shows a margin around its square. Roofs stay whole up to the edge of the tile, so that their shapes near the
-border of the square are right; ground outside the square, or without data, is marked as not judged.
+A tile shows a margin around its square. Roofs of which half or more lies inside stay whole up to the edge of the tile,
+so that their shapes near the border of the square are right. Not judged are the other roofs at the border, and ground
+outside the square or without data.
 
     <folder>/images/*   annotation.json   squares.json
 """
@@ -30,6 +31,7 @@ from rooftop.tiling.tiles import CATEGORY, Raster, building, open_raster, unknow
 MARGIN = 8.0  # metres around a square that a network may look at
 _DECIMALS = 8  # of a degree: about a millimetre
 _COVERED = 0.5  # share of an earlier square, from which new ones replace it
+_OWN = 0.5  # share of a roof inside a square, from which it is learned; the others may not have been looked at
 _SLACK = 1e-6  # of the longest side, for rounding
 Rings = list[list[tuple[float, float]]]
 
@@ -178,10 +180,14 @@ def _objects(raster: Raster, window: Window, square: Square, path: Path) -> list
     valid, write = raster.cut(window)
     write(path)
     frame = shapely.box(0, 0, window.width, window.height)
-    shapes = [shapely.intersection(_moved(roof, window), frame) for roof in square.roofs]
-    parts = [part for shape in shapes for part in shapely.get_parts(shape) if isinstance(part, Polygon)]
+    outline = _moved(square.outline, window)
+    roofs = [_moved(roof, window) for roof in square.roofs]
+    own = [roof for roof in roofs if shapely.area(roof & outline) >= _OWN * roof.area]
+    others = [roof for roof in roofs if shapely.area(roof & outline) < _OWN * roof.area]
+    parts = [part for roof in own for part in shapely.get_parts(roof & frame) if isinstance(part, Polygon)]
     objects = [thing for part in parts for thing in building(part, window)]
-    inside = rasterise([_moved(square.outline, window)], window.height, window.width).astype(bool)
+    size = window.height, window.width
+    inside = rasterise([outline], *size).astype(bool) & ~rasterise(others, *size).astype(bool)
     judged: NDArray[np.bool_] = valid & inside
     return objects if judged.all() else [*objects, unknown(0, judged)]
 

@@ -6,7 +6,7 @@ Only this folder and the scripts use Hydra and OmegaConf.
 from rooftop.config.build import build, build_network
 from rooftop.config.check import check, flat, plain
 from rooftop.config.paths import shell_list, shell_setting, typed_command, working_folder
-from rooftop.config.python_call import settings_of
+from rooftop.config.python_call import data_of, settings_of
 from rooftop.config.run_config import Stored, data_of_run, save_config, stored_settings
 from rooftop.config.script import (
     choices,
@@ -25,6 +25,7 @@ __all__ = [
     "build_network",
     "check",
     "choices",
+    "data_of",
     "data_of_run",
     "data_settings",
     "flat",

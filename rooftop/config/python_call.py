@@ -37,6 +37,21 @@ def settings_of(script: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return plain(check(cfg, script))
 
 
+def data_of(choice: str, **given: Any) -> dict[str, Any]:
+    """Return a data set of `conf/data/` as plain containers.
+
+    Args:
+        choice: name of the file.
+        given: keys that replace those of the file.
+
+    Raises:
+        ConfigError: no such data set, or a wrong value.
+    """
+    keys = {f"data.{key}": value for key, value in given.items()}
+    # the settings of make_masks.py need nothing beside a data set
+    return settings_of("make_masks", {"data": choice, **keys})["data"]  # type: ignore[no-any-return]
+
+
 def _plain(value: Any) -> Any:
     """Turn paths and NumPy's numbers into values that a configuration can hold."""
     if isinstance(value, np.generic):

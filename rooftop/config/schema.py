@@ -403,6 +403,35 @@ class ExportConfig:
     tile: Annotated[int, between(64, 4096), "px: side of the tiles of form=deepness"]
 
 
+@dataclass
+class AdaptConfig:
+    """Keys of `conf/adapt.yaml`."""
+
+    source: Annotated[Any, "GeoTIFF or VRT that was corrected, a folder, a glob in quotes, or a list"]
+    corrected: Annotated[Any, stated("a file, or a list of files"), "roofs.gpkg of predict.py after the corrections"]
+    footprints: Annotated[str | None, "vector file of all roofs of an area, instead of corrected"]
+    area: Annotated[str | None, "vector file of polygons; all roofs inside them are in footprints"]
+    layer: Annotated[str | None, "layer of footprints; null: the only layer of areas"]
+    area_layer: Annotated[str | None, "layer of area; null: the only layer of areas"]
+    crs: Annotated[str | None, stated("AUTHORITY:CODE"), "reference system of a source without one, e.g. EPSG:32645"]
+    largest: Annotated[float, ABOVE_0, "m: larger checked ground is cut into squares of at most this side"]
+    run: Annotated[str, "run folder to start from; one of adapt.py: its squares are learned again with the new ones"]
+    folds: Annotated[int, at_least(2), "trainings; each is scored on the squares that it did not learn"]
+    steps: Annotated[int, at_least(1), "optimizer steps of each training"]
+    batch_size: Annotated[int, at_least(1), "windows a step"]
+    window: Annotated[int, at_least(32), "px: side of a training window"]
+    memory: Annotated[str | None, "data set of conf/data/ mixed in, so that nothing is forgotten; null: none"]
+    memory_share: Annotated[float, must("a share from 0, below 1", lambda share: 0 <= share < 1), "of the windows"]
+    average: Annotated[float, INSIDE_0_1, "share of the running mean of the weights kept at each step"]
+    augmentation: Annotated[Any, choice("augmentation"), "random changes of training windows, by name"]
+    loss: Annotated[Any, choice("loss"), "loss function"]
+    optimizer: Annotated[Any, choice("optimizer"), "optimizer"]
+    scheduler: Annotated[Any, choice("scheduler"), "schedule of the learning rate"]
+    polygons: Annotated[PolygonsConfig, choice("polygons"), "from probabilities to outlines, for the scores of roofs"]
+    seed: Annotated[int, between(0, 2**32 - 1), "seed of windows, augmentation and dropout"]
+    device: Annotated[str, stated("auto, cpu, cuda"), "device of the network"]
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
@@ -412,6 +441,7 @@ SCHEMAS: dict[str, type] = {
     "make_tiles": MakeTilesConfig,
     "make_synthetic": MakeSyntheticConfig,
     "export": ExportConfig,
+    "adapt": AdaptConfig,
 }
 ARGUMENTS: dict[str, Any] = {  # of the targets of train.py
     "optimizer.lr": Annotated[float, at_least(0), "learning rate at the top of the schedule"],

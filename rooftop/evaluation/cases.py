@@ -145,30 +145,43 @@ class RunCases:
 
     def __getitem__(self, i: int) -> Case:
         row = int(self.picks[i])
-        mask, valid = self.source.truth(row)
         channels = self.forward(self.source.picture(row)[None])[0][self._channels]  # categories as in the data set
-        found = shaped(
-            channels,
-            self.targets,
-            threshold=self.decision.threshold,
-            shaping=self.decision.shaping,
-            gsd=self.decision.gsd,
-        )
-        probability = channels[: len(self.categories)]
-        prediction = (probability >= self.decision.threshold).astype(np.uint8)
-        name, number, truth = self.source.names[row], self.source.picture_id(row), self._truth(row, mask)
-        return Case(name, number, mask, valid, prediction, probability, truth, found, gsd=self.decision.gsd)
+        return case_of(self.source, row, channels, self.targets, self.decision)
 
     def picture(self, i: int) -> Array:
         """Read the picture itself."""
         return self.source.picture(int(self.picks[i]))
 
-    def _truth(self, row: int, mask: Array) -> list[Instances]:
-        """Annotated roofs; for a mask picture its connected components."""
-        objects = self.source.objects(row)
-        if objects is None:
-            return [patches(channel) for channel in mask]
-        return [annotated(of_category, *mask.shape[1:]) for of_category in objects]
+
+def case_of(
+    source: Source, row: int, channels: NDArray[np.float32], targets: Sequence[str], decision: Decision
+) -> Case:
+    """Make the case of one picture from its probabilities.
+
+    Args:
+        source: pictures with truth.
+        row: index of the picture in `source`.
+        channels: probability float32 (T K, H, W), categories in the order of `source`.
+        targets: names of the T targets.
+        decision: how probabilities become masks and roofs.
+    """
+    mask, valid = source.truth(row)
+    probability = channels[: len(source.categories)]
+    objects = source.objects(row)
+    return Case(
+        source.names[row],
+        source.picture_id(row),
+        mask,
+        valid,
+        prediction=(probability >= decision.threshold).astype(np.uint8),
+        probability=probability,
+        # annotated roofs; for a mask picture its connected components
+        truth=[*map(patches, mask)]
+        if objects is None
+        else [annotated(of_category, *valid.shape) for of_category in objects],
+        found=shaped(channels, targets, threshold=decision.threshold, shaping=decision.shaping, gsd=decision.gsd),
+        gsd=decision.gsd,
+    )
 
 
 class FileCases:

@@ -16,6 +16,7 @@ SCRIPTS = {
     "predict": "find roofs in pictures and GeoTIFFs",
     "train": "train a network on your data",
     "evaluate": "score a run, or compare several",
+    "adapt": "make the weights right for a town, from corrected roofs",
     "check_data": "look for faults in a data set before training",
     "make_masks": "draw annotations into mask files",
     "make_tiles": "cut orthophotos and footprints into a data set",

@@ -1,0 +1,100 @@
+"""`adapt.py` and `rooftop adapt`: corrected squares -> run folder for a town, and scores before and after."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, ListConfig
+from rich.console import Console
+
+from rooftop.config import plain, progress_bar, run_folder, script, shell_setting, typed_command
+
+if TYPE_CHECKING:
+    from rooftop.adaptation.cross_validation import Adapted
+    from rooftop.adaptation.fine_tune import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@script
+def main(cfg: DictConfig) -> float | None:
+    """Read the corrections, fine-tune, score on squares that were held out, write the run folder and the report."""
+    from rooftop import adaptation, training  # late: torch takes seconds, which a mistyped key need not wait for
+    from rooftop.polygons.roofs import Shaping
+    from rooftop.tiling import find_rasters
+
+    folder = run_folder()
+    start, earlier = adaptation.open_start(Path(cfg.run))
+    corrections = adaptation.read_corrections(
+        [path for source in _listed(cfg.source) for path in find_rasters(source)],
+        corrected=[Path(path) for path in _listed(cfg.corrected)],
+        footprints=Path(cfg.footprints) if cfg.footprints else None,
+        area=Path(cfg.area) if cfg.area else None,
+        layer=cfg.layer,
+        area_layer=cfg.area_layer,
+        crs=cfg.crs,
+    )
+    found = adaptation.facts(corrections)
+    for name, what in found.items():
+        log.info("%s: %s", name, what)
+    squares = adaptation.write_squares(folder / "squares", corrections, largest=cfg.largest, crs=cfg.crs)
+    if earlier:
+        squares = adaptation.with_earlier(folder / "squares", earlier)
+        log.info("with those of earlier rounds: %d squares", len(squares))
+    training.begin(cfg.seed)
+    with progress_bar() as bar:
+
+        def progress(name: str, steps: int) -> Any:
+            task = bar.add_task(name, total=steps)
+            return lambda: bar.advance(task)
+
+        result = adaptation.adapt(
+            start,
+            folder,
+            squares,
+            recipe=_recipe(cfg),
+            folds=cfg.folds,
+            shaping=Shaping(**cfg.polygons),
+            device=cfg.device,
+            progress=progress,
+        )
+    adaptation.write_report(folder / "report.html", result, found=found, start=str(start.folder))
+    _print(result, folder, cfg)
+    return result.scored_after.of("pixel.iou") if result.scored_after else None
+
+
+def _recipe(cfg: DictConfig) -> "Recipe":
+    from rooftop.adaptation.fine_tune import Recipe
+
+    return Recipe(
+        steps=cfg.steps,
+        batch_size=cfg.batch_size,
+        window=cfg.window,
+        memory=cfg.memory,
+        memory_share=cfg.memory_share,
+        average=cfg.average,
+        seed=cfg.seed,
+        device=cfg.device,
+        parts={name: plain(cfg[name]) for name in ("augmentation", "loss", "optimizer", "scheduler")},
+    )
+
+
+def _print(result: "Adapted", folder: Path, cfg: DictConfig) -> None:
+    """Print the scores and the next command."""
+    from rooftop.adaptation import score_table, verdict
+
+    Console().print(score_table(result))
+    print(verdict(result, str(cfg.run)))
+    source = shell_setting("source", _listed(cfg.source)[0])
+    print(
+        f"written: {folder}\nlook at: {folder / 'report.html'}\n"
+        f"next:    {typed_command('predict')} {source} {shell_setting('run', folder)}"
+    )
+
+
+def _listed(value: Any) -> list[str]:
+    return [] if value is None else [str(each) for each in value] if isinstance(value, ListConfig) else [str(value)]
+
+
+if __name__ == "__main__":
+    main()
