@@ -149,9 +149,12 @@ def _require_one_kind(corrected: Sequence[Path], footprints: Path | None, area: 
             f"corrected={corrected[0]}: brings its own roofs and checked squares; leave footprints= and area= out."
         )
     if not corrected and not (footprints and area):
-        missing = "footprints=FILE is missing" if area else "area=FILE is missing" if footprints else "nothing is given"
+        if footprints or area:
+            given = f"footprints={footprints}" if footprints else f"area={area}"
+            missing = "area=FILE" if footprints else "footprints=FILE"
+            raise ConfigError(f"{given}: {missing} is missing; the two go together.")
         raise ConfigError(
-            f"corrected=FILE: {missing}; give the roofs.gpkg that predict.py wrote and you corrected, or "
+            "corrected= is not set; give the roofs.gpkg that predict.py wrote and you corrected, or "
             "footprints=FILE with area=FILE, the ground on which they are right."
         )
 

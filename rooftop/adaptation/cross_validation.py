@@ -144,7 +144,7 @@ def adapt(
         learned = [square for square, own in zip(squares, fold, strict=True) if own != k]
         step = progress(f"training {len(states) + 1} of {fold.max() + 1 if enough else 1}", recipe.steps)
         states.append(fine_tune(start, folder / "squares", learned, recipe, step))
-    scoring = _Scoring(start, folder / "squares", squares, shaping.with_likeness(start.card.likeness), device, progress)
+    scoring = Scoring(start, folder / "squares", squares, shaping.with_likeness(start.card.likeness), device, progress)
     before = scoring.cases(scoring.values(start.network), [start.card.threshold] * len(squares))
     after, choice = _held_out(scoring, before, states, fold) if enough else (None, Choice(1.0, start.card.threshold))
     result = Adapted(
@@ -156,7 +156,7 @@ def adapt(
 
 
 @dataclass(frozen=True)
-class _Scoring:
+class Scoring:
     """Arguments of `adapt` for predictions of the squares."""
 
     start: Run
@@ -193,7 +193,7 @@ class _Scoring:
 
 
 def _held_out(
-    scoring: _Scoring, before: SquareCases, states: list[State], fold: NDArray[np.int64]
+    scoring: Scoring, before: SquareCases, states: list[State], fold: NDArray[np.int64]
 ) -> tuple[SquareCases, Choice]:
     """Predict each square by weights that did not see it, and choose.
 

@@ -204,7 +204,7 @@ def refused(error, text, *args, **options):
 
 
 def test_nothing_or_both_is_refused(source, predicted):
-    refused(ConfigError, "corrected=FILE: nothing is given; give the roofs.gpkg", [source])
+    refused(ConfigError, "corrected= is not set; give the roofs.gpkg", [source])
     refused(ConfigError, "area=FILE is missing", [source], footprints=predicted)
     refused(ConfigError, "footprints=FILE is missing", [source], area=predicted)
     refused(ConfigError, "leave footprints= and area= out", [source], corrected=[predicted], area=predicted)

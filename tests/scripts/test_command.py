@@ -53,7 +53,7 @@ def test_without_a_command_there_is_a_short_list(rooftop, words):
     code, text = rooftop(*words)
     assert code == 0
     assert len(text.splitlines()) < 16
-    for name in ("predict", "train", "evaluate", "check-data", "make-masks", "make-tiles", "make-synthetic", "export"):
+    for name in ("predict", "train", "evaluate", "adapt", "check-data", "make-masks", "make-tiles", "make-synthetic", "export"):
         assert f"rooftop {name} " in text
 
 
@@ -68,7 +68,7 @@ def test_the_version(rooftop):
     [
         ("predct", "did you mean rooftop predict?"),
         ("make_mask", "did you mean rooftop make-masks?"),
-        ("source=city.tif", "commands are predict, train, evaluate, check-data,"),
+        ("source=city.tif", "commands are predict, train, evaluate, adapt, check-data,"),
     ],
 )
 def test_a_mistyped_command_is_one_sentence(rooftop, tmp_path, word, hint):
