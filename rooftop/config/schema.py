@@ -296,6 +296,14 @@ Engine = Enum("Engine", ["torch", "onnxruntime"])
 
 
 @dataclass
+class CheckConfig:
+    """Squares to look at first."""
+
+    count: Annotated[int, between(0, 1000), "largest number of squares; 0: no layer"]
+    size: Annotated[float, between(10, 1000), "m: side of a square"]
+
+
+@dataclass
 class PredictConfig:
     """Keys of `conf/predict.yaml`."""
 
@@ -325,6 +333,7 @@ class PredictConfig:
         "vector files of the outlines",
     ]
     probability: Annotated[bool, "write the probability of a scene as cloud-optimised GeoTIFF"]
+    check: Annotated[CheckConfig | None, "squares of a scene to look at first, a layer of roofs.gpkg; null: none"]
     unfinished: Annotated[str, "folder of interrupted predictions; the same command resumes them"]
 
 

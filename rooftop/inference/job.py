@@ -8,6 +8,7 @@ from typing import Any
 
 from rooftop.errors import ConfigError
 from rooftop.inference.area import Area
+from rooftop.inference.check_first import Check
 from rooftop.inference.sliding_window import Tiling
 from rooftop.inference.views import CHOICES
 from rooftop.polygons.formats import check_formats
@@ -39,6 +40,7 @@ class Job:
         unfinished: folder for the canvases of unfinished scenes.
         area: of the ground to predict; None: all.
         formats: of the outlines, keys of `rooftop.polygons.formats.FORMATS`.
+        check: squares to look at first; None: none.
 
     Raises:
         ConfigError: a number is out of its range, such as a threshold of 1, or a code is none; the sentence names its
@@ -60,6 +62,7 @@ class Job:
     unfinished: Path
     area: Area | None = None
     formats: tuple[str, ...] = ("gpkg", "geojson")
+    check: Check | None = None
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], folder: Path) -> "Job":
@@ -85,6 +88,7 @@ class Job:
             unfinished=Path(settings["unfinished"]),
             area=Area.of(settings["aoi"], settings["bbox"]),
             formats=tuple(settings["formats"]),
+            check=Check(**settings["check"]) if settings["check"] else None,
         )
 
     def __post_init__(self) -> None:

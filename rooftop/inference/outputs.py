@@ -14,8 +14,10 @@ from shapely import Polygon
 from rooftop.coco import Result, write_results
 from rooftop.errors import ConfigError
 from rooftop.inference.area import Part, Region
+from rooftop.inference.check_first import Candidates, Check, candidates, on_one_map
 from rooftop.inference.job import Job
 from rooftop.inference.sources import Source
+from rooftop.polygons.check_first import Square
 from rooftop.polygons.formats import FORMATS, convert
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.geopackage import write_geopackage
@@ -46,6 +48,7 @@ class Outputs:
         probability: write the probability of a scene.
         formats: of the outlines, keys of `FORMATS`.
         about: provenance of the roofs, text by name.
+        check: squares to look at first; None: none, or no file for them.
     """
 
     folder: Path
@@ -57,6 +60,7 @@ class Outputs:
     probability: bool
     formats: tuple[str, ...]
     about: Mapping[str, str]
+    check: Check | None
 
     @classmethod
     def of(cls, job: Job, run: Run, folder: Path, *, single: bool) -> "Outputs":
@@ -79,6 +83,7 @@ class Outputs:
             probability=job.probability,
             formats=job.formats,
             about=_provenance(run, threshold),
+            check=job.check if job.check and job.check.count and "gpkg" in job.formats else None,
         )
 
     def path(self, file: str, stem: str) -> Path:
@@ -105,6 +110,24 @@ class Outputs:
         """Find the roofs of a source and store them on disk, at constant memory."""
         return Spool(self.folder / SPOOLS / f"{stem}.jsonl", self.roofs(layers, ground, inside))
 
+    def candidates(
+        self,
+        layers: Layers,
+        ground: Ground,
+        roofs: Spool,
+        picture: tuple[NDArray[np.uint8], NDArray[np.bool_]],
+        inside: Region | None = None,
+    ) -> Candidates | None:
+        """Measure squares to look at first; None: not wanted, or no place on the map. See `check_first.candidates`."""
+        if self.check is None or ground.georeference is None:
+            return None
+        about: dict[str, Any] = {"threshold": self.threshold, "size": self.check.size, "inside": inside}
+        return candidates(layers, ground.georeference, roofs, picture, **about)
+
+    def squares(self, found: Candidates | None, ground: Ground) -> list[Square]:
+        """Choose squares to look at first; `ground` is that of their pixel frame."""
+        return found.first(self.check, ground) if found and self.check else []
+
 
 def _provenance(run: Run, threshold: float) -> dict[str, str]:
     """What made the roofs, and when: the day, so that a prediction resumed on it gives the same files."""
@@ -129,6 +152,7 @@ class Finished:
         mask: uint8 (h, w), 1 = roof, on `picture`.
         ground: of the pixel frame of the roofs.
         frame: (height, width) in pixels of that frame.
+        candidates: squares to look at first, if measured.
     """
 
     row: dict[str, Any]
@@ -137,6 +161,7 @@ class Finished:
     mask: NDArray[np.uint8]
     ground: Ground
     frame: tuple[int, int]
+    candidates: Candidates | None = None
 
     def in_source(self) -> "PictureRoofs":
         """File name, size and roofs in the pixel frame of the source, of which a window alone may be predicted."""
@@ -166,6 +191,7 @@ class Outlines:
         picture: uint8 (h, w, 3), of a large source at lower resolution.
         ground: size of a pixel on the ground, and place on the map.
         roofs: iterated once per format.
+        squares: to look at first.
     """
 
     stem: str
@@ -173,6 +199,7 @@ class Outlines:
     picture: NDArray[np.uint8]
     ground: Ground
     roofs: Iterable[Roof]
+    squares: Sequence[Square] = ()
 
 
 def write_outlines(outlines: Outlines, outputs: Outputs) -> None:
@@ -185,15 +212,25 @@ def write_outlines(outlines: Outlines, outputs: Outputs) -> None:
     def path_of(file: str) -> Path:
         return outputs.path(file, outlines.stem)
 
-    _write_formats(outlines.roofs, outlines.ground, outputs, path_of)
+    _write_formats(outlines.roofs, outlines.squares, outlines.ground, outputs, path_of)
     if outputs.single or place is not None:
         scene = (outlines.stem, *outlines.size, outlines.ground)
         path = outputs.path("map.html", outlines.stem)
-        write_map(path, outlines.roofs, outlines.picture, scene=scene, categories=outputs.categories)
+        more: dict[str, Any] = {"categories": outputs.categories, "squares": outlines.squares}
+        write_map(path, outlines.roofs, outlines.picture, scene=scene, **more)
 
 
-def _write_formats(roofs: Iterable[Roof], ground: Ground, outputs: Outputs, path_of: Callable[[str], Path]) -> None:
-    """Write roofs, iterated once per format; `path_of` gives the path of a file such as `roofs.gpkg`."""
+def _write_formats(
+    roofs: Iterable[Roof],
+    squares: Sequence[Square],
+    ground: Ground,
+    outputs: Outputs,
+    path_of: Callable[[str], Path],
+) -> None:
+    """Write roofs, iterated once per format; `path_of` gives the path of a file such as `roofs.gpkg`.
+
+    The GeoPackage contains the squares, too.
+    """
     place, names = ground.georeference, outputs.formats
     about: dict[str, Any] = {"ground": ground, "categories": outputs.categories, "about": outputs.about}
     if "geojson" in names or place is None:
@@ -203,7 +240,7 @@ def _write_formats(roofs: Iterable[Roof], ground: Ground, outputs: Outputs, path
         return
     kept = path_of("roofs.gpkg")
     geopackage = kept if "gpkg" in names else outputs.folder / SPOOLS / kept.relative_to(outputs.folder)
-    write_geopackage(geopackage, roofs, **about)
+    write_geopackage(geopackage, roofs, squares=squares, **about)
     for name in others:
         convert(geopackage, path_of(f"roofs{FORMATS[name].suffix}"), name, place, outputs.about)
 
@@ -212,16 +249,24 @@ def write_merged(finished: Iterable[Finished], outputs: Outputs) -> dict[str, in
     """Write the roofs of all sheets on the map as one layer, if there are two or more.
 
     Returns:
-        Numbers for the summary: sheets, roofs, and how many of these were joined across borders; empty: none written.
+        Numbers for the summary: sheets, roofs, how many of these were joined across borders, and squares to look at
+        first, if any; empty: none written.
     """
     places = [(one, one.ground.georeference) for one in finished]
     sheets = [Sheet(one.roofs, one.frame, place) for one, place in places if place]
     if len(sheets) < 2:
         return {}
     merged = Merged(sheets)
-    _write_formats(merged, merged.ground, outputs, lambda file: outputs.folder / file)
+    parts = [
+        replace(one.candidates, shapes=merged.placed(one.candidates.shapes, sheet))
+        for one, sheet in zip((one for one, place in places if place), sheets, strict=True)
+        if one.candidates
+    ]
+    squares = outputs.squares(on_one_map(parts) if parts else None, merged.ground)
+    _write_formats(merged, squares, merged.ground, outputs, lambda file: outputs.folder / file)
     pieces = sum(len(one.roofs) for one, place in places if place)
-    return {"sheets": len(sheets), "roofs": pieces - merged.absorbed, "joined": merged.joined}
+    numbers = {"sheets": len(sheets), "roofs": pieces - merged.absorbed, "joined": merged.joined}
+    return numbers | check_first_row(squares)
 
 
 def countable(height: int, width: int) -> bool:
@@ -299,6 +344,11 @@ def part_row(part: Part | None) -> dict[str, Any]:
     if part is None:
         return {}
     return {"window": [part.window.column, part.window.row, part.window.width, part.window.height]}
+
+
+def check_first_row(squares: Sequence[Square]) -> dict[str, int]:
+    """The number of squares to look at first, if any were written."""
+    return {"check_first": len(squares)} if squares else {}
 
 
 def scaled_by(factor: float | None) -> float | None:

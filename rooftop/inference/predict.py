@@ -196,6 +196,12 @@ def _summary(
     }
 
 
+def _check_first(summary: dict[str, Any]) -> int:
+    """Number of squares to look at first: over all sheets, if these were merged."""
+    own = sum(row.get("check_first", 0) for row in summary["pictures"])
+    return int(summary.get("merged", {}).get("check_first", own))
+
+
 def _print(summary: dict[str, Any], outputs: Outputs) -> None:
     for item in summary["skipped"]:
         print(f"skipped: {item['why']}")
@@ -203,6 +209,8 @@ def _print(summary: dict[str, Any], outputs: Outputs) -> None:
         print(f"not in predictions.coco.json (more than 2**32 pixels): {path}")
     if merged := summary.get("merged"):
         print(f"merged: {merged['sheets']} sheets, {merged['roofs']} roofs, {merged['joined']} joined at borders")
+    if squares := _check_first(summary):
+        print(f"check first: {squares} squares, the layer check_first of roofs.gpkg")
     print(
         f"{len(summary['pictures'])} pictures, {summary['roofs']} roofs, "
         f"{summary['roof_share']:.1%} of the area; {len(summary['skipped'])} skipped\n"

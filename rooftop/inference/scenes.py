@@ -22,6 +22,7 @@ from rooftop.inference.outputs import (
     Finished,
     Outlines,
     Outputs,
+    check_first_row,
     drawn,
     part_row,
     scaled_by,
@@ -138,14 +139,18 @@ def write_scene(filled: FilledScene, outputs: Outputs) -> Finished:
     picture = as_rgb(preview)
     mask = drawn(roofs, size, picture.shape[:2])
     write_png(outputs.path("overlays.png", source.stem), overlay(picture, mask))
-    write_outlines(Outlines(source.stem, size, picture, plan.ground, roofs), outputs)
-    pixels = _write_rasters(scene, _inside(layers, part), source.stem, outputs)
+    inside = _inside(layers, part)
+    found = outputs.candidates(inside, plan.ground, roofs, (picture, valid), part.inside if part else None)
+    squares = outputs.squares(found, plan.ground)
+    write_outlines(Outlines(source.stem, size, picture, plan.ground, roofs, squares), outputs)
+    pixels = _write_rasters(scene, inside, source.stem, outputs)
     row = summary_row(source, part.size if part else size, ground=plan.ground, pixels=pixels, roofs=roofs)
     georeference = scene.georeference
     row |= part_row(part)
     row |= {"reference_system": georeference.name if georeference else None, "scaled_by": scaled_by(plan.factor)}
     row |= {"megapixels_per_second": filled.speed, "peak_memory_mb": round(peak_memory() / 1e6)}
-    return Finished(row, roofs, picture, mask, plan.ground, size)
+    row |= check_first_row(squares)
+    return Finished(row, roofs, picture, mask, plan.ground, size, found)
 
 
 def _open(source: Source, predictor: Predictor, job: Job) -> AbstractContextManager[Scene]:

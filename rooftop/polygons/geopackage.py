@@ -1,4 +1,4 @@
-"""GeoPackage in the reference system of the source, with a style for QGIS.
+"""GeoPackage in the reference system of the source, with styles for QGIS: roofs, and squares to look at first.
 
 The GDAL of rasterio writes no vector files; pyogrio does.
 """
@@ -16,6 +16,7 @@ import shapely
 
 from rooftop.errors import RooftopError
 from rooftop.files import atomic_write
+from rooftop.polygons.check_first import ABOUT, CHECK_FIRST, Square
 from rooftop.polygons.geojson import attributes
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
@@ -26,9 +27,14 @@ _DATE = "2000-01-01T00:00:00.000Z"  # of the contents; no clock, so that equal r
 _CHUNK = 10_000  # roofs that are held at a time
 _ADDRESS = {"!", ";"}  # after which pyogrio sees parts of an address
 _KINDS = {"category": object}  # all other columns are numbers
-_STYLE_FILES = {
-    "roofs": (Path(__file__).with_name("style.qml"), "roofs, filled by half"),
-    "confidence": (Path(__file__).with_name("style_confidence.qml"), "colours from doubtful to sure"),
+_STYLE_FILES = {  # by layer, the default first
+    LAYER: {
+        "roofs": (Path(__file__).with_name("style.qml"), "roofs, filled by half"),
+        "confidence": (Path(__file__).with_name("style_confidence.qml"), "colours from doubtful to sure"),
+    },
+    CHECK_FIRST: {
+        "check_first": (Path(__file__).with_name("style_check_first.qml"), "outlines with their rank, by checked"),
+    },
 }
 _STYLES = """
 CREATE TABLE layer_styles (
@@ -46,6 +52,7 @@ def write_geopackage(
     ground: Ground,
     categories: Sequence[str],
     about: Mapping[str, str] | None = None,
+    squares: Sequence[Square] = (),
 ) -> None:
     """Write roofs with their attributes, atomically.
 
@@ -55,6 +62,7 @@ def write_geopackage(
         ground: of a georeferenced source.
         categories: names by index.
         about: provenance, for the metadata of the layer.
+        squares: to look at first, a second layer; empty: no such layer.
 
     Raises:
         RooftopError: the disk is full, or the folder is not writable.
@@ -64,6 +72,8 @@ def write_geopackage(
         try:
             for i, chunk in enumerate(_chunks(roofs)):
                 _append(file, chunk, (ground, categories, about or {}), append=i > 0)
+            if squares:
+                _add_squares(file, squares, ground)
             with closing(sqlite3.connect(file)) as database, database:
                 _add_styles(database)
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, sqlite3.Error) as error:
@@ -114,22 +124,46 @@ def _append(
     )
 
 
+def _add_squares(path: Path, squares: Sequence[Square], ground: Ground) -> None:
+    """Add the layer of squares to look at first; a person sets `checked` of those whose roofs are right now."""
+    assert ground.georeference is not None
+    placed = shapely.transform([square.polygon for square in squares], ground.georeference.to_map)
+    columns = {
+        "rank": np.arange(1, len(squares) + 1, dtype=np.int32),
+        "reason": np.array([square.reason for square in squares], dtype=object),
+        "checked": np.zeros(len(squares), bool),
+        "area_m2": np.array([round(square.area, 2) for square in squares]),
+    }
+    pyogrio.raw.write(
+        path,
+        geometry=np.array(shapely.to_wkb(placed), dtype=object),
+        field_data=[*columns.values()],
+        fields=[*columns],
+        layer=CHECK_FIRST,
+        driver="GPKG",
+        geometry_type="Polygon",
+        crs=ground.georeference.crs,
+        layer_options={"DESCRIPTION": ABOUT},
+    )
+
+
 def sentence(about: Mapping[str, str]) -> str:
     """Return a provenance as text."""
     return "; ".join(f"{name}: {value}" for name, value in about.items())
 
 
 def _add_styles(database: sqlite3.Connection) -> None:
-    """Store the styles in the file, the first as default, as QGIS does under "save style in database"."""
-    (geometry,) = database.execute("SELECT column_name FROM gpkg_geometry_columns").fetchone()
+    """Store the styles in the file, the first of a layer as default, as QGIS under "save style in database"."""
+    layers = database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchall()
     database.execute(_STYLES)
-    for name, (file, description) in _STYLE_FILES.items():
-        database.execute(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
-            "styleQML, styleSLD, useAsDefault, description, owner, update_time) "
-            "VALUES ('', '', ?, ?, ?, ?, '', ?, ?, '', ?)",
-            (LAYER, geometry, name, file.read_text(encoding="utf-8"), name == LAYER, description, _DATE),
-        )
+    for layer, geometry in layers:
+        for name, (file, description) in _STYLE_FILES[layer].items():
+            database.execute(
+                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+                "styleName, styleQML, styleSLD, useAsDefault, description, owner, update_time) "
+                "VALUES ('', '', ?, ?, ?, ?, '', ?, ?, '', ?)",
+                (layer, geometry, name, file.read_text(encoding="utf-8"), name == layer, description, _DATE),
+            )
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id) "
         "VALUES ('layer_styles', 'attributes', 'layer_styles', '', ?, 0)",

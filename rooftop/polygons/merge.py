@@ -75,6 +75,10 @@ class Merged:
         """Number of pieces that are part of another roof."""
         return len(self._others)
 
+    def placed(self, shapes: NDArray[np.object_], sheet: Sheet) -> NDArray[np.object_]:
+        """Polygons (N,) in the pixel frame of a sheet, on the map."""
+        return np.asarray(shapely.transform(shapes, self._to_map(sheet)), dtype=object)
+
     def __iter__(self) -> Iterator[Roof]:
         for i, sheet in enumerate(self._sheets):
             for number, roof in enumerate(sheet.roofs):
@@ -151,10 +155,10 @@ class Merged:
         self._others.update(members[1:])
 
     def _placed(self, polygon: Polygon, sheet: Sheet) -> Polygon:
-        to_map: Callable[[NDArray[np.float64]], NDArray[np.float64]] = (
-            sheet.place.to_lonlat if self._in_degrees else sheet.place.to_map
-        )
-        return shapely.transform(polygon, to_map)
+        return shapely.transform(polygon, self._to_map(sheet))
+
+    def _to_map(self, sheet: Sheet) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+        return sheet.place.to_lonlat if self._in_degrees else sheet.place.to_map
 
 
 class _Groups:

@@ -1,4 +1,4 @@
-"""Roofs over the picture in one self-contained HTML file: pan, pinch, tap a roof."""
+"""Roofs, and squares to look at first, over the picture in one self-contained HTML file: pan, pinch, tap."""
 
 import base64
 import io
@@ -10,8 +10,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from PIL import Image
+from shapely import Polygon
 
 from rooftop.files import atomic_write
+from rooftop.polygons.check_first import Square
 from rooftop.polygons.geojson import attributes
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Roof
@@ -28,6 +30,7 @@ def write_map(
     *,
     scene: tuple[str, int, int, Ground],
     categories: Sequence[str],
+    squares: Sequence[Square] = (),
 ) -> None:
     """Write the map, atomically.
 
@@ -37,16 +40,18 @@ def write_map(
         picture: uint8 (h, w, 3), the scene or a thinned-out picture of it.
         scene: title, height and width in pixels, ground of the pixels.
         categories: names by index.
+        squares: to look at first.
     """
     title, height, width, ground = scene
     about = {"title": title, "width": width, "height": height, "gsd": ground.gsd, "picture": _data_address(picture)}
     about |= {"lonlat": _lonlat(ground, height, width)}
+    about |= {"squares": [[square.reason, *_rings(square.polygon)] for square in squares]}
     before, between, behind = _split(_TEMPLATE.read_text(encoding="utf-8"))
     with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         file.write(before + _script(about) + between)
         for i, roof in enumerate(roofs):
             words = "\n".join(f"{name}: {value}" for name, value in attributes(roof, ground, categories).items())
-            file.write((",\n" if i else "") + _script([words, *_rings(roof)]))
+            file.write((",\n" if i else "") + _script([words, *_rings(roof.polygon)]))
         file.write(behind)
 
 
@@ -67,9 +72,9 @@ def _lonlat(ground: Ground, height: int, width: int) -> list[list[list[float]]] 
     return np.round(degrees, 7).reshape(_GRID, _GRID, 2).tolist()
 
 
-def _rings(roof: Roof) -> list[list[float]]:
+def _rings(polygon: Polygon) -> list[list[float]]:
     """Corners to a tenth of a pixel, x and y in turn."""
-    rings = (roof.polygon.exterior, *roof.polygon.interiors)
+    rings = (polygon.exterior, *polygon.interiors)
     return [np.round(shapely.get_coordinates(ring)[:-1], 1).ravel().tolist() for ring in rings]
 
 
