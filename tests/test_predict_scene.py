@@ -115,8 +115,22 @@ def test_a_folder_of_scenes_and_pictures_names_files_by_source(predict, town, ti
     assert [row["id"] for row in summary["pictures"]] == [1, 2, 3]
 
 
+def test_squares_to_look_at_first_are_a_layer_and_said(predict, town, tmp_path):
+    code, text = predict(town, "check.size=20", "check.count=3")
+    assert code == 0, text
+    assert "check first: 3 squares, the layer check_first of roofs.gpkg" in text
+    out = tmp_path / "out"
+    assert pyogrio.read_info(out / "roofs.gpkg", layer="check_first")["features"] == 3
+    assert json.loads((out / "summary.json").read_text())["pictures"][0]["check_first"] == 3
+    code, text = predict(town, "check=null", out="none")
+    assert code == 0, text
+    assert "check first" not in text
+    assert [name for name, _ in pyogrio.list_layers(tmp_path / "none" / "roofs.gpkg")] == ["roofs", "layer_styles"]
+
+
 def test_a_stopped_prediction_goes_on_and_gives_the_same_files(predict, town, tmp_path, monkeypatch):
-    assert predict(town)[0] == 0
+    small = "check.size=20"  # so that squares fit into the town
+    assert predict(town, small)[0] == 0
     from rooftop.inference.predictor import Predictor
 
     forward, left = Predictor.forward, [3]
@@ -128,12 +142,13 @@ def test_a_stopped_prediction_goes_on_and_gives_the_same_files(predict, town, tm
         return forward(self, pictures)
 
     monkeypatch.setattr(Predictor, "forward", stopped)
-    code, text = predict(town, out="again")
+    code, text = predict(town, small, out="again")
     assert code == 130
     assert "run the same command again to continue" in text
     assert not [name for name in FILES if (tmp_path / "again" / name).exists()]
     monkeypatch.setattr(Predictor, "forward", forward)
-    assert predict(town, out="again")[0] == 0
+    assert predict(town, small, out="again")[0] == 0
+    assert pyogrio.read_info(tmp_path / "again" / "roofs.gpkg", layer="check_first")["features"] > 1
     for name in FILES:
         if name != "summary.json":
             assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
@@ -145,6 +160,7 @@ def test_wrong_settings_are_one_sentence(predict, town):
         ("overlap=40", "overlap=40 must lie between 0 and half of window=64"),
         ("tta=spin", "tta=spin: choose auto, flips, d4, scales, large or null"),
         ("batch=0", "batch=0 must be 1 or more"),
+        ("check.size=5", "check.size=5.0: must be from 10 to 1000"),
         ("polygons.angel=3", "polygons.angle"),
     ):
         code, text = predict(town, override)

@@ -28,6 +28,7 @@ Shapes = NDArray[np.object_]
 _LEAST_DATA = 0.6  # share of a square's pixels with data
 _BAND = 0.15  # probabilities that near the threshold are unsure
 _COMMON = 0.001  # share of a square that another one may cover: roundings of two sheets side by side
+_SEEN = 64  # pixels along a side of a square, at most, whose colours count
 _DEGREE = 111_195.0  # metres on the ground
 _LEVELS = np.arange(256, dtype=np.uint8)  # all stored probabilities
 
@@ -89,7 +90,7 @@ class Measured(NamedTuple):
 
 # --- choose ---
 
-_KIND = ("roof", "uncertainty", "border", "confidence", "red", "green", "blue", "green_spread")  # of ground
+_KIND = ("roof", "border", "confidence", "red", "green", "blue", "green_spread")  # of ground
 _NEAR = 2.0  # sides of a square
 _ALIKE = 0.5  # standard deviations of a measured number
 _LOST = 0.9  # share of its worth that a square loses if one exactly like it is chosen
@@ -102,7 +103,7 @@ def choose(measured: Measured, count: int, size: float) -> list[tuple[int, str]]
 
     A square is worth its uncertainty (uncertainty sampling, Lewis and Gale 1994). The best one is taken; then squares
     near it, and squares of the same kind of ground, lose worth, and so on: greedy choice for worth and spread
-    (Wei et al. 2015, arXiv 1504.02164; Sener and Savarese 2018, arXiv 1708.00489).
+    (Wei, Iyer and Bilmes, ICML 2015; Sener and Savarese 2018, arXiv 1708.00489).
 
     Args:
         measured: N squares.
@@ -156,7 +157,7 @@ def _reasons(measured: Measured, kinds: Numbers) -> list[str]:
 
 
 def _high(numbers: Numbers) -> NDArray[np.bool_]:
-    return np.asarray((numbers >= np.quantile(numbers, _UPPER)) & (numbers > numbers.min()))
+    return np.asarray((numbers >= np.quantile(numbers, _UPPER)) & (numbers > numbers.mean()))
 
 
 # --- candidates ---
@@ -283,8 +284,9 @@ def _colours(
     """Mean and standard deviation of red, green and blue in a square, from a smaller picture of the raster."""
     down, across = picture.shape[0] / raster[0], picture.shape[1] / raster[1]
     top, left = int(window.row * down), int(window.column * across)
-    rows = slice(top, max(top + 1, int((window.row + window.height) * down)))
-    columns = slice(left, max(left + 1, int((window.column + window.width) * across)))
+    bottom = max(top + 1, int((window.row + window.height) * down))
+    right = max(left + 1, int((window.column + window.width) * across))
+    rows, columns = slice(top, bottom, 1 + (bottom - top) // _SEEN), slice(left, right, 1 + (right - left) // _SEEN)
     pixels = picture[rows, columns][valid[rows, columns]]
     return [*pixels.mean(axis=0), *pixels.std(axis=0)] if len(pixels) else [0.0] * 6
 

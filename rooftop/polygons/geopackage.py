@@ -154,15 +154,15 @@ def sentence(about: Mapping[str, str]) -> str:
 
 def _add_styles(database: sqlite3.Connection) -> None:
     """Store the styles in the file, the first of a layer as default, as QGIS under "save style in database"."""
-    layers = database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchall()
+    geometry = dict(database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchall())
     database.execute(_STYLES)
-    for layer, geometry in layers:
+    for layer in (name for name in _STYLE_FILES if name in geometry):
         for name, (file, description) in _STYLE_FILES[layer].items():
             database.execute(
                 "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
                 "styleName, styleQML, styleSLD, useAsDefault, description, owner, update_time) "
                 "VALUES ('', '', ?, ?, ?, ?, '', ?, ?, '', ?)",
-                (layer, geometry, name, file.read_text(encoding="utf-8"), name == layer, description, _DATE),
+                (layer, geometry[layer], name, file.read_text(encoding="utf-8"), name == layer, description, _DATE),
             )
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id) "

@@ -11,6 +11,7 @@ from pyproj import CRS
 from rasterio import Affine
 from shapely import Polygon, box
 
+from rooftop.polygons.check_first import Square
 from rooftop.polygons.geojson import write_geojson
 from rooftop.polygons.geopackage import write_geopackage
 from rooftop.polygons.ground import Ground
@@ -151,6 +152,19 @@ def test_a_map_is_one_file_that_loads_nothing(tmp_path, roofs, utm):
     assert grid.shape == (9, 9, 2)
     assert grid[0, 0] == pytest.approx(utm.to_lonlat(np.array([(0.0, 0.0)]))[0], abs=1e-6)
     assert grid[8, 4] == pytest.approx(utm.to_lonlat(np.array([(90.0, 120.0)]))[0], abs=1e-6)
+
+
+def test_a_map_shows_squares_to_check_first_by_rank(tmp_path, roofs, utm):
+    squares = [Square(box(0, 0, 160, 120), "many roofs", 4800.0), Square(box(160, 0, 180, 120), "</script>", 600.0)]
+    scene = ("a", 120, 180, Ground(utm, 0.5))
+    write_map(
+        tmp_path / "m.html", roofs, np.zeros((60, 90, 3), np.uint8), scene=scene, categories=NAMES, squares=squares
+    )
+    text = (tmp_path / "m.html").read_text(encoding="utf-8")
+    assert text.count("</script>") == 1
+    first, second = json.loads(re.search(r"const MAP = (.*);", text)[1])["squares"]
+    assert first == ["many roofs", [160, 0, 160, 120, 0, 120, 0, 0]]
+    assert second[0] == "</script>"
 
 
 def test_a_map_without_a_place_tells_no_coordinates(tmp_path, roofs):
