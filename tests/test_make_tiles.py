@@ -19,7 +19,7 @@ from shapely import Polygon, box
 from rooftop.coco import open_index
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.resample import resampled
-from rooftop.raster.scene import open_scene
+from rooftop.raster.scene import open_bands, open_scene
 from rooftop.raster.windows import Window
 
 logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it tells of every file that the tests write
@@ -176,6 +176,92 @@ def test_ground_without_data_is_not_judged(cut, tmp_path):
     assert valid[:, :12].all()
     assert not valid[:, 12:].any()
     assert np.array_equal(mask[0], rasterise([box(2, 4, 12, 28)], 32, 32))
+
+
+AREA = box(20.25, 20.25, 96.75, 59.75)  # off the grid, where the way over degrees could move a border
+ANGLE = Polygon([(2, 4), (12, 4), (12, 44), (24, 44), (24, 48), (2, 48)])  # meets the area in the second row of tiles
+
+
+def truths(folder: Path, split: str, cache: Path) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
+    """Roofs and judged ground, bool (h, w), by row and column of the tile."""
+    index = open_index(folder / "annotations" / f"{split}.json", cache=cache)
+    found = {}
+    for i, name in enumerate(index.names):
+        row, column = (int(part) for part in Path(name).stem.split("_")[1:])
+        mask, valid = index.truth(i, [100])
+        found[row, column] = mask[0].astype(bool), valid
+    return found
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_only_ground_inside_an_area_is_judged(cut, tmp_path, kind):
+    if kind == "png":
+        pixels = write_raster(tmp_path / "ortho.tif")
+    else:
+        pixels = np.random.default_rng(0).integers(1, 9999, (4, HEIGHT, WIDTH)).astype(np.uint16)
+        write_bands(tmp_path / "ortho.tif", pixels)
+    write_footprints(tmp_path / "roofs.gpkg", [*ROOFS, ANGLE])
+    write_footprints(tmp_path / "area.geojson", [AREA])
+    code, text, report = cut(f"source={tmp_path}/ortho.tif", f"area={tmp_path}/area.geojson")
+    assert code == 0, text
+    # of 3 x 5 tiles, those of column 96 have one column of 28 pixels inside: less than a twentieth
+    assert report["left_out"] == {"tile outside the area": 9, "building outside the area": 1}
+    assert report["features"] == {"building outside the area": [3]}
+    assert report["made"]["train"] == {"tiles": 6, "buildings": 5}
+    found = truths(tmp_path / "out", "train", tmp_path)
+    assert sorted(found) == [(row, column) for row in (0, 32) for column in (0, 32, 64)]
+    inside = rasterise([AREA], HEIGHT, WIDTH).astype(bool)
+    for (row, column), (roofs, valid) in found.items():  # as everywhere in COCO, an object in a crowd counts
+        assert np.array_equal(valid, inside[row : row + 32, column : column + 32] | roofs)
+    # whole up to the edge of the tile, not of the area; of the angle only the part that meets the area is drawn
+    first, below = rasterise(ROOFS[:1], HEIGHT, WIDTH), rasterise([*ROOFS[:2], ANGLE], HEIGHT, WIDTH)
+    assert np.array_equal(found[0, 0][0], first[:32, :32])
+    assert np.array_equal(found[32, 0][0], below[32:64, :32])
+    with open_bands(str(tmp_path / "out" / "images" / "train" / f"ortho_000000_000000.{kind}")) as scene:
+        assert np.array_equal(scene.values(Window(0, 0, 32, 32))[0], pixels[:, :32, :32])
+
+
+def test_splits_share_out_the_area(cut, tmp_path):
+    """The area lies on columns 110 to 150: tiles 96 and 128, one for each split."""
+    write_raster(tmp_path / "ortho.tif")
+    write_raster(tmp_path / "far.tif", shift=10_000)
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    write_footprints(tmp_path / "area.gpkg", [box(110, 0, 150, 20), box(120, 70, 150, 96)])
+    shares = "{train: 0.5, val: 0.5, test: 0}"
+    code, text, report = cut(f"source={tmp_path}", f"area={tmp_path}/area.gpkg", shares=shares)
+    assert code == 0, text
+    for split, column in (("train", 96), ("val", 128)):
+        found = truths(tmp_path / "out", split, tmp_path)
+        assert {at[1] for at in found} == {column}
+        assert {at[0] for at in found} == {0, 64}
+    assert report["left_out"]["tile outside the area"] == 15 - 4 + 15
+
+
+def test_data_are_asked_for_inside_the_area_only(cut, tmp_path):
+    """Of the tile at 64, columns 64 to 76 have data; the area ends at 72, or at 90."""
+    write_raster(tmp_path / "ortho.tif", nodata_from=76)
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    for end, tiles in ((72, 3), (90, 2)):
+        (tmp_path / "area.geojson").unlink(missing_ok=True)
+        write_footprints(tmp_path / "area.geojson", [box(0, 0, end, 32)])
+        code, text, report = cut(f"source={tmp_path}/ortho.tif", f"area={tmp_path}/area.geojson")
+        assert code == 0, text
+        assert report["made"]["train"]["tiles"] == tiles
+
+
+def test_areas_that_cannot_be_used_are_one_sentence(cut, tmp_path):
+    write_raster(tmp_path / "ortho.tif")
+    write_footprints(tmp_path / "roofs.gpkg", ROOFS)
+    write_footprints(tmp_path / "area.geojson", [box(1000, 0, 1100, 100)])
+    for overrides, said in (
+        ([f"area={tmp_path}/area.geojson"], "area.geojson: this area lies on no raster of source="),
+        ([f"area={tmp_path}/none.gpkg"], "none.gpkg: no such file"),
+        (["area_layer=a"], "area_layer=a: of which file? Name it by area=FILE, or leave this out."),
+    ):
+        code, text, _ = cut(f"source={tmp_path}/ortho.tif", *overrides)
+        assert code == 2
+        assert said in text
+        assert "Traceback" not in text
 
 
 def test_a_raster_without_data_is_told_what_tiles_need(cut, tmp_path):

@@ -22,6 +22,7 @@ from shapely import Polygon
 from rooftop.adaptation.changes import Changes, compare
 from rooftop.errors import ConfigError, DataError, SourceError
 from rooftop.raster.georeference import Georeference
+from rooftop.raster.region import polygons_of
 from rooftop.raster.scene import Scene, open_bands
 from rooftop.raster.windows import Window
 from rooftop.vector.footprints import read_footprints
@@ -403,11 +404,9 @@ def free_parts(outline: Polygon, site: Site, taken: Sequence[Polygon]) -> Iterat
 
 def wide_parts(shape: Any, site: Site) -> Iterator[Polygon]:
     """Yield the polygons of a shape that are wide enough to learn from."""
-    for part in shapely.get_parts(shapely.get_parts(shape)):
-        if isinstance(part, Polygon) and not part.is_empty:
-            inner = shapely.buffer(part, -_NARROW / 2 / min(pixel_of(site, part)))
-            if not inner.is_empty:
-                yield part
+    for part in polygons_of(shape):
+        if not shapely.buffer(part, -_NARROW / 2 / min(pixel_of(site, part))).is_empty:
+            yield part
 
 
 def window_around(outline: Polygon, size: tuple[int, int], margin: tuple[float, float] = (0, 0)) -> Window:

@@ -25,8 +25,9 @@ from rooftop.coco import CocoObject, Picture, open_index, pictures, write_annota
 from rooftop.errors import DataError, brief
 from rooftop.files import atomic_write, require_file, temporary_folder
 from rooftop.raster.rasterise import rasterise
+from rooftop.raster.region import polygons_of
 from rooftop.raster.windows import Window
-from rooftop.tiling.tiles import CATEGORY, Raster, building, open_raster, unknown
+from rooftop.tiling.tiles import CATEGORY, Raster, building, known_ground, open_raster, unknown
 
 MARGIN = 8.0  # metres around a square that a network may look at
 _DECIMALS = 8  # of a degree: about a millimetre
@@ -179,13 +180,12 @@ def _objects(raster: Raster, window: Window, square: Square, path: Path) -> list
     """Write the picture of a tile, and return its annotations without ids."""
     valid, write = raster.cut(window)
     write(path)
-    frame = shapely.box(0, 0, window.width, window.height)
+    known = known_ground(valid)
     outline = _moved(square.outline, window)
     roofs = [_moved(roof, window) for roof in square.roofs]
     own = [roof for roof in roofs if shapely.area(roof & outline) >= _OWN * roof.area]
     others = [roof for roof in roofs if shapely.area(roof & outline) < _OWN * roof.area]
-    parts = [part for roof in own for part in shapely.get_parts(roof & frame) if isinstance(part, Polygon)]
-    objects = [thing for part in parts for thing in building(part, window)]
+    objects = [thing for roof in own for part in polygons_of(roof & known) for thing in building(part, window)]
     size = window.height, window.width
     inside = rasterise([outline], *size).astype(bool) & ~rasterise(others, *size).astype(bool)
     judged: NDArray[np.bool_] = valid & inside

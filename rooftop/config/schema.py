@@ -377,11 +377,13 @@ class MakeTilesConfig:
         "features to take, e.g. building = 'yes'; null: of OpenStreetMap layers those with a building tag, else all; "
         "'': all",
     ]
+    area: Annotated[str | None, "vector file of polygons; only ground inside is learned and scored; null: all"]
+    area_layer: Annotated[str | None, "layer of area; null: the only layer of areas"]
     size: Annotated[int, at_least(1), "px: side of a tile"]
     overlap: Annotated[int, stated("0 or more, below size"), "px: overlap of neighbouring tiles"]
     gsd: Annotated[float | None, ABOVE_0, "metres per pixel to resample to; null: as the raster is"]
     crs: Annotated[str | None, stated("AUTHORITY:CODE"), "reference system of a raster without one, e.g. EPSG:32645"]
-    min_valid: Annotated[float, SHARE, "smallest share of a tile with data"]
+    min_valid: Annotated[float, SHARE, "smallest share of a tile with data; with area: of its part inside"]
     min_area: Annotated[float, at_least(0), "square px: smallest part of a building inside a tile"]
     shares: Annotated[SharesConfig, "shares of the ground, cut into strips"]
 

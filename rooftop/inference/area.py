@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from rooftop.errors import ConfigError, DataError, SourceError
 from rooftop.raster.georeference import Georeference
-from rooftop.raster.rasterise import rasterise
+from rooftop.raster.region import Region, polygons_of
 from rooftop.raster.windows import Window
 from rooftop.vector.footprints import read_footprints
 from rooftop.vector.layers import Layer, open_layer
@@ -30,38 +29,6 @@ log = logging.getLogger(__name__)
 MARGIN = 50.0  # metres beyond the border that are computed, so that roofs on it come whole
 _LAYER = "|layername="  # with which QGIS names one of several layers of a file
 _STEP = 0.01  # degrees between corners put on the sides of a box: they bend in other reference systems
-
-
-class Region:
-    """Polygons in a pixel frame, asked window by window.
-
-    Args:
-        shape: polygons of any number.
-    """
-
-    def __init__(self, shape: BaseGeometry) -> None:
-        self.shape = shape
-        shapely.prepare(shape)
-
-    def mask(self, window: Window) -> NDArray[np.bool_]:
-        """Draw the region in a window, bool (h, w)."""
-        size, (x, y) = (window.height, window.width), (window.column, window.row)
-        frame = shapely.box(x, y, x + window.width, y + window.height)
-        if shapely.contains_properly(self.shape, frame):
-            return np.ones(size, bool)
-        if not shapely.intersects(self.shape, frame):
-            return np.zeros(size, bool)
-        part = shapely.transform(shapely.intersection(self.shape, frame), lambda at: np.subtract(at, (x, y)))
-        return rasterise(_polygons(part), *size).astype(bool)
-
-    def holds(self, polygon: Polygon) -> bool:
-        """Report whether the centroid of a polygon lies inside."""
-        return bool(shapely.contains(self.shape, shapely.centroid(polygon)))
-
-    def moved(self, window: Window) -> "Region":
-        """The same region in the frame of a window."""
-        by = window.column, window.row
-        return Region(shapely.transform(self.shape, lambda at: np.subtract(at, by)))
 
 
 @dataclass(frozen=True)
@@ -141,10 +108,10 @@ class Area:
             inside = inside & self._polygons(self.layer, path, place, size)
         if self.bbox is not None:
             inside = inside & _in_pixels(self.bbox, place, size)
-        inside = shapely.MultiPolygon(_polygons(inside))
+        inside = shapely.MultiPolygon(polygons_of(inside))
         if inside.is_empty:
             raise SourceError(f"{path}: does not overlap {self._name}; choose another area, or leave this source out.")
-        seen = shapely.MultiPolygon(_polygons(_grown(inside, place) & frame))
+        seen = shapely.MultiPolygon(polygons_of(_grown(inside, place) & frame))
         left, top = np.floor(seen.bounds[:2]).astype(int).tolist()
         right, bottom = np.ceil(seen.bounds[2:]).astype(int).tolist()
         return Part(size, Window(left, top, right - left, bottom - top), Region(inside), Region(seen))
@@ -221,8 +188,3 @@ def _grown(shape: BaseGeometry, place: Georeference) -> BaseGeometry:
     sides = np.hypot(*place.metres(np.reshape(shape.bounds, (2, 2)).mean(axis=0)))
     metres = shapely.buffer(shapely.transform(shape, lambda at: at * sides), MARGIN, quad_segs=2)
     return shapely.transform(metres, lambda at: at / sides)
-
-
-def _polygons(shape: BaseGeometry) -> list[Polygon]:
-    parts = shapely.get_parts(shapely.get_parts(shape))  # a collection may hold multipolygons
-    return [part for part in parts if isinstance(part, Polygon) and not part.is_empty]

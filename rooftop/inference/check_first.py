@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from rooftop.inference.area import Region
 from rooftop.polygons.check_first import Square
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers, Roof
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.probability import NODATA, STEP, at_least
+from rooftop.raster.region import Region
 from rooftop.raster.windows import Window
 
 Numbers = NDArray[np.float64]

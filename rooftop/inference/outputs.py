@@ -13,7 +13,7 @@ from shapely import Polygon
 
 from rooftop.coco import Result, write_results
 from rooftop.errors import ConfigError
-from rooftop.inference.area import Part, Region
+from rooftop.inference.area import Part
 from rooftop.inference.check_first import Candidates, Check, candidates, on_one_map
 from rooftop.inference.job import Job
 from rooftop.inference.sources import Source
@@ -26,6 +26,7 @@ from rooftop.polygons.merge import Merged, Sheet
 from rooftop.polygons.roofs import Layers, Roof, Shaping, Spool, find_roofs
 from rooftop.polygons.webmap import write_map
 from rooftop.raster.rasterise import MOST, polygon_run, rasterise, rings
+from rooftop.raster.region import Region
 from rooftop.run import Run
 from rooftop.version import __version__
 

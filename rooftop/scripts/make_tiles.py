@@ -11,6 +11,7 @@ from rooftop.errors import ConfigError
 from rooftop.files import write_json
 from rooftop.raster.georeference import parse_system
 from rooftop.tiling import Tiles, Tiling, find_rasters, open_layer
+from rooftop.vector.layers import Layer
 
 log = logging.getLogger(__name__)
 NAMED = 1000  # features left out that the report names, for each reason
@@ -22,7 +23,7 @@ def main(cfg: DictConfig) -> None:
     """Cut the rasters; log the counts and the commands to check and train."""
     folder, plan = run_folder(), tiling(cfg)
     layer = open_layer(Path(cfg.footprints), cfg.layer, cfg.where)
-    tiles = Tiles(find_rasters(cfg.source), layer, folder, plan)
+    tiles = Tiles(find_rasters(cfg.source), layer, folder, plan, area_of(cfg))
     if layer.is_default and layer.where:
         log.info(
             "OpenStreetMap: only features with a building tag are taken, where=\"%s\"; where='' takes all", layer.where
@@ -63,6 +64,15 @@ def arguments(tiles: Tiles) -> str:
         log.warning("the rasters have %.3g to %.3g metres per pixel; gsd=METRES brings them to one.", finest, coarsest)
         return how + "".join(without)
     return f"{how} data.gsd={(finest + coarsest) / 2:.3g}{''.join(without)}"
+
+
+def area_of(cfg: DictConfig) -> Layer | None:
+    """Open the area that is judged; None: everywhere."""
+    if cfg.area is None:
+        if cfg.area_layer:
+            raise ConfigError(f"area_layer={cfg.area_layer}: of which file? Name it by area=FILE, or leave this out.")
+        return None
+    return open_layer(Path(cfg.area), cfg.area_layer, "", which="layers; say which is the area: area_layer=")
 
 
 def tiling(cfg: DictConfig) -> Tiling:

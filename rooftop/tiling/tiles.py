@@ -16,6 +16,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from rooftop.coco import Category, CocoObject, Picture, measured, rounded, write_annotations
 from rooftop.errors import DataError, SourceError
@@ -24,19 +25,22 @@ from rooftop.raster.picture import matching, write_png
 from rooftop.raster.placement import Placement
 from rooftop.raster.polygonise import polygonise
 from rooftop.raster.rasterise import encode, rasterise
+from rooftop.raster.region import Region
 from rooftop.raster.resample import resampled
 from rooftop.raster.scene import Scene, open_bands, open_scene
 from rooftop.raster.windows import Window
 from rooftop.raster.write import write_tile
 from rooftop.tiling.grid import Claims, is_claimed, split_of, strips, windows
 from rooftop.tiling.shelf import Shelf
-from rooftop.vector.footprints import read_footprints
+from rooftop.vector.footprints import Footprints, read_footprints
 from rooftop.vector.layers import Layer
 
 log = logging.getLogger(__name__)
 CATEGORY = Category(100, "building")
 _WITHOUT_DATA = "tile without data"
 _TOO_LITTLE = "building of which too little lies inside"
+_OUTSIDE = "tile outside the area"
+_LEAST = 0.05  # share of a tile inside the area; a sliver teaches nothing
 
 
 def building(shape: Polygon, window: Window) -> list[CocoObject]:
@@ -62,6 +66,12 @@ def unknown(number: int, valid: NDArray[np.bool_]) -> CocoObject:
     """Turn the ground without data of a tile, bool (h, w), into a crowd: neither learned nor scored."""
     run = encode(np.asarray(~valid, np.uint8))
     return measured(CocoObject(number, CATEGORY.id, True, 0.0, None, run), *valid.shape)
+
+
+def known_ground(valid: NDArray[np.bool_]) -> BaseGeometry:
+    """Return the outline of the ground with data of a tile, bool (h, w), in its frame."""
+    height, width = valid.shape
+    return shapely.box(0, 0, width, height) if valid.all() else shapely.union_all(polygonise(valid.view(np.uint8)))
 
 
 SUFFIXES = (".tif", ".tiff", ".vrt")
@@ -157,6 +167,7 @@ class Tiles:
         layer: of the footprints.
         folder: of the tiles.
         tiling: settings.
+        area: polygons of the ground that is judged; None: all.
         made: tiles and buildings, by split.
         left_out: tiles and buildings, by reason.
         features: names of those left out, by reason; a feature on several rasters counts once.
@@ -169,6 +180,7 @@ class Tiles:
     layer: Layer
     folder: Path
     tiling: Tiling
+    area: Layer | None = None
     made: dict[str, Counter[str]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     features: dict[str, set[Any]] = field(default_factory=dict)
@@ -178,6 +190,7 @@ class Tiles:
     _shelves: dict[Path, Shelf] = field(default_factory=dict)
     _claims: Claims = field(default_factory=Claims)
     _others: dict[Path, dict[str, list[Polygon]]] = field(default_factory=dict)
+    _regions: dict[Path, Region] = field(default_factory=dict)
     _aside: Path = Path()
 
     def write(self, progress: Callable[[str], None] | None = None) -> None:
@@ -193,7 +206,9 @@ class Tiles:
         stems = Counter(path.stem for path in self.sources)
         if twice := [stem for stem, number in stems.items() if number > 1]:
             raise DataError(f"two rasters are named {twice[0]}; rename one, since tiles are named after them.")
-        self._require_tiles(dict.fromkeys(self.tiling.shares, 0) | self._possible())
+        possible = self._possible()
+        self._require_overlap()
+        self._require_tiles(dict.fromkeys(self.tiling.shares, 0) | possible)
         with self._put_aside():
             for split in self.tiling.shares:
                 self.made[split] = Counter()
@@ -209,8 +224,15 @@ class Tiles:
             with open_bands(str(path), crs=self.tiling.crs) as scene:
                 _require_placed(scene.placement, path)
             with self._resampled(path) as (name, crs), open_bands(name, crs=crs) as scene:
-                found.update(split for _, split in self._owned(scene) if split)
+                found.update(split for _, split in self._owned(scene, path) if split)
         return found
+
+    def _require_overlap(self) -> None:
+        if self.area and all(region.shape.is_empty for region in self._regions.values()):
+            raise DataError(
+                f"{self.area.path}: this area lies on no raster of source={self.sources[0]}; give the area of that "
+                "ground, or correct its reference system."
+            )
 
     @contextmanager
     def _resampled(self, path: Path) -> Iterator[tuple[str, str | None]]:
@@ -241,16 +263,19 @@ class Tiles:
                 self.is_rgb &= raster.suffix == ".png"
                 for window, shelf in self._windows(raster.scene, path, split):
                     valid, write = raster.cut(window)
-                    if valid.mean() < self.tiling.min_valid:
+                    inside = self._inside(path, window)
+                    judged = valid & inside
+                    if judged.sum() < self.tiling.min_valid * inside.sum():
                         self.left_out[_WITHOUT_DATA] += 1
                         continue
                     file = f"{path.stem}_{window.row:06d}_{window.column:06d}{raster.suffix}"
                     write(self._aside / "images" / split / file)
-                    roofs = self._cut(shelf, window, valid)
+                    roofs = self._judged(self._cut(shelf, window, valid), path, window)
                     objects = [replace(thing, annotation_id=next(numbers)) for thing in self._drawn(roofs, window)]
                     self.made[split].update({"tiles": 1, "buildings": len(objects)})
-                    if not valid.all() and raster.suffix == ".png":  # a GeoTIFF says itself where it has no data
-                        objects.append(unknown(next(numbers), valid))
+                    is_told = raster.suffix == ".tif" and inside.all()  # a GeoTIFF says itself where it has no data
+                    if not judged.all() and not is_told:
+                        objects.append(unknown(next(numbers), judged))
                     if progress:
                         progress(split)
                     yield Picture(next(ids), file, window.height, window.width, objects)
@@ -258,19 +283,26 @@ class Tiles:
     def _windows(self, scene: Scene, path: Path, split: str) -> Iterator[tuple[Window, Shelf]]:
         """The tiles of a split on one raster, with the footprints of the raster."""
         is_first = split == next(iter(self.tiling.shares))
+        if self.area and self._regions[path].shape.is_empty:
+            if is_first:
+                self.left_out[_OUTSIDE] += len([*self._owned(scene, path)])
+            return
         shelf = self._shelves.get(path) or self._filled(scene, path)
-        for window, owner in self._owned(scene):
-            if owner == split and is_claimed(window, split, self._others[path]):
+        for window, owner in self._owned(scene, path):
+            if self.area and self._inside(path, window).mean() < _LEAST:
+                if is_first:
+                    self.left_out[_OUTSIDE] += 1
+            elif owner == split and is_claimed(window, split, self._others[path]):
                 self.left_out["tile on ground that another raster has claimed for another split"] += 1
             elif owner == split:
                 yield window, shelf
             elif owner is None and is_first:
                 self.left_out["tile across the border of two splits"] += 1
 
-    def _owned(self, scene: Scene) -> Iterator[tuple[Window, str | None]]:
+    def _owned(self, scene: Scene, path: Path) -> Iterator[tuple[Window, str | None]]:
         """All tiles of a raster, each with its split; None = it lies across a border."""
         size, overlap = self.tiling.size, self.tiling.overlap
-        strip, is_along_rows = self._strips(scene), scene.height > scene.width
+        strip, is_along_rows = self._strips(scene, path), scene.height > scene.width
         for window in windows(scene.height, scene.width, size=size, overlap=overlap):
             yield window, split_of(window, strip, is_along_rows=is_along_rows)
 
@@ -298,18 +330,64 @@ class Tiles:
         assert scene.georeference is not None  # see _possible
         shape = scene.height, scene.width
         self.gsds.append(scene.gsd or 0.0)
-        self._others[path] = self._claims.share_out(scene.georeference, shape, self._strips(scene))
+        self._others[path] = self._claims.share_out(scene.georeference, shape, self._strips(scene, path))
         shelf = self._shelves[path] = Shelf(self._aside / f"{len(self._shelves)}.shelf", shape, cell=self.tiling.size)
         for found in read_footprints(self.layer, scene.georeference, shape):
-            shelf.add(found.polygons)
+            shelf.add(self._touching(path, found))
             for reason, names in found.left_out.items():
                 self.features.setdefault(reason, set()).update(names)
         return shelf
 
-    def _strips(self, scene: Scene) -> dict[str, tuple[int, int]]:
-        """First pixel and end of each split along the longer side of a raster."""
-        tiling = self.tiling
-        return strips(max(scene.height, scene.width), tiling.size - tiling.overlap, tiling.shares)
+    def _strips(self, scene: Scene, path: Path) -> dict[str, tuple[int, int]]:
+        """First pixel and end of each split along the longer side of a raster, or of the area on it."""
+        tiling, length = self.tiling, max(scene.height, scene.width)
+        stride = tiling.size - tiling.overlap
+        first, end = 0, length
+        if self.area:
+            bounds = self._region(scene, path).shape.bounds
+            low, high = bounds[1::2] if scene.height > scene.width else bounds[::2]
+            if not np.isfinite(low):  # nothing of the area
+                return {}
+            first = min(int(max(low, 0) // stride) * stride, max(length - tiling.size, 0))
+            end = min(int(np.ceil(high / stride)) * stride + tiling.overlap, length)
+        shares = strips(end - first, stride, tiling.shares)
+        return {split: (first + start, first + stop) for split, (start, stop) in shares.items()}
+
+    # --- area ---
+
+    def _region(self, scene: Scene, path: Path) -> Region:
+        """The area on a raster, in its pixel frame."""
+        if path not in self._regions:
+            assert self.area is not None
+            assert scene.georeference is not None  # see _possible
+            polygons: list[Polygon] = []
+            for found in read_footprints(self.area, scene.georeference, (scene.height, scene.width)):
+                polygons += found.polygons
+                for reason, names in found.left_out.items():
+                    self.features.setdefault(f"area: {reason}", set()).update(names)
+            self._regions[path] = Region(shapely.union_all(polygons))
+        return self._regions[path]
+
+    def _inside(self, path: Path, window: Window) -> NDArray[np.bool_]:
+        """Where a tile lies inside the area, bool (h, w)."""
+        if self.area is None:
+            return np.ones((window.height, window.width), bool)
+        return self._regions[path].mask(window)
+
+    def _touching(self, path: Path, found: Footprints) -> Sequence[Polygon]:
+        """Those of some buildings that touch the area, as a whole."""
+        if self.area is None or not found.polygons:
+            return found.polygons
+        is_touching = shapely.intersects(self._regions[path].shape, found.polygons)
+        outside = [name for name, touches in zip(found.names, is_touching, strict=True) if not touches]
+        if outside:
+            self.features.setdefault("building outside the area", set()).update(outside)
+        return [polygon for polygon, touches in zip(found.polygons, is_touching, strict=True) if touches]
+
+    def _judged(self, parts: Iterable[Polygon], path: Path, window: Window) -> Iterator[Polygon]:
+        """Those of some parts of buildings in a tile that touch the area in it; others belong to the next tile."""
+        inside = self._regions[path].within(window) if self.area else None
+        yield from (part for part in parts if inside is None or shapely.intersects(part, inside))
 
     def _drawn(self, shapes: Iterable[Polygon], window: Window) -> Iterator[CocoObject]:
         """Annotations without ids of the parts of footprints in a tile; of equal ones the first."""
@@ -329,11 +407,7 @@ class Tiles:
     def _cut(self, shelf: Shelf, window: Window, valid: NDArray[np.bool_]) -> Iterator[Polygon]:
         """The parts of footprints inside a tile and on ground with data, in its own frame."""
         corner = window.column, window.row
-        if valid.all():
-            known = shapely.box(0, 0, window.width, window.height)
-        else:
-            known = shapely.union_all(polygonise(valid.view(np.uint8)))
-        frame = shapely.transform(known, lambda points: points + corner)
+        frame = shapely.transform(known_ground(valid), lambda points: points + corner)
         for shape in shelf.near(window):
             for part in shapely.get_parts(shapely.intersection(shape, frame)):
                 if part.geom_type != "Polygon":

@@ -12,7 +12,6 @@ from rooftop.adaptation.corrections import Corrections, Site, Square
 from rooftop.adaptation.squares import read_squares, with_earlier, write_squares
 from rooftop.coco import open_index
 from rooftop.errors import DataError
-from rooftop.raster.rasterise import rasterise
 from rooftop.raster.scene import open_bands
 from rooftop.raster.windows import Window
 from tests.adaptation.conftest import HEIGHT, PLACE, WIDTH, write_raster
@@ -28,16 +27,12 @@ def corrections(source, *squares):
 
 @pytest.fixture
 def drawn(tmp_path):
-    """drawn(folder, tile) -> roof and judged, bool (h, w), of the annotations of a tile."""
+    """drawn(folder, tile) -> roof and judged, bool (h, w), as training sees a tile."""
 
     def draw(folder, tile):
         index = open_index(folder / "annotation.json", cache=tmp_path / "index")
-        objects = index.objects(index.names.index(tile.file))
-        masks = [
-            rasterise([each for each in objects if each.is_crowd == crowd], tile.height, tile.width).astype(bool)
-            for crowd in (False, True)
-        ]
-        return masks[0], ~masks[1]
+        mask, valid = index.truth(index.names.index(tile.file), [100])
+        return mask[0].astype(bool), valid
 
     return draw
 
@@ -62,13 +57,12 @@ def test_a_square_becomes_a_tile_with_a_margin_that_is_not_judged(source, tmp_pa
     assert (pixels == np.moveaxis(values, 0, -1)[part]).all()
 
     roof, judged = drawn(folder, tile)
-    expected = np.zeros((HEIGHT, WIDTH), bool)
-    expected[30:70, 40:80] = True
-    expected[35:45, 70:80] = False  # the mapper may not have looked at the second roof
-    assert (judged == expected[part]).all()
-    expected = np.zeros((HEIGHT, WIDTH), bool)
+    inside, expected = np.zeros((2, HEIGHT, WIDTH), bool)
+    inside[30:70, 40:80] = True
+    inside[35:45, 70:80] = False  # the mapper may not have looked at the second roof
     expected[40:50, 50:60] = expected[55:65, 60:90] = True  # the third roof stays whole
     assert (roof == expected[part]).all()
+    assert (judged == (inside | expected)[part]).all()
     assert read_squares(folder) == [tile]
 
 
@@ -76,7 +70,7 @@ def test_ground_without_data_is_not_judged(source, tmp_path, drawn):
     write_raster(source, known=np.broadcast_to(np.arange(WIDTH) < 70, (HEIGHT, WIDTH)))
     (tile,) = write_squares(tmp_path / "a", corrections(source, (OUTLINE, ROOFS)))
     roof, judged = drawn(tmp_path / "a", tile)
-    assert (judged.sum(), roof.sum()) == (30 * 40, 100 + 300)
+    assert (judged.sum(), roof.sum()) == (30 * 40, 100 + 100)  # the third roof ends where the data end
 
 
 def test_other_bands_become_geotiffs(tmp_path):

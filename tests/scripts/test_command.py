@@ -53,7 +53,17 @@ def test_without_a_command_there_is_a_short_list(rooftop, words):
     code, text = rooftop(*words)
     assert code == 0
     assert len(text.splitlines()) < 16
-    for name in ("predict", "train", "evaluate", "adapt", "check-data", "make-masks", "make-tiles", "make-synthetic", "export"):
+    for name in (
+        "predict",
+        "train",
+        "evaluate",
+        "adapt",
+        "check-data",
+        "make-masks",
+        "make-tiles",
+        "make-synthetic",
+        "export",
+    ):
         assert f"rooftop {name} " in text
 
 
