@@ -35,7 +35,7 @@ SIDE = 59.0  # metres of a square
 EVERY = 6  # of the embedded tiles
 START = "pretrained/rooftop-unet"
 SETTINGS = settings_of("adapt", {"source": "scene"})
-NAMES = ("steps", "batch_size", "window", "memory", "memory_share", "average", "seed", "device")
+NAMES = ("steps", "batch_size", "window", "memory", "memory_share", "share", "average", "seed", "device")
 PARTS = ("augmentation", "loss", "optimizer", "scheduler")
 SHAPING = Shaping(**SETTINGS["polygons"])
 
@@ -73,7 +73,7 @@ def one(folder, scene, number, seed, out):
     gains = [difference(result.scored_before, result.scored_after, key).value for key in ("pixel.iou", "object.f1")]
     return [
         f"{seconds:.0f}",
-        f"{result.choice.threshold:.2f}",
+        f"{result.threshold:.2f}",
         f"{gains[0]:+.3f}, {gains[1]:+.3f}" + ("" if result.is_better else ": not better"),
         *(f"{before:.3f}, {after:.3f} ({after - before:+.3f})" for before, after in pairs),
     ]

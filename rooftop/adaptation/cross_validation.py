@@ -17,7 +17,7 @@ from torch import nn
 
 from rooftop.adaptation.fine_tune import Recipe, State, blended, fine_tune
 from rooftop.adaptation.folds import FEWEST, fold_of
-from rooftop.adaptation.scores import JUDGED, Choice, Scored, SquareCases, choose, difference, is_better, scored
+from rooftop.adaptation.scores import JUDGED, Scored, SquareCases, choose_threshold, difference, is_better, scored
 from rooftop.adaptation.squares import Tile
 from rooftop.coco import open_index
 from rooftop.config.paths import PROJECT, shipped
@@ -32,7 +32,6 @@ from rooftop.raster.probability import stored
 from rooftop.run import Run, git_hash, load, now, save, versions
 
 NAME = "squares"  # of the data on the card
-SHARES = (0.0, 0.5, 1.0)  # of the new weights, from which the held-out squares choose
 Progress = Callable[[str, int], Callable[[], None]]
 """Begins a task by name and number of steps; returns what is called after each step."""
 
@@ -47,8 +46,8 @@ class Adapted:
         after: cases of the fold's weights that did not see the square; None: too few squares to hold any out.
         scored_before: scores of the start.
         scored_after: scores of weights that did not see the square; None likewise.
-        choice: share of the new weights and threshold of the run that was written.
         before_threshold: of the start.
+        threshold: of the run that was written.
     """
 
     squares: list[Tile]
@@ -56,8 +55,8 @@ class Adapted:
     after: SquareCases | None
     scored_before: Scored
     scored_after: Scored | None
-    choice: Choice
     before_threshold: float
+    threshold: float
 
     @property
     def is_better(self) -> bool | None:
@@ -146,12 +145,10 @@ def adapt(
         states.append(fine_tune(start, folder / "squares", learned, recipe, step))
     scoring = Scoring(start, folder / "squares", squares, shaping.with_likeness(start.card.likeness), device, progress)
     before = scoring.cases(scoring.values(start.network), [start.card.threshold] * len(squares))
-    after, choice = _held_out(scoring, before, states, fold) if enough else (None, Choice(1.0, start.card.threshold))
-    result = Adapted(
-        *(squares, before, after, scored(before), None if after is None else scored(after)),
-        *(choice, start.card.threshold),
-    )
-    _write(folder, start, blended(start.network, states, choice.share), result)
+    after, threshold = (None, start.card.threshold) if not enough else _held_out(scoring, states, fold, recipe.share)
+    both = scored(before), None if after is None else scored(after)
+    result = Adapted(squares, before, after, *both, start.card.threshold, threshold)
+    _write(folder, start, blended(start.network, states, recipe.share), result)
     return result
 
 
@@ -193,31 +190,24 @@ class Scoring:
 
 
 def _held_out(
-    scoring: Scoring, before: SquareCases, states: list[State], fold: NDArray[np.int64]
-) -> tuple[SquareCases, Choice]:
-    """Predict each square by weights that did not see it, and choose.
+    scoring: Scoring, states: list[State], fold: NDArray[np.int64], share: float
+) -> tuple[SquareCases, float]:
+    """Predict each square by weights that did not see it, and choose the threshold.
 
-    Share and threshold for a square are chosen on the other folds: nothing of the square has a say in its score.
+    The threshold for a square is chosen on the other folds: nothing of the square has a say in its score.
 
     Returns:
-        Cases of all squares, and the choice over all of them, for the run.
+        Cases of all squares, and the threshold chosen on all of them, for the run.
     """
     squares = np.arange(len(fold))
-    zero = [1.0] * len(fold)  # a threshold for cases of which only the histograms are asked
-    values = {SHARES[0]: before.values}  # share 0 is the start
-    for share in SHARES[1:]:
-        found: dict[int, NDArray[np.uint8]] = {}
-        for k, state in enumerate(states):
-            own = squares[fold == k].tolist()
-            found |= zip(own, scoring.values(blended(scoring.start.network, [state], share), own), strict=True)
-        values[share] = [found[i] for i in squares.tolist()]
-    by_share = {share: scoring.cases(each, zero).histograms() for share, each in values.items()}
-    chosen = [choose(by_share, squares[fold != k].tolist()) for k in range(len(states))]
-    of_square = [chosen[k] for k in fold.tolist()]
-    after = scoring.cases(
-        [values[choice.share][i] for i, choice in enumerate(of_square)], [choice.threshold for choice in of_square]
-    )
-    return after, choose(by_share, squares.tolist())
+    found: dict[int, NDArray[np.uint8]] = {}
+    for k, state in enumerate(states):
+        own = squares[fold == k].tolist()
+        found |= zip(own, scoring.values(blended(scoring.start.network, [state], share), own), strict=True)
+    values = [found[i] for i in squares.tolist()]
+    pixels = scoring.cases(values, [1.0] * len(values)).histograms()  # of any threshold
+    chosen = [choose_threshold(pixels[i] for i in squares[fold != k].tolist()) for k in range(len(states))]
+    return scoring.cases(values, [chosen[k] for k in fold.tolist()]), choose_threshold(pixels)
 
 
 def _write(folder: Path, start: Run, network: nn.Module, result: Adapted) -> None:
@@ -232,7 +222,7 @@ def _write(folder: Path, start: Run, network: nn.Module, result: Adapted) -> Non
     }
     card = dataclasses.replace(
         start.card,
-        threshold=result.choice.threshold,
+        threshold=result.threshold,
         data=data,
         scores=scores,
         created=now(),
@@ -256,8 +246,7 @@ def record(result: Adapted) -> dict[str, Any]:
         **(after or {}),
         "split": "squares, each by weights that did not see it" if after else None,
         "pictures": len(result.squares),
-        "threshold": result.choice.threshold,
-        "share_of_new_weights": result.choice.share,
+        "threshold": result.threshold,
         "before": before,
         "is_better": result.is_better,
     }

@@ -38,6 +38,7 @@ class Recipe:
         window: side of a window in pixels.
         memory: name of a data set in `conf/data/` whose training pictures are mixed in; None: none.
         memory_share: of the windows, those from `memory`.
+        share: of the new weights in the result; the rest are those of the start.
         average: share of the running mean of the weights kept at each step.
         seed: of windows, augmentation and dropout.
         device: auto, cpu or cuda.
@@ -49,6 +50,7 @@ class Recipe:
     window: int
     memory: str | None
     memory_share: float
+    share: float
     average: float
     seed: int
     device: str

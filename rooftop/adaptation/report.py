@@ -40,8 +40,7 @@ def write_report(path: Path, result: Adapted, *, found: Mapping[str, str], start
         is_better=result.is_better,
         warnings=_warnings(result),
         rows=_rows(result),
-        threshold={"before": result.before_threshold, "after": result.choice.threshold},
-        share=result.choice.share,
+        threshold={"before": result.before_threshold, "after": result.threshold},
         colours=ERROR_COLOURS,
         squares=_squares(result),
     )

@@ -433,6 +433,7 @@ class AdaptConfig:
     window: Annotated[int, at_least(32), "px: side of a training window"]
     memory: Annotated[str | None, "data set of conf/data/ mixed in, so that nothing is forgotten; null: none"]
     memory_share: Annotated[float, must("a share from 0, below 1", lambda share: 0 <= share < 1), "of the windows"]
+    share: Annotated[float, SHARE, "of the new weights in the result; the rest are those of the start"]
     average: Annotated[float, INSIDE_0_1, "share of the running mean of the weights kept at each step"]
     augmentation: Annotated[Any, choice("augmentation"), "random changes of training windows, by name"]
     loss: Annotated[Any, choice("loss"), "loss function"]

@@ -72,6 +72,7 @@ def _recipe(cfg: DictConfig) -> "Recipe":
         window=cfg.window,
         memory=cfg.memory,
         memory_share=cfg.memory_share,
+        share=cfg.share,
         average=cfg.average,
         seed=cfg.seed,
         device=cfg.device,

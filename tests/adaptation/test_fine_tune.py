@@ -14,7 +14,7 @@ from rooftop.errors import ConfigError
 from rooftop.run import load
 
 SETTINGS = settings_of("adapt", {"source": "city.tif"})
-NAMES = ("steps", "batch_size", "window", "memory", "memory_share", "average", "seed", "device")
+NAMES = ("steps", "batch_size", "window", "memory", "memory_share", "share", "average", "seed", "device")
 
 
 def recipe(**changed: object) -> Recipe:
