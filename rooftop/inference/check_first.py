@@ -1,8 +1,7 @@
 """Squares of ground that a person should look at first: the layer `check_first`.
 
 A scene is cut into squares along its rows and columns. `candidates` measures each of them at constant memory: its
-probabilities, its roofs, its colours. `choose` takes the most useful ones. Both depend on the stored probabilities and
-the roofs alone, so the squares are the same for any number of processes.
+probabilities and its colours. `choose` takes the most useful ones. They are the same for any number of processes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from rooftop.polygons.check_first import Square
 from rooftop.polygons.ground import Ground
-from rooftop.polygons.roofs import Layers, Roof
+from rooftop.polygons.roofs import Layers
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.probability import NODATA, STEP, at_least
 from rooftop.raster.region import Region
@@ -26,10 +25,10 @@ from rooftop.raster.windows import Window
 Numbers = NDArray[np.float64]
 Shapes = NDArray[np.object_]
 _LEAST_DATA = 0.6  # share of a square's pixels with data
-_BAND = 0.15  # probabilities that near the threshold are unsure
 _COMMON = 0.001  # share of a square that another one may cover: roundings of two sheets side by side
 _SEEN = 64  # pixels along a side of a square, at most, whose colours count
-_DEGREE = 111_195.0  # metres on the ground
+_DIGITS = 9  # of a score: equal ones stay equal on all machines
+_TINY = 1e-9  # spread of numbers that are all alike, but for rounding
 _LEVELS = np.arange(256, dtype=np.uint8)  # all stored probabilities
 
 
@@ -52,112 +51,86 @@ class Measured(NamedTuple):
     Attributes:
         longitude: of the middle, in degrees on WGS 84.
         latitude: likewise.
-        data: share of the pixels of a whole square that have data.
-        roof: share of these that are roof.
-        probability: their mean probability.
-        uncertainty: their mean of 4 p (1 - p).
-        unsure: share of these with a probability near the threshold.
-        border: sides between a roof pixel and another one, for each pixel with data.
-        roofs: number of roofs whose centroid lies inside.
-        confidence: mean confidence of these roofs; 0: none.
-        confidence_spread: standard deviation of their confidence.
+        roof: share of the pixels with data that are roof.
+        uncertainty: their mean of 4 p (1 - p), of the probability p.
         red: mean, 0 to 255.
         green: likewise.
         blue: likewise.
-        red_spread: standard deviation.
-        green_spread: likewise.
-        blue_spread: likewise.
+        contrast: standard deviation of the mean of the three.
     """
 
     longitude: Numbers
     latitude: Numbers
-    data: Numbers
     roof: Numbers
-    probability: Numbers
     uncertainty: Numbers
-    unsure: Numbers
-    border: Numbers
-    roofs: Numbers
-    confidence: Numbers
-    confidence_spread: Numbers
     red: Numbers
     green: Numbers
     blue: Numbers
-    red_spread: Numbers
-    green_spread: Numbers
-    blue_spread: Numbers
+    contrast: Numbers
 
 
 # --- choose ---
 
-_KIND = ("roof", "border", "confidence", "red", "green", "blue", "green_spread")  # of ground
-_NEAR = 2.0  # sides of a square
-_ALIKE = 0.5  # standard deviations of a measured number
-_LOST = 0.9  # share of its worth that a square loses if one exactly like it is chosen
-_FLOOR = 0.02  # worth of sure ground: if all ground is sure, the squares still spread
-_UPPER = 0.75  # quantile above which a number is a reason
+_LEAST_ROOF = 0.05  # share of roof that a square needs: others teach little (benchmarks/results_adapt.md)
+_WORDS = (  # less and more of each number than in the nearest chosen square, for people
+    *(("far from the other squares",) * 2, ("far from the other squares",) * 2),
+    ("fewer roofs than the others", "more roofs than the others"),
+    ("surer than the others", "less sure than the others"),
+    *(("ground of another colour",) * 2,) * 3,
+    ("smoother ground than the others", "ground of more contrast than the others"),
+)
 
 
-def choose(measured: Measured, count: int, size: float) -> list[tuple[int, str]]:
+def choose(measured: Measured, count: int) -> list[tuple[int, str]]:
     """Choose squares to look at first, and say why.
 
-    A square is worth its uncertainty (uncertainty sampling, Lewis and Gale 1994). The best one is taken; then squares
-    near it, and squares of the same kind of ground, lose worth, and so on: greedy choice for worth and spread
-    (Wei, Iyer and Bilmes, ICML 2015; Sener and Savarese 2018, arXiv 1708.00489).
+    Among squares with roofs: the most typical one, then always the one that differs most from those chosen, by place
+    and kind of ground (k-center: Gonzalez 1985; as active learning: Sener and Savarese 2018, arXiv 1708.00489). So
+    whoever stops early has looked at different ground all the same. More doubtful squares did not teach more: see
+    `benchmarks/results_adapt.md`.
 
     Args:
         measured: N squares.
         count: largest number of squares.
-        size: side of a square in metres.
 
     Returns:
         Number of each chosen square and the reason in plain words, the most useful first.
     """
-    if not len(measured.data):
+    squares = _with_roofs(measured.roof, count)
+    if not len(squares):
         return []
-    places, kinds = _metres(measured) / (_NEAR * size), _kinds(measured)
-    worth = measured.data * (measured.uncertainty + _FLOOR)
-    chosen: list[int] = []
-    while len(chosen) < min(count, len(worth)):
-        best = int(np.argmax(worth))
-        chosen.append(best)
-        near = np.exp(-((places - places[best]) ** 2).sum(axis=1) / 2)
-        alike = np.exp(-((kinds - kinds[best]) ** 2).mean(axis=1) / (2 * _ALIKE**2))
-        worth = worth * (1 - near) * (1 - _LOST * alike)
-        worth[chosen] = -1
-    reasons = _reasons(measured, kinds)
-    return [(number, reasons[number]) for number in chosen]
+    scores = _standard_scores(measured)[squares]
+    first = int(np.argmin(np.linalg.norm(scores, axis=1)))
+    chosen = [(int(squares[first]), "typical of this ground")]
+    apart = np.linalg.norm(scores - scores[first], axis=1)
+    nearest = np.full(len(squares), first)
+    taken = np.arange(len(squares)) == first
+    while len(chosen) < min(count, len(squares)):
+        best = int(np.argmax(np.where(taken, -1.0, apart)))
+        gap = scores[best] - scores[nearest[best]]
+        at = int(np.argmax(np.abs(gap)))
+        chosen.append((int(squares[best]), _WORDS[at][int(gap[at] > 0)]))
+        taken[best] = True
+        distance = np.linalg.norm(scores - scores[best], axis=1)
+        nearest[distance < apart] = best
+        apart = np.minimum(apart, distance)
+    return chosen
 
 
-def _metres(measured: Measured) -> Numbers:
-    """East and north of the first square in metres, (N, 2)."""
+def _with_roofs(roof: Numbers, count: int) -> NDArray[np.int64]:
+    """Numbers of the squares with enough roof; if they are too few, those with the most."""
+    enough = np.flatnonzero(roof >= _LEAST_ROOF)
+    return enough if len(enough) >= count else np.sort(np.argsort(-roof, kind="stable")[:count])
+
+
+def _standard_scores(measured: Measured) -> Numbers:
+    """Place in metres and kind of ground, (N, F), each with mean 0 and standard deviation 1."""
     east = (measured.longitude - measured.longitude[:1] + 180) % 360 - 180
-    north = measured.latitude - measured.latitude[:1]
-    return _DEGREE * np.column_stack([east * np.cos(np.radians(measured.latitude)), north])
-
-
-def _kinds(measured: Measured) -> Numbers:
-    """Standard scores (N, F) of the numbers that tell kinds of ground apart."""
-    numbers = np.column_stack([getattr(measured, name) for name in _KIND])
+    place = [east * np.cos(np.radians(measured.latitude)), measured.latitude]
+    numbers = np.column_stack([*place, *measured[2:]])
     spread = numbers.std(axis=0)
-    return np.asarray((numbers - numbers.mean(axis=0)) / np.where(spread > 0, spread, 1))
-
-
-def _reasons(measured: Measured, kinds: Numbers) -> list[str]:
-    """For each square, what is special about it among all of them."""
-    unlike = np.sqrt((kinds**2).mean(axis=1))
-    found = [
-        ("unsure: many pixels near the threshold", _high(measured.unsure)),
-        ("many roofs", _high(measured.roofs)),
-        ("unlike the other ground", _high(unlike)),
-        ("no roofs found", measured.roofs == 0),
-    ]
-    named = ["; ".join(words for words, holds in found if holds[i]) for i in range(len(unlike))]
-    return [words or "typical of this ground" for words in named]
-
-
-def _high(numbers: Numbers) -> NDArray[np.bool_]:
-    return np.asarray((numbers >= np.quantile(numbers, _UPPER)) & (numbers > numbers.mean()))
+    scores = (numbers - numbers.mean(axis=0)) / np.where(spread > _TINY, spread, 1)
+    return np.asarray(scores.round(_DIGITS))
 
 
 # --- candidates ---
@@ -177,7 +150,7 @@ class Candidates:
 
     def first(self, check: Check, ground: Ground) -> list[Square]:
         """Choose squares; `ground` is that of the pixel frame."""
-        chosen = ((self.shapes[number], reason) for number, reason in choose(self.measured, check.count, check.size))
+        chosen = ((self.shapes[number], reason) for number, reason in choose(self.measured, check.count))
         return [Square(shape, reason, ground.measure(shape)[0]) for shape, reason in chosen]
 
 
@@ -191,7 +164,6 @@ class _Grid:
 
     def __init__(self, raster: tuple[int, int], cell: tuple[int, int]) -> None:
         self.raster, self.cell = raster, cell
-        self._columns = -(-raster[1] // cell[1])
 
     @classmethod
     def of(cls, raster: tuple[int, int], place: Georeference, size: float) -> "_Grid":
@@ -206,16 +178,10 @@ class _Grid:
             for column in range(0, width, across):
                 yield Window(column, row, min(across, width - column), min(down, height - row))
 
-    def number(self, x: float, y: float) -> int:
-        """Number of the square around a point of the raster."""
-        row = min(max(int(y), 0), self.raster[0] - 1) // self.cell[0]
-        return row * self._columns + min(max(int(x), 0), self.raster[1] - 1) // self.cell[1]
-
 
 def candidates(
     layers: Layers,
     place: Georeference,
-    roofs: Iterable[Roof],
     picture: tuple[NDArray[np.uint8], NDArray[np.bool_]],
     *,
     threshold: float,
@@ -227,7 +193,6 @@ def candidates(
     Args:
         layers: probabilities by window, without data outside the area.
         place: georeference of their pixel frame.
-        roofs: in that frame; iterated once.
         picture: the scene at lower resolution, uint8 (h, w, 3), and its valid pixels, bool (h, w).
         threshold: lowest probability of a roof pixel.
         size: side of a square in metres.
@@ -237,33 +202,22 @@ def candidates(
     found: dict[int, list[float]] = {}
     shapes: dict[int, BaseGeometry] = {}
     for number, window in enumerate(grid.windows()):
-        measured = _probabilities(layers, window, threshold, whole=grid.cell[0] * grid.cell[1])
-        shape = _shape(window, inside) if measured[0] >= _LEAST_DATA else None
+        data, *measured = _probabilities(layers, window, threshold, whole=grid.cell[0] * grid.cell[1])
+        shape = _shape(window, inside) if data >= _LEAST_DATA else None
         if shape is not None:
             shapes[number] = shape
-            found[number] = [*measured, 0.0, 0.0, 0.0, *_colours(window, grid.raster, *picture)]
-    counted = _of_roofs(roofs, grid)
-    for number in found.keys() & counted.keys():
-        found[number][6:9] = counted[number]
+            found[number] = [*measured, *_colours(window, grid.raster, *picture)]
     middles = np.array([shapely.get_coordinates(shapely.centroid(each))[0] for each in shapes.values()]).reshape(-1, 2)
     numbers = np.array([*found.values()], np.float64).reshape(len(found), len(Measured._fields) - 2)
     return Candidates(_array(shapes.values()), Measured(*place.to_lonlat(middles).T, *numbers.T))
 
 
 def _probabilities(layers: Layers, window: Window, threshold: float, *, whole: int) -> list[float]:
-    """`data` to `border` of `Measured`; `whole`: pixels of a whole square."""
+    """Share of the pixels of a `whole` square with data, then `roof` and `uncertainty` of `Measured`."""
     values = layers.read(window)[: layers.categories].max(axis=0)
     counts = np.bincount(values.ravel(), minlength=256)[:NODATA]  # all sums over pixels follow from 255 counts
     pixels, levels = max(1, int(counts.sum())), _LEVELS[:NODATA] * STEP
-    mask = at_least(values, threshold)
-    sides = np.count_nonzero(mask[1:] != mask[:-1]) + np.count_nonzero(mask[:, 1:] != mask[:, :-1])
-    sums = (
-        counts @ at_least(_LEVELS[:NODATA], threshold),
-        counts @ levels,
-        counts @ (4 * levels * (1 - levels)),
-        counts @ (np.abs(levels - threshold) < _BAND),
-        sides,
-    )
+    sums = counts @ at_least(_LEVELS[:NODATA], threshold), counts @ (4 * levels * (1 - levels))
     return [counts.sum() / whole, *(float(total) / pixels for total in sums)]
 
 
@@ -281,27 +235,14 @@ def _shape(window: Window, inside: Region | None) -> BaseGeometry | None:
 def _colours(
     window: Window, raster: tuple[int, int], picture: NDArray[np.uint8], valid: NDArray[np.bool_]
 ) -> list[float]:
-    """Mean and standard deviation of red, green and blue in a square, from a smaller picture of the raster."""
+    """`red` to `contrast` of `Measured`, from a smaller picture of the raster."""
     down, across = picture.shape[0] / raster[0], picture.shape[1] / raster[1]
     top, left = int(window.row * down), int(window.column * across)
     bottom = max(top + 1, int((window.row + window.height) * down))
     right = max(left + 1, int((window.column + window.width) * across))
     rows, columns = slice(top, bottom, 1 + (bottom - top) // _SEEN), slice(left, right, 1 + (right - left) // _SEEN)
     pixels = picture[rows, columns][valid[rows, columns]]
-    return [*pixels.mean(axis=0), *pixels.std(axis=0)] if len(pixels) else [0.0] * 6
-
-
-def _of_roofs(roofs: Iterable[Roof], grid: _Grid) -> dict[int, tuple[float, float, float]]:
-    """By square: number of roofs whose centroid lies inside, mean and standard deviation of their confidence."""
-    sums: dict[int, Numbers] = {}
-    for roof in roofs:
-        middle = shapely.centroid(roof.polygon)
-        number = grid.number(middle.x, middle.y)
-        sums[number] = np.add(sums.get(number, np.zeros(3)), (1, roof.confidence, roof.confidence**2))
-    return {
-        number: (count, total / count, float(np.sqrt(max(0.0, squares / count - (total / count) ** 2))))
-        for number, (count, total, squares) in sums.items()
-    }
+    return [*pixels.mean(axis=0), pixels.mean(axis=1).std()] if len(pixels) else [0.0] * 4
 
 
 def on_one_map(sheets: Sequence[Candidates]) -> Candidates:

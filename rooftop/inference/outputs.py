@@ -115,7 +115,6 @@ class Outputs:
         self,
         layers: Layers,
         ground: Ground,
-        roofs: Spool,
         picture: tuple[NDArray[np.uint8], NDArray[np.bool_]],
         inside: Region | None = None,
     ) -> Candidates | None:
@@ -123,7 +122,7 @@ class Outputs:
         if self.check is None or ground.georeference is None:
             return None
         about: dict[str, Any] = {"threshold": self.threshold, "size": self.check.size, "inside": inside}
-        return candidates(layers, ground.georeference, roofs, picture, **about)
+        return candidates(layers, ground.georeference, picture, **about)
 
     def squares(self, found: Candidates | None, ground: Ground) -> list[Square]:
         """Choose squares to look at first; `ground` is that of their pixel frame."""

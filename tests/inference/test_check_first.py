@@ -14,7 +14,7 @@ from shapely import box
 
 from rooftop.inference import Area
 from rooftop.inference.check_first import Candidates, Check, Measured, candidates, choose, on_one_map
-from rooftop.polygons.roofs import Layers, Roof
+from rooftop.polygons.roofs import Layers
 from rooftop.raster.georeference import Georeference
 from rooftop.raster.probability import NODATA
 
@@ -41,14 +41,13 @@ def values():
 
 @pytest.fixture
 def measure():
-    """measure(values) -> Candidates, with two roofs in square 0 and a picture of half the size."""
+    """measure(values) -> Candidates, with a picture of half the size."""
 
     def run(values, **settings):
         picture = np.zeros((10, 12, 3), np.uint8)
         picture[:5, :2, 0] = 100  # half of square 0: it begins at 0 and ends before 4.8
-        roofs = [Roof(box(5, 0, 10, 5), 0, 0.9, 25.0, 20.0, 0.0), Roof(box(6, 5, 12, 10), 0, 0.5, 30.0, 22.0, 0.0)]
         about = {"threshold": 0.4, "size": 10.0, **settings}
-        return candidates(Layers.of(values), METRE, roofs, (picture, np.ones((10, 12), bool)), **about)
+        return candidates(Layers.of(values), METRE, (picture, np.ones((10, 12), bool)), **about)
 
     return run
 
@@ -57,20 +56,14 @@ def bounds(shapes):
     return [tuple(map(int, shape.bounds)) for shape in shapes]
 
 
-def test_squares_with_data_are_measured_by_their_pixels_roofs_and_colours(values, measure):
+def test_squares_with_data_are_measured_by_their_probabilities_and_colours(values, measure):
     found = measure(values)
     assert bounds(found.shapes) == [(0, 0, 10, 10), (10, 0, 20, 10), (0, 10, 10, 20)]
     measured = found.measured
-    assert measured.data.tolist() == [1, 1, 1]
     assert measured.roof.tolist() == [0.5, 1, 0]
-    assert measured.probability == pytest.approx([0.5, 0.5, 0])
     assert measured.uncertainty == pytest.approx([0, 1, 0])
-    assert measured.unsure.tolist() == [0, 1, 0]
-    assert measured.border.tolist() == [0.1, 0, 0]
-    assert measured.roofs.tolist() == [2, 0, 0]
-    assert measured.confidence == pytest.approx([0.7, 0, 0])
-    assert measured.confidence_spread == pytest.approx([0.2, 0, 0])
-    assert (measured.red[0], measured.red_spread[0], measured.green[0]) == (50, 50, 0)
+    assert (measured.red[0], measured.green[0]) == (50, 0)
+    assert measured.contrast[0] == pytest.approx(50 / 3)  # half of it 0, half 100 / 3
     middles = METRE.to_lonlat(np.array([(5.0, 5.0), (15.0, 5.0), (5.0, 15.0)]))
     assert np.column_stack([measured.longitude, measured.latitude]) == pytest.approx(middles)
 
@@ -83,49 +76,54 @@ def test_a_square_counts_from_three_fifths_of_its_pixels_with_data(values, measu
 def test_pixels_far_from_square_give_squares_on_the_ground():
     degrees = Georeference(Affine(1e-5, 0, 10, 0, -1e-5, 60), CRS.from_epsg(4326).to_wkt())  # 0.558 x 1.114 m
     picture = np.zeros((20, 4, 3), np.uint8), np.ones((20, 4), bool)
-    found = candidates(Layers.of(np.zeros((1, 40, 80), np.uint8)), degrees, [], picture, threshold=0.5, size=22.3)
+    found = candidates(Layers.of(np.zeros((1, 40, 80), np.uint8)), degrees, picture, threshold=0.5, size=22.3)
     assert bounds(found.shapes) == [(0, 0, 40, 20), (40, 0, 80, 20), (0, 20, 40, 40), (40, 20, 80, 40)]
 
 
 def measured(count, **numbers):
-    """Squares of sure ground in a row, 100 m apart on the equator, with some other numbers."""
+    """Squares with roofs in a row, 100 m apart on the equator, with some other numbers."""
     zero = dict.fromkeys(Measured._fields, np.zeros(count))
-    row = {"longitude": np.arange(count) * 100 / 111_195, "data": np.ones(count)}
+    row = {"longitude": np.arange(count) * 100 / 111_195, "roof": np.full(count, 0.3)}
     return Measured(**{**zero, **row, **{name: np.asarray(given, float) for name, given in numbers.items()}})
 
 
-def test_the_most_unsure_square_comes_first_then_one_away_from_it():
-    uncertainty = [0.1, 0.1, 0.1, 0.5, 0.49, 0.48, 0.1, 0.1, 0.1, 0.4]
-    numbers = [number for number, _ in choose(measured(10, uncertainty=uncertainty), 10, 100.0)]
-    assert numbers[:2] == [3, 9]
-    assert sorted(numbers) == [*range(10)]
+def test_the_typical_square_comes_first_then_those_that_differ_most():
+    chosen = choose(measured(9), 5)
+    assert [number for number, _ in chosen] == [4, 0, 8, 2, 6]  # the middle, the ends, the middles between
+    assert [words for _, words in chosen] == ["typical of this ground"] + ["far from the other squares"] * 4
 
 
-def test_of_squares_equally_unsure_another_kind_of_ground_comes_before_the_same():
-    red = [100, 100, 100, 100, 100, 100, 30, 100]
-    chosen = choose(measured(8, uncertainty=[0.3] * 8, red=red), 2, 10.0)
-    assert [number for number, _ in chosen] == [0, 6]
+@pytest.mark.parametrize(
+    ("name", "odd", "words"),
+    [
+        ("roof", 0.9, "more roofs than the others"),
+        ("uncertainty", 0.8, "less sure than the others"),
+        ("blue", 90, "ground of another colour"),
+        ("contrast", 50, "ground of more contrast than the others"),
+    ],
+)
+def test_a_square_of_another_kind_comes_early_with_the_reason(name, odd, words):
+    numbers = np.full(9, 0.3)
+    numbers[3] = odd
+    assert choose(measured(9, **{name: numbers}), 2)[1] == (3, words)
+
+
+def test_squares_without_roofs_are_left_out_unless_there_are_too_few_others():
+    roof = [0.3, 0.0, 0.2, 0.04, 0.5]
+    assert {number for number, _ in choose(measured(5, roof=roof), 3)} == {0, 2, 4}
+    assert {number for number, _ in choose(measured(5, roof=roof), 4)} == {0, 2, 3, 4}
 
 
 def test_no_square_is_chosen_twice_and_there_may_be_fewer():
-    assert choose(measured(0), 5, 80.0) == []
-    same = choose(measured(3), 5, 80.0)
-    assert sorted(number for number, _ in same) == [0, 1, 2]
+    assert choose(measured(0), 5) == []
+    alike = measured(3, longitude=[0, 0, 0])
+    assert sorted(number for number, _ in choose(alike, 5)) == [0, 1, 2]
 
 
-def test_reasons_say_what_is_special():
-    words = dict(
-        choose(
-            measured(8, unsure=[0, 0, 0, 0, 0, 0, 0, 0.6], roofs=[1, 1, 1, 1, 1, 0, 9, 1], red=[9] * 4 + [0] + [9] * 3),
-            8,
-            80.0,
-        )
-    )
-    assert words[7].startswith("unsure: many pixels near the threshold")
-    assert words[6].startswith("many roofs")
-    assert words[5].endswith("no roofs found")
-    assert "unlike the other ground" in words[4]
-    assert words[0] == "typical of this ground"
+def test_squares_across_the_antimeridian_are_neighbours():
+    longitude = [179.999, -179.999, 179.998, 179.997, 179.996]
+    assert choose(measured(5, longitude=longitude), 3)[1][0] == 1  # from the middle, 179.998, one end; then the other
+    assert choose(measured(5, longitude=longitude), 3)[0][0] == 2
 
 
 def test_of_overlapping_sheets_a_square_that_an_earlier_one_covers_is_left_out():
