@@ -20,6 +20,7 @@ from rooftop.adaptation.folds import FEWEST, fold_of
 from rooftop.adaptation.scores import JUDGED, Scored, SquareCases, choose_threshold, difference, is_better, scored
 from rooftop.adaptation.squares import Tile
 from rooftop.coco import open_index
+from rooftop.config import data_of
 from rooftop.config.paths import PROJECT, shipped
 from rooftop.data.prepare import Preparation
 from rooftop.data.sources import CocoSource
@@ -165,7 +166,7 @@ class Scoring:
 
     def source(self) -> CocoSource:
         """Open the squares, as annotated."""
-        index = open_index(self.folder / "annotation.json", cache=self.folder / ".index")
+        index = open_index(self.folder / "annotation.json", cache=Path(data_of("coco", root=str(self.folder))["cache"]))
         return CocoSource(self.folder / "images", index, reading=Preparation.of(self.start.card.preparation).reading)
 
     def values(self, network: nn.Module, among: Sequence[int] | None = None) -> list[NDArray[np.uint8]]:
