@@ -1,8 +1,7 @@
 """Checked squares as training pictures: one tile a square, at the resolution of its source.
 
-A tile shows a margin around its square. Roofs of which half or more lies inside stay whole up to the edge of the tile,
-so that their shapes near the border of the square are right. Not judged are the other roofs at the border, and ground
-outside the square or without data.
+A tile shows a margin around its square. Roofs that reach into the square stay whole up to the edge of the tile, so
+that their shapes near its border are right; nothing outside the square, or without data, is judged.
 
     <folder>/images/*   annotation.json   squares.json
 """
@@ -10,7 +9,7 @@ outside the square or without data.
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 
 import msgspec
@@ -27,12 +26,11 @@ from rooftop.files import atomic_write, require_file, temporary_folder
 from rooftop.raster.rasterise import rasterise
 from rooftop.raster.region import polygons_of
 from rooftop.raster.windows import Window
-from rooftop.tiling.tiles import CATEGORY, Raster, building, known_ground, open_raster, unknown
+from rooftop.tiling.tiles import CATEGORY, OUTSIDE, Raster, building, known_ground, open_raster, outside
 
 MARGIN = 8.0  # metres around a square that a network may look at
 _DECIMALS = 8  # of a degree: about a millimetre
 _COVERED = 0.5  # share of an earlier square, from which new ones replace it
-_OWN = 0.5  # share of a roof inside a square, from which it is learned; the others may not have been looked at
 _SLACK = 1e-6  # of the longest side, for rounding
 Rings = list[list[tuple[float, float]]]
 
@@ -94,7 +92,7 @@ def write_squares(
         (aside / "images").mkdir()
         tiles: list[Tile] = []
         drawn = _drawn(aside / "images", corrections, tiles, largest=largest, crs=crs)
-        write_annotations(aside / "annotation.json", drawn, [CATEGORY])
+        write_annotations(aside / "annotation.json", drawn, [CATEGORY, OUTSIDE])
         _publish(aside, folder, tiles)
     return tiles
 
@@ -146,7 +144,7 @@ def with_earlier(folder: Path, earlier: Path) -> list[Tile]:
             shutil.copyfile(earlier / "images" / tile.file, aside / "images" / named[tile.file])
         same = {tile.file: tile.file for tile in new}
         both = [*_annotated(folder, same, cache), *_annotated(earlier, named, cache)]
-        write_annotations(aside / "annotation.json", _renumbered(both), [CATEGORY])
+        write_annotations(aside / "annotation.json", _renumbered(both), [CATEGORY, OUTSIDE])
         tiles = [*new, *(msgspec.structs.replace(tile, file=named[tile.file]) for tile in kept)]
         _publish(aside, folder, tiles)
     return tiles
@@ -181,15 +179,11 @@ def _objects(raster: Raster, window: Window, square: Square, path: Path) -> list
     valid, write = raster.cut(window)
     write(path)
     known = known_ground(valid)
-    outline = _moved(square.outline, window)
-    roofs = [_moved(roof, window) for roof in square.roofs]
-    own = [roof for roof in roofs if shapely.area(roof & outline) >= _OWN * roof.area]
-    others = [roof for roof in roofs if shapely.area(roof & outline) < _OWN * roof.area]
-    objects = [thing for roof in own for part in polygons_of(roof & known) for thing in building(part, window)]
-    size = window.height, window.width
-    inside = rasterise([outline], *size).astype(bool) & ~rasterise(others, *size).astype(bool)
+    shapes = [shapely.intersection(_moved(roof, window), known) for roof in square.roofs]
+    objects = [thing for shape in shapes for part in polygons_of(shape) for thing in building(part, window)]
+    inside = rasterise([_moved(square.outline, window)], window.height, window.width).astype(bool)
     judged: NDArray[np.bool_] = valid & inside
-    return objects if judged.all() else [*objects, unknown(0, judged)]
+    return objects if judged.all() else [*objects, *outside(repeat(0), judged)]
 
 
 def _tile(file: str, site: Site, window: Window, square: Square, *, gsd: float) -> Tile:

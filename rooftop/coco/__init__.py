@@ -1,7 +1,7 @@
 """Read, index and write COCO annotations and results."""
 
 from rooftop.coco.columns import STRAY, Rejected
-from rooftop.coco.index import CocoObject, Index, open_index
+from rooftop.coco.index import UNKNOWN, CocoObject, Index, open_index
 from rooftop.coco.learnable import Lesson, choose_channels, lessons, require_annotations, require_learnable, why_nothing
 from rooftop.coco.masks import MaskFolder, MaskReport
 from rooftop.coco.names import Unpaired, picture_path, plain_name, repeated, unpaired
@@ -11,6 +11,7 @@ from rooftop.coco.write import Picture, Result, measured, pictures, rounded, wri
 
 __all__ = [
     "STRAY",
+    "UNKNOWN",
     "Category",
     "CocoObject",
     "Index",

@@ -27,6 +27,7 @@ from rooftop.files import atomic_write
 from rooftop.raster.rasterise import Run, draw, ring_runs, run_area
 
 CACHE = Path("outputs/.index")
+UNKNOWN = "unknown"  # name of a category whose crowds nobody judges, not even the objects in them
 _FORMAT = b"rooftop index 2"  # increase the number when the arrays change
 
 
@@ -129,6 +130,10 @@ class Index:
     @cached_property
     def _category_list(self) -> list[int]:
         return [category.id for category in self.categories]
+
+    @cached_property
+    def _unknown(self) -> list[int]:
+        return [k for k, category in enumerate(self.categories) if category.name == UNKNOWN]
 
     def channels(self, categories: Sequence[int | str] | None) -> list[tuple[int, ...]]:
         """Return the ids of each channel of the truth.
@@ -276,7 +281,7 @@ class Index:
             mask: uint8 (K, H, W), 1 = object, 0 = background.
             valid: bool (H, W), shared by all categories; False inside a crowd of these categories and outside their
                 objects, since pixels of a crowd are not labelled one by one; also in the box of an outline that cannot
-                be drawn.
+                be drawn, and in all of a crowd of the category `unknown`.
             Either may be non-contiguous, and `valid` may be read-only.
         """
         a, (height, width) = self._arrays, self.sizes[i].tolist()
@@ -291,7 +296,10 @@ class Index:
         if not crowd.any():
             return mask, np.broadcast_to(np.True_, (height, width))
         crowds = self._draw(rows[crowd & np.isin(kinds, [*chain(*wanted)])], height, width)
-        return mask, (crowds == 0) | mask.any(axis=0)
+        valid = (crowds == 0) | mask.any(axis=0)
+        if self._unknown:
+            valid &= self._draw(rows[crowd & np.isin(kinds, self._unknown)], height, width) == 0
+        return mask, valid
 
     def _draw(self, rows: Array, height: int, width: int) -> NDArray[np.uint8]:
         """Draw the union of annotations, given by ascending numbers."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rooftop.coco.arrays import Array
 from rooftop.coco.columns import DRAWN, Rejected
-from rooftop.coco.index import Index
+from rooftop.coco.index import UNKNOWN, Index
 from rooftop.coco.parse import Category
 from rooftop.errors import DataError, first_names
 
@@ -123,7 +123,7 @@ def choose_channels(
             category may have another name in every file.
 
     Returns:
-        The ids of each channel; categories of one name share it. If nothing can be learned, all channels.
+        The ids of each channel; categories of one name share it. If nothing can be learned, all but `unknown`.
 
     Raises:
         DataError: there is no such category.
@@ -134,7 +134,10 @@ def choose_channels(
         return index.channels(categories)
     known = {lesson.category.id for lesson in lessons(index) if lesson.is_learnable}
     channels = index.channels(None)
-    return [channel for channel in channels if not known.isdisjoint(channel)] or channels
+    if found := [channel for channel in channels if not known.isdisjoint(channel)]:
+        return found
+    unknown = {category.id for category in index.categories if category.name == UNKNOWN}
+    return [channel for channel in channels if unknown.isdisjoint(channel)] or channels
 
 
 def require_learnable(index: Index, channels: Sequence[tuple[int, ...]], *, named: bool = False) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from rooftop.coco import Category, CocoObject, Picture, measured, rounded, write_annotations
+from rooftop.coco import UNKNOWN, Category, CocoObject, Picture, measured, rounded, write_annotations
 from rooftop.errors import DataError, SourceError
 from rooftop.files import temporary_folder, visible
 from rooftop.raster.picture import matching, write_png
@@ -37,6 +37,7 @@ from rooftop.vector.layers import Layer
 
 log = logging.getLogger(__name__)
 CATEGORY = Category(100, "building")
+OUTSIDE = Category(200, UNKNOWN)
 _WITHOUT_DATA = "tile without data"
 _TOO_LITTLE = "building of which too little lies inside"
 _OUTSIDE = "tile outside the area"
@@ -66,6 +67,16 @@ def unknown(number: int, valid: NDArray[np.bool_]) -> CocoObject:
     """Turn the ground without data of a tile, bool (h, w), into a crowd: neither learned nor scored."""
     run = encode(np.asarray(~valid, np.uint8))
     return measured(CocoObject(number, CATEGORY.id, True, 0.0, None, run), *valid.shape)
+
+
+def outside(numbers: Iterator[int], judged: NDArray[np.bool_]) -> list[CocoObject]:
+    """Turn the ground of a tile that is not judged, bool (h, w), into two crowds.
+
+    The first is for all readers of COCO, which judge the objects in a crowd; the second leaves out these, too: see
+    `Index.truth`. Without it the parts of roofs outside would be learned, and no ground beside them.
+    """
+    crowd = unknown(next(numbers), judged)
+    return [crowd, replace(crowd, annotation_id=next(numbers), category_id=OUTSIDE.id)]
 
 
 def known_ground(valid: NDArray[np.bool_]) -> BaseGeometry:
@@ -209,11 +220,12 @@ class Tiles:
         possible = self._possible()
         self._require_overlap()
         self._require_tiles(dict.fromkeys(self.tiling.shares, 0) | possible)
+        categories = [CATEGORY, OUTSIDE] if self.area else [CATEGORY]
         with self._put_aside():
             for split in self.tiling.shares:
                 self.made[split] = Counter()
                 found = self._pictures(split, progress)
-                write_annotations(self._aside / "annotations" / f"{split}.json", found, [CATEGORY])
+                write_annotations(self._aside / "annotations" / f"{split}.json", found, categories)
             self._require_tiles({split: counts["tiles"] for split, counts in self.made.items()})
             self._publish()
 
@@ -273,9 +285,10 @@ class Tiles:
                     roofs = self._judged(self._cut(shelf, window, valid), path, window)
                     objects = [replace(thing, annotation_id=next(numbers)) for thing in self._drawn(roofs, window)]
                     self.made[split].update({"tiles": 1, "buildings": len(objects)})
-                    is_told = raster.suffix == ".tif" and inside.all()  # a GeoTIFF says itself where it has no data
-                    if not judged.all() and not is_told:
-                        objects.append(unknown(next(numbers), judged))
+                    if not inside.all():
+                        objects += outside(numbers, judged)
+                    elif not valid.all() and raster.suffix == ".png":  # a GeoTIFF says itself where it has no data
+                        objects.append(unknown(next(numbers), valid))
                     if progress:
                         progress(split)
                     yield Picture(next(ids), file, window.height, window.width, objects)

@@ -122,6 +122,17 @@ def test_a_crowd_is_no_truth_but_makes_its_pixels_invalid_where_nothing_else_lie
     assert (~valid).sum() == 15 * 80 - 5 * 10
 
 
+def test_a_crowd_of_unknown_ground_takes_the_objects_in_it_along(load):
+    """The square is 10 to 20 in both directions; the crowd covers the rows above 15."""
+    above = {"iscrowd": 1, "segmentation": [[0, 0, 80, 0, 80, 15, 0, 15]]}
+    crowds = [annotation(2, **above), annotation(3, category_id=200, **above)]
+    categories = [{"id": 100, "name": "building"}, {"id": 200, "name": "unknown"}]
+    mask, valid = load(document([annotation(1), *crowds], categories=categories)).truth(0, [100])
+    assert mask.sum() == 100
+    assert valid[15:].all()
+    assert not valid[:15].any()
+
+
 def test_a_picture_without_annotations_is_empty_truth(load):
     mask, valid = load(document()).truth(0, [100])
     assert mask.shape == (1, HEIGHT, WIDTH)

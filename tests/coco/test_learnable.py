@@ -103,6 +103,13 @@ def test_categories_without_annotations_are_no_channels(load):
     assert choose_channels(load(document(categories=ROOTED)), None) == [(0,), (100,)]
 
 
+def test_unknown_ground_is_no_channel_even_where_nothing_can_be_learned(load):
+    categories = [{"id": 100, "name": "building"}, {"id": 200, "name": "unknown"}]
+    crowds = [annotation(1, iscrowd=1), annotation(2, iscrowd=1, category_id=200)]
+    assert choose_channels(load(document(crowds, categories=categories)), None) == [(100,)]
+    assert choose_channels(load(document([*crowds, annotation(3)], categories=categories)), None) == [(100,)]
+
+
 def test_categories_of_one_name_share_a_channel(load):
     index = load(document([annotation(1), annotation(2, category_id=2)], categories=MERGED))
     assert choose_channels(index, None) == [(100, 2)]
