@@ -1,7 +1,7 @@
 """Squares of ground that a person should look at first: the layer `check_first`.
 
-A scene is cut into squares along its rows and columns. `candidates` measures each of them at constant memory: its
-probabilities and its colours. `choose` takes the most useful ones. They are the same for any number of processes.
+A scene is cut into squares along its rows and columns. `candidates` measures the roofs in each of them at constant
+memory, `choose` takes the most useful ones. They are the same for any number of processes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from rooftop.polygons.check_first import Square
 from rooftop.polygons.ground import Ground
 from rooftop.polygons.roofs import Layers
 from rooftop.raster.georeference import Georeference
-from rooftop.raster.probability import NODATA, STEP, at_least
+from rooftop.raster.probability import NODATA, at_least
 from rooftop.raster.region import Region
 from rooftop.raster.windows import Window
 
@@ -26,10 +26,8 @@ Numbers = NDArray[np.float64]
 Shapes = NDArray[np.object_]
 _LEAST_DATA = 0.6  # share of a square's pixels with data
 _COMMON = 0.001  # share of a square that another one may cover: roundings of two sheets side by side
-_SEEN = 64  # pixels along a side of a square, at most, whose colours count
 _DIGITS = 9  # of a score: equal ones stay equal on all machines
 _TINY = 1e-9  # spread of numbers that are all alike, but for rounding
-_LEVELS = np.arange(256, dtype=np.uint8)  # all stored probabilities
 
 
 @dataclass(frozen=True)
@@ -52,41 +50,26 @@ class Measured(NamedTuple):
         longitude: of the middle, in degrees on WGS 84.
         latitude: likewise.
         roof: share of the pixels with data that are roof.
-        uncertainty: their mean of 4 p (1 - p), of the probability p.
-        red: mean, 0 to 255.
-        green: likewise.
-        blue: likewise.
-        contrast: standard deviation of the mean of the three.
     """
 
     longitude: Numbers
     latitude: Numbers
     roof: Numbers
-    uncertainty: Numbers
-    red: Numbers
-    green: Numbers
-    blue: Numbers
-    contrast: Numbers
 
 
 # --- choose ---
 
 _LEAST_ROOF = 0.05  # share of roof that a square needs: others teach little (benchmarks/results_adapt.md)
-_WORDS = (  # less and more of each number than in the nearest chosen square, for people
-    *(("far from the other squares",) * 2, ("far from the other squares",) * 2),
-    ("fewer roofs than the others", "more roofs than the others"),
-    ("surer than the others", "less sure than the others"),
-    *(("ground of another colour",) * 2,) * 3,
-    ("smoother ground than the others", "ground of more contrast than the others"),
-)
+_MOST = 4000  # squares to choose among; of more, every second, third ...
+_THIRDS = 1 / 3, 2 / 3  # quantiles of the roof share between few, some and many roofs
 
 
 def choose(measured: Measured, count: int) -> list[tuple[int, str]]:
     """Choose squares to look at first, and say why.
 
-    Among squares with roofs: the most typical one, then always the one that differs most from those chosen, by place
-    and kind of ground (k-center: Gonzalez 1985; as active learning: Sener and Savarese 2018, arXiv 1708.00489). So
-    whoever stops early has looked at different ground all the same. More doubtful squares did not teach more: see
+    Squares with roofs that stand for all others: each next one brings the others nearest to a chosen one, by place and
+    share of roof (greedy k-medians, the first phase of PAM: Kaufman and Rousseeuw 1990). So whoever stops early has
+    looked all over the ground. Doubtful squares first, and squares unlike all others, teach exceptions:
     `benchmarks/results_adapt.md`.
 
     Args:
@@ -97,24 +80,29 @@ def choose(measured: Measured, count: int) -> list[tuple[int, str]]:
         Number of each chosen square and the reason in plain words, the most useful first.
     """
     squares = _with_roofs(measured.roof, count)
+    squares = squares[:: 1 + len(squares) // _MOST]
     if not len(squares):
         return []
     scores = _standard_scores(measured)[squares]
-    first = int(np.argmin(np.linalg.norm(scores, axis=1)))
-    chosen = [(int(squares[first]), "typical of this ground")]
-    apart = np.linalg.norm(scores - scores[first], axis=1)
-    nearest = np.full(len(squares), first)
-    taken = np.arange(len(squares)) == first
+    apart = np.linalg.norm(scores[:, None] - scores[None], axis=2).astype(np.float32)
+    nearest = np.full(len(squares), np.inf, np.float32)
+    chosen: list[int] = []
     while len(chosen) < min(count, len(squares)):
-        best = int(np.argmax(np.where(taken, -1.0, apart)))
-        gap = scores[best] - scores[nearest[best]]
-        at = int(np.argmax(np.abs(gap)))
-        chosen.append((int(squares[best]), _WORDS[at][int(gap[at] > 0)]))
-        taken[best] = True
-        distance = np.linalg.norm(scores - scores[best], axis=1)
-        nearest[distance < apart] = best
-        apart = np.minimum(apart, distance)
-    return chosen
+        cost = np.minimum(apart, nearest).sum(axis=1, dtype=np.float64)
+        cost[chosen] = np.inf
+        chosen.append(int(np.argmin(cost)))
+        nearest = np.minimum(nearest, apart[chosen[-1]])
+    stands_for = np.bincount(np.argmin(apart[chosen], axis=0), minlength=len(chosen))
+    few, many = np.quantile(measured.roof[squares], _THIRDS)
+    reasons = [
+        f"{_words(measured.roof[squares[i]], few, many)}; stands for {n} square{'s' * (n != 1)}"
+        for i, n in zip(chosen, stands_for.tolist(), strict=True)
+    ]
+    return [(int(squares[i]), reason) for i, reason in zip(chosen, reasons, strict=True)]
+
+
+def _words(roof: float, few: float, many: float) -> str:
+    return "many roofs" if roof > many else "few roofs" if roof < few else "some roofs"
 
 
 def _with_roofs(roof: Numbers, count: int) -> NDArray[np.int64]:
@@ -124,10 +112,9 @@ def _with_roofs(roof: Numbers, count: int) -> NDArray[np.int64]:
 
 
 def _standard_scores(measured: Measured) -> Numbers:
-    """Place in metres and kind of ground, (N, F), each with mean 0 and standard deviation 1."""
+    """Place in metres and share of roof, (N, 3), each with mean 0 and standard deviation 1."""
     east = (measured.longitude - measured.longitude[:1] + 180) % 360 - 180
-    place = [east * np.cos(np.radians(measured.latitude)), measured.latitude]
-    numbers = np.column_stack([*place, *measured[2:]])
+    numbers = np.column_stack([east * np.cos(np.radians(measured.latitude)), measured.latitude, measured.roof])
     spread = numbers.std(axis=0)
     scores = (numbers - numbers.mean(axis=0)) / np.where(spread > _TINY, spread, 1)
     return np.asarray(scores.round(_DIGITS))
@@ -182,7 +169,6 @@ class _Grid:
 def candidates(
     layers: Layers,
     place: Georeference,
-    picture: tuple[NDArray[np.uint8], NDArray[np.bool_]],
     *,
     threshold: float,
     size: float,
@@ -193,32 +179,29 @@ def candidates(
     Args:
         layers: probabilities by window, without data outside the area.
         place: georeference of their pixel frame.
-        picture: the scene at lower resolution, uint8 (h, w, 3), and its valid pixels, bool (h, w).
         threshold: lowest probability of a roof pixel.
         size: side of a square in metres.
         inside: the area; None: everywhere.
     """
     grid = _Grid.of((layers.shape[1], layers.shape[2]), place, size)
-    found: dict[int, list[float]] = {}
-    shapes: dict[int, BaseGeometry] = {}
-    for number, window in enumerate(grid.windows()):
-        data, *measured = _probabilities(layers, window, threshold, whole=grid.cell[0] * grid.cell[1])
+    roof: list[float] = []
+    shapes: list[BaseGeometry] = []
+    for window in grid.windows():
+        data, share = _shares(layers, window, threshold, whole=grid.cell[0] * grid.cell[1])
         shape = _shape(window, inside) if data >= _LEAST_DATA else None
         if shape is not None:
-            shapes[number] = shape
-            found[number] = [*measured, *_colours(window, grid.raster, *picture)]
-    middles = np.array([shapely.get_coordinates(shapely.centroid(each))[0] for each in shapes.values()]).reshape(-1, 2)
-    numbers = np.array([*found.values()], np.float64).reshape(len(found), len(Measured._fields) - 2)
-    return Candidates(_array(shapes.values()), Measured(*place.to_lonlat(middles).T, *numbers.T))
+            shapes.append(shape)
+            roof.append(share)
+    middles = np.array([shapely.get_coordinates(shapely.centroid(each))[0] for each in shapes]).reshape(-1, 2)
+    longitude, latitude = place.to_lonlat(middles).T
+    return Candidates(_array(shapes), Measured(longitude, latitude, np.array(roof, np.float64)))
 
 
-def _probabilities(layers: Layers, window: Window, threshold: float, *, whole: int) -> list[float]:
-    """Share of the pixels of a `whole` square with data, then `roof` and `uncertainty` of `Measured`."""
+def _shares(layers: Layers, window: Window, threshold: float, *, whole: int) -> tuple[float, float]:
+    """Share of the pixels of a `whole` square with data, and of these with roof."""
     values = layers.read(window)[: layers.categories].max(axis=0)
-    counts = np.bincount(values.ravel(), minlength=256)[:NODATA]  # all sums over pixels follow from 255 counts
-    pixels, levels = max(1, int(counts.sum())), _LEVELS[:NODATA] * STEP
-    sums = counts @ at_least(_LEVELS[:NODATA], threshold), counts @ (4 * levels * (1 - levels))
-    return [counts.sum() / whole, *(float(total) / pixels for total in sums)]
+    known, roof = int(np.count_nonzero(values != NODATA)), int(np.count_nonzero(at_least(values, threshold)))
+    return known / whole, roof / max(1, known)
 
 
 def _shape(window: Window, inside: Region | None) -> BaseGeometry | None:
@@ -230,19 +213,6 @@ def _shape(window: Window, inside: Region | None) -> BaseGeometry | None:
     parts = shapely.get_parts(shapely.intersection(square, inside.shape))
     polygons = [part for part in parts if isinstance(part, Polygon)]
     return max(polygons, key=shapely.area, default=None)
-
-
-def _colours(
-    window: Window, raster: tuple[int, int], picture: NDArray[np.uint8], valid: NDArray[np.bool_]
-) -> list[float]:
-    """`red` to `contrast` of `Measured`, from a smaller picture of the raster."""
-    down, across = picture.shape[0] / raster[0], picture.shape[1] / raster[1]
-    top, left = int(window.row * down), int(window.column * across)
-    bottom = max(top + 1, int((window.row + window.height) * down))
-    right = max(left + 1, int((window.column + window.width) * across))
-    rows, columns = slice(top, bottom, 1 + (bottom - top) // _SEEN), slice(left, right, 1 + (right - left) // _SEEN)
-    pixels = picture[rows, columns][valid[rows, columns]]
-    return [*pixels.mean(axis=0), pixels.mean(axis=1).std()] if len(pixels) else [0.0] * 4
 
 
 def on_one_map(sheets: Sequence[Candidates]) -> Candidates:

@@ -115,14 +115,13 @@ class Outputs:
         self,
         layers: Layers,
         ground: Ground,
-        picture: tuple[NDArray[np.uint8], NDArray[np.bool_]],
         inside: Region | None = None,
     ) -> Candidates | None:
         """Measure squares to look at first; None: not wanted, or no place on the map. See `check_first.candidates`."""
         if self.check is None or ground.georeference is None:
             return None
         about: dict[str, Any] = {"threshold": self.threshold, "size": self.check.size, "inside": inside}
-        return candidates(layers, ground.georeference, picture, **about)
+        return candidates(layers, ground.georeference, **about)
 
     def squares(self, found: Candidates | None, ground: Ground) -> list[Square]:
         """Choose squares to look at first; `ground` is that of their pixel frame."""

@@ -140,7 +140,7 @@ def write_scene(filled: FilledScene, outputs: Outputs) -> Finished:
     mask = drawn(roofs, size, picture.shape[:2])
     write_png(outputs.path("overlays.png", source.stem), overlay(picture, mask))
     inside = _inside(layers, part)
-    found = outputs.candidates(inside, plan.ground, (picture, valid), part.inside if part else None)
+    found = outputs.candidates(inside, plan.ground, part.inside if part else None)
     squares = outputs.squares(found, plan.ground)
     write_outlines(Outlines(source.stem, size, picture, plan.ground, roofs, squares), outputs)
     pixels = _write_rasters(scene, inside, source.stem, outputs)

@@ -41,13 +41,10 @@ def values():
 
 @pytest.fixture
 def measure():
-    """measure(values) -> Candidates, with a picture of half the size."""
+    """measure(values) -> Candidates in squares of 10 m."""
 
-    def run(values, **settings):
-        picture = np.zeros((10, 12, 3), np.uint8)
-        picture[:5, :2, 0] = 100  # half of square 0: it begins at 0 and ends before 4.8
-        about = {"threshold": 0.4, "size": 10.0, **settings}
-        return candidates(Layers.of(values), METRE, (picture, np.ones((10, 12), bool)), **about)
+    def run(values):
+        return candidates(Layers.of(values), METRE, threshold=0.4, size=10.0)
 
     return run
 
@@ -56,14 +53,11 @@ def bounds(shapes):
     return [tuple(map(int, shape.bounds)) for shape in shapes]
 
 
-def test_squares_with_data_are_measured_by_their_probabilities_and_colours(values, measure):
+def test_squares_with_data_are_measured_by_their_roofs(values, measure):
     found = measure(values)
     assert bounds(found.shapes) == [(0, 0, 10, 10), (10, 0, 20, 10), (0, 10, 10, 20)]
     measured = found.measured
     assert measured.roof.tolist() == [0.5, 1, 0]
-    assert measured.uncertainty == pytest.approx([0, 1, 0])
-    assert (measured.red[0], measured.green[0]) == (50, 0)
-    assert measured.contrast[0] == pytest.approx(50 / 3)  # half of it 0, half 100 / 3
     middles = METRE.to_lonlat(np.array([(5.0, 5.0), (15.0, 5.0), (5.0, 15.0)]))
     assert np.column_stack([measured.longitude, measured.latitude]) == pytest.approx(middles)
 
@@ -75,8 +69,7 @@ def test_a_square_counts_from_three_fifths_of_its_pixels_with_data(values, measu
 
 def test_pixels_far_from_square_give_squares_on_the_ground():
     degrees = Georeference(Affine(1e-5, 0, 10, 0, -1e-5, 60), CRS.from_epsg(4326).to_wkt())  # 0.558 x 1.114 m
-    picture = np.zeros((20, 4, 3), np.uint8), np.ones((20, 4), bool)
-    found = candidates(Layers.of(np.zeros((1, 40, 80), np.uint8)), degrees, picture, threshold=0.5, size=22.3)
+    found = candidates(Layers.of(np.zeros((1, 40, 80), np.uint8)), degrees, threshold=0.5, size=22.3)
     assert bounds(found.shapes) == [(0, 0, 40, 20), (40, 0, 80, 20), (0, 20, 40, 40), (40, 20, 80, 40)]
 
 
@@ -87,25 +80,26 @@ def measured(count, **numbers):
     return Measured(**{**zero, **row, **{name: np.asarray(given, float) for name, given in numbers.items()}})
 
 
-def test_the_typical_square_comes_first_then_those_that_differ_most():
-    chosen = choose(measured(9), 5)
-    assert [number for number, _ in chosen] == [4, 0, 8, 2, 6]  # the middle, the ends, the middles between
-    assert [words for _, words in chosen] == ["typical of this ground"] + ["far from the other squares"] * 4
+def test_squares_stand_for_all_others_and_spread():
+    # first the middle of the row, then the middles of what is left of it and right of it
+    assert choose(measured(9), 3) == [(number, "some roofs; stands for 3 squares") for number in (4, 1, 7)]
 
 
-@pytest.mark.parametrize(
-    ("name", "odd", "words"),
-    [
-        ("roof", 0.9, "more roofs than the others"),
-        ("uncertainty", 0.8, "less sure than the others"),
-        ("blue", 90, "ground of another colour"),
-        ("contrast", 50, "ground of more contrast than the others"),
-    ],
-)
-def test_a_square_of_another_kind_comes_early_with_the_reason(name, odd, words):
-    numbers = np.full(9, 0.3)
-    numbers[3] = odd
-    assert choose(measured(9, **{name: numbers}), 2)[1] == (3, words)
+def test_squares_of_every_share_of_roof_are_chosen():
+    roof = [0.1] * 6 + [0.8] * 3
+    chosen = dict(choose(measured(9, roof=roof, longitude=[0] * 9), 2))
+    assert {roof[number] for number in chosen} == {0.1, 0.8}
+    assert sorted(words.partition(";")[2] for words in chosen.values()) == [
+        " stands for 3 squares",
+        " stands for 6 squares",
+    ]
+
+
+def test_a_city_of_many_squares_is_thinned():
+    chosen = choose(measured(9000, roof=np.linspace(0.1, 0.9, 9000)), 5)
+    numbers = [number for number, _ in chosen]
+    assert numbers[0] == pytest.approx(4500, abs=50)
+    assert np.diff([0, *sorted(numbers), 8999]).max() < 3000
 
 
 def test_squares_without_roofs_are_left_out_unless_there_are_too_few_others():
@@ -121,9 +115,8 @@ def test_no_square_is_chosen_twice_and_there_may_be_fewer():
 
 
 def test_squares_across_the_antimeridian_are_neighbours():
-    longitude = [179.999, -179.999, 179.998, 179.997, 179.996]
-    assert choose(measured(5, longitude=longitude), 3)[1][0] == 1  # from the middle, 179.998, one end; then the other
-    assert choose(measured(5, longitude=longitude), 3)[0][0] == 2
+    longitude = [179.999, -179.999, 179.998, 179.997, -179.998]
+    assert choose(measured(5, longitude=longitude), 1)[0][0] == 0  # the middle of the five
 
 
 def test_of_overlapping_sheets_a_square_that_an_earlier_one_covers_is_left_out():
