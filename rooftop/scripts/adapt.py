@@ -1,11 +1,13 @@
 """`adapt.py` and `rooftop adapt`: corrected squares -> run folder for a town, and scores before and after."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, ListConfig
 from rich.console import Console
+from rich.progress import TaskID
 
 from rooftop.config import plain, progress_bar, run_folder, script, shell_setting, typed_command
 
@@ -43,9 +45,13 @@ def main(cfg: DictConfig) -> float | None:
         log.info("with those of earlier rounds: %d squares", len(squares))
     training.begin(cfg.seed)
     with progress_bar() as bar:
+        tasks: dict[str, TaskID] = {}
 
-        def progress(name: str, steps: int) -> Any:
-            task = bar.add_task(name, total=steps)
+        def progress(name: str, steps: int) -> Callable[[], None]:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=0)
+            task = tasks[name]
+            bar.update(task, total=steps + (bar.tasks[task].total or 0))
             return lambda: bar.advance(task)
 
         result = adaptation.adapt(
