@@ -75,6 +75,16 @@ def test_a_run_is_scored_from_another_folder_than_it_was_trained_in(trained, run
     assert code == 0, text
 
 
+def test_a_run_of_adapt_is_scored_on_the_data_set_of_the_command(trained, tiny, run_script, tmp_path, quick):
+    (trained / ".hydra" / "config.yaml").write_text("source: city.tif\ncorrected: roofs.gpkg\n")
+    code, text = run_script(
+        "evaluate", f"run={trained}", f"data.root={tiny}", f"hydra.run.dir={tmp_path / 'out'}", *quick
+    )
+    assert code == 0, text
+    assert "data: banepa, since a run of adapt.py has no data set of its own" in text
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["pictures"] == 5
+
+
 def test_runs_are_compared_by_what_each_scores_alone(trained, tiny, run_script, tmp_path, quick):
     other = _copied(trained, tmp_path, threshold=0.9)
 

@@ -74,8 +74,8 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
     """Return the data set to score a run on: the one of its training, unless the command line has `data=NAME`.
 
     Single keys of the command line (`data.root=...`) count in both cases, and so does the folder of indexes: a run
-    does not choose where files are written. A run without a stored configuration, such as the shipped one, is scored
-    on the data set of `conf/`.
+    does not choose where files are written. A run without a stored configuration, such as the shipped one, or one of
+    adapt.py, is scored on the data set of `conf/`.
 
     Args:
         cfg: configuration of the running job, with a `data` group.
@@ -92,6 +92,9 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
     if "data" in overridden or not path.is_file():
         return plain(cfg.data)
     content = _read(path)
+    if "data" not in content and "corrected" in content:
+        log.info("data: %s, since a run of adapt.py has no data set of its own; data=NAME names another", cfg.data.name)
+        return plain(cfg.data)
     if not isinstance(content.get("data"), DictConfig):
         raise _wrong(path, "data is missing")
     stored = _in_schema(OmegaConf.create({"data": content._get_node("data")}), path)

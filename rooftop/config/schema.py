@@ -419,7 +419,9 @@ class AdaptConfig:
     """Keys of `conf/adapt.yaml`."""
 
     source: Annotated[Any, "GeoTIFF or VRT that was corrected, a folder, a glob in quotes, or a list"]
-    corrected: Annotated[Any, stated("a file, or a list of files"), "file roofs.gpkg of predict.py after the corrections"]
+    corrected: Annotated[
+        Any, stated("a file, or a list of files"), "file roofs.gpkg of predict.py after the corrections"
+    ]
     footprints: Annotated[str | None, "vector file of all roofs of an area, instead of corrected"]
     area: Annotated[str | None, "vector file of polygons; all roofs inside them are in footprints"]
     layer: Annotated[str | None, "layer of footprints; null: the only layer of areas"]
