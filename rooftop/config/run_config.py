@@ -93,7 +93,7 @@ def data_of_run(cfg: DictConfig, run: str) -> dict[str, Any]:
         return plain(cfg.data)
     content = _read(path)
     if "data" not in content and "corrected" in content:
-        log.info("data: %s, since a run of adapt.py has no data set of its own; data=NAME names another", cfg.data.name)
+        log.info("data: %s, since a run of adapt.py has no data set of its own; data= names another", cfg.data.name)
         return plain(cfg.data)
     if not isinstance(content.get("data"), DictConfig):
         raise _wrong(path, "data is missing")
