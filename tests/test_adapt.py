@@ -125,6 +125,10 @@ def test_footprints_and_an_area_do_as_well(run_script, trained, town, tmp_path):
         (("corrected=none.gpkg",), "no such file"),
         (("corrected=none.gpkg", "folds=1"), "folds=1: must be 2 or more"),
         (("corrected=none.gpkg", "memory_share=1"), "memory_share=1.0: must be a share"),
+        (("corrected=none.gpkg", "memory=masks"), "memory=masks: no data set"),
+        (("corrected=none.gpkg", "optimizer.lr=-1"), "optimizer: Invalid learning rate: -1"),
+        (("corrected=none.gpkg", "device=cuda"), "device=cuda: "),
+        (("corrected=none.gpkg", "scheduler=none"), "no such file"),
     ],
 )
 def test_errors_are_one_sentence_before_any_work(run_script, town, overrides, message):

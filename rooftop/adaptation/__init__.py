@@ -12,15 +12,18 @@ report            report.html
 
 from rooftop.adaptation.corrections import read_corrections
 from rooftop.adaptation.cross_validation import Adapted, adapt, open_start
+from rooftop.adaptation.fine_tune import Recipe, require_recipe
 from rooftop.adaptation.report import facts, score_table, verdict, write_report
 from rooftop.adaptation.squares import with_earlier, write_squares
 
 __all__ = [
     "Adapted",
+    "Recipe",
     "adapt",
     "facts",
     "open_start",
     "read_corrections",
+    "require_recipe",
     "score_table",
     "verdict",
     "with_earlier",

@@ -14,12 +14,13 @@ import torch
 from pytorch_lightning.callbacks import LambdaCallback
 from torch import Tensor, nn
 
-from rooftop import schedules
+from rooftop import losses, schedules
 from rooftop.adaptation.squares import Tile
 from rooftop.callbacks import Average
 from rooftop.config import build, data_of
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
+from rooftop.inference import Predictor
 from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.run import Run
 from rooftop.task import RooftopTask
@@ -75,17 +76,7 @@ def fine_tune(start: Run, folder: Path, squares: Sequence[Tile], recipe: Recipe,
         operations=build(recipe.parts["augmentation"], "augmentation"),
         seed=recipe.seed,
     )
-    network = copy.deepcopy(start.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    scheduler = build({**recipe.parts["scheduler"], "_partial_": True}, "scheduler")
-    task = RooftopTask(
-        network,
-        build(recipe.parts["loss"], "loss"),
-        partial(PixelScores, 1),
-        optimizer=build({**recipe.parts["optimizer"], "_partial_": True}, "optimizer"),
-        schedule=schedules.fitted(scheduler, monitor="train/loss", mode="min"),
-        threshold=start.card.threshold,
-        seed=recipe.seed,
-    )
+    task = make_task(start, recipe)
     on_gpu = recipe.device != "cpu" and torch.cuda.is_available()
     trainer = pl.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
@@ -104,6 +95,44 @@ def fine_tune(start: Run, folder: Path, squares: Sequence[Tile], recipe: Recipe,
     with _quiet():
         trainer.fit(task, data)
     return {name: tensor.detach().cpu() for name, tensor in task.network.state_dict().items()}
+
+
+def require_recipe(start: Run, recipe: Recipe) -> None:
+    """Try what a training is made of, before any work.
+
+    Raises:
+        ConfigError: a part refuses its values, there is no such device, or no such other ground.
+    """
+    if recipe.memory and recipe.memory_share:
+        _other_ground(recipe.memory)
+    build(recipe.parts["augmentation"], "augmentation")
+    make_task(start, recipe)
+    Predictor(start, device=recipe.device)
+
+
+def make_task(start: Run, recipe: Recipe) -> RooftopTask:
+    """Make the LightningModule of a training, with a copy of the network of the start.
+
+    Raises:
+        ConfigError: a part refuses its values.
+    """
+    network = copy.deepcopy(start.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parts = recipe.parts
+    optimizer = build({**parts["optimizer"], "_partial_": True}, "optimizer")
+    try:
+        optimizer(network.parameters())
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"optimizer: {error}") from error
+    scheduler = parts["scheduler"] and build({**parts["scheduler"], "_partial_": True}, "scheduler")
+    return RooftopTask(
+        network,
+        losses.fitted(build(parts["loss"], "loss"), len(start.card.targets)),
+        partial(PixelScores, 1),
+        optimizer=optimizer,
+        schedule=scheduler and schedules.fitted(scheduler, monitor="train/loss", mode="min"),
+        threshold=start.card.threshold,
+        seed=recipe.seed,
+    )
 
 
 @contextmanager

@@ -26,9 +26,7 @@ def fold_of(squares: Sequence[BaseGeometry], weights: Sequence[float], folds: in
     """
     groups = _cut(_touching(squares), squares, most=-(-len(squares) // folds))
     load = np.zeros(min(folds, groups.max(initial=-1) + 1))
-    sizes = np.bincount(
-        groups, weights=np.asarray(weights, dtype=np.float64) + 1.0
-    )  # a square without roofs counts too
+    sizes = np.bincount(groups, weights=np.asarray(weights, dtype=np.float64) + 1.0)  # without roofs it counts, too
     fold = np.zeros(len(squares), np.int64)
     for group in np.argsort(-sizes, kind="stable"):
         lightest = int(np.argmin(load))

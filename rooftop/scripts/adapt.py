@@ -1,5 +1,6 @@
 """`adapt.py` and `rooftop adapt`: corrected squares -> run folder for a town, and scores before and after."""
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,7 @@ from rich.progress import TaskID
 from rooftop.config import plain, progress_bar, run_folder, script, shell_setting, typed_command
 
 if TYPE_CHECKING:
-    from rooftop.adaptation.cross_validation import Adapted
-    from rooftop.adaptation.fine_tune import Recipe
+    from rooftop.adaptation import Adapted, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ def main(cfg: DictConfig) -> float | None:
 
     folder = run_folder()
     start, earlier = adaptation.open_start(Path(cfg.run))
+    recipe = _recipe(cfg)
+    adaptation.require_recipe(start, recipe)
     corrections = adaptation.read_corrections(
         [path for source in _listed(cfg.source) for path in find_rasters(source)],
         corrected=[Path(path) for path in _listed(cfg.corrected)],
@@ -58,7 +60,7 @@ def main(cfg: DictConfig) -> float | None:
             start,
             folder,
             squares,
-            recipe=_recipe(cfg),
+            recipe=recipe,
             folds=cfg.folds,
             shaping=Shaping(**cfg.polygons),
             device=cfg.device,
@@ -70,20 +72,11 @@ def main(cfg: DictConfig) -> float | None:
 
 
 def _recipe(cfg: DictConfig) -> "Recipe":
-    from rooftop.adaptation.fine_tune import Recipe
+    from rooftop.adaptation import Recipe
 
-    return Recipe(
-        steps=cfg.steps,
-        batch_size=cfg.batch_size,
-        window=cfg.window,
-        memory=cfg.memory,
-        memory_share=cfg.memory_share,
-        share=cfg.share,
-        average=cfg.average,
-        seed=cfg.seed,
-        device=cfg.device,
-        parts={name: plain(cfg[name]) for name in ("augmentation", "loss", "optimizer", "scheduler")},
-    )
+    settings, parts = plain(cfg), ("augmentation", "loss", "optimizer", "scheduler")
+    own = {field.name: settings[field.name] for field in dataclasses.fields(Recipe) if field.name != "parts"}
+    return Recipe(**own, parts={name: settings[name] for name in parts})
 
 
 def _print(result: "Adapted", folder: Path, cfg: DictConfig) -> None:
