@@ -57,8 +57,7 @@ class Predictor:
             self.network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; choose cpu or auto.") from error
-        if self.own:
-            keep_freed_memory()
+        self._warm = False
 
     @property
     def out_channels(self) -> int:
@@ -102,6 +101,9 @@ class Predictor:
         else:
             pixels = np.stack([self.preparation.resize(picture) for picture in pictures])
         logits = self.logits(torch.from_numpy(pixels))
+        if self.own and not self._warm:  # what the first pass leaves behind would split the kept blocks: 300 MB
+            keep_freed_memory()
+            self._warm = True
         if logits.shape[-2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         probability: Probability = self._on_cpu(logits.sigmoid()).numpy()
