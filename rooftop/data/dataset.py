@@ -22,7 +22,7 @@ from rooftop.data.sources import Source, Truth
 from rooftop.data.window import Window
 
 MOST = 64 * 2**20  # bytes in each process; larger splits are drawn anew each time
-_Packed = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+_Packed = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]  # mask, and valid; None: all of it
 
 
 class CachedTruth:
@@ -42,13 +42,16 @@ class CachedTruth:
     def __call__(self, at: int) -> Truth:
         """Truth of a picture, by its index in the source: mask uint8 (T K, H, W) in rows, and valid bool (H, W)."""
         if at in self._kept:
-            width = int(self._source.sizes[at][1])
-            bits = [np.unpackbits(packed, axis=-1, count=width) for packed in self._kept[at]]
-            return bits[0], bits[1].astype(bool)
+            height, width = self._source.sizes[at].tolist()
+            packed, judged = self._kept[at]
+            mask = np.unpackbits(packed, axis=-1, count=width)
+            if judged is None:
+                return mask, np.broadcast_to(np.True_, (height, width))
+            return mask, np.unpackbits(judged, axis=-1, count=width).view(np.bool_)
         drawn, valid = self._source.truth(at)
         mask = in_rows(drawn)
         if (len(mask) + 1) * self._channel <= MOST:
-            self._kept[at] = np.packbits(mask, axis=-1), np.packbits(valid, axis=-1)
+            self._kept[at] = np.packbits(mask, axis=-1), None if valid.all() else np.packbits(valid, axis=-1)
         return mask, valid
 
 

@@ -5,20 +5,44 @@ every source the same range: one network serves all.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
-from rooftop.raster.picture import Box, resize
+from rooftop.raster.picture import magnify, mirror, resize
 
 Array = NDArray[np.uint8]
-_TRUTH = Image.Resampling.BILINEAR  # the filter of masks, which then take the larger half
 SHARPER = 0.55  # a picture is magnified to this share of its own sampling distance at most
 BEYOND = 1.6  # a window is this many times as long as the picture's shorter side at most; the rest is mirrored
 # Share of windows that are not resampled, as pictures are not when they are predicted: a network that has seen nothing
 # but resampled ones learns the blur, and misreads sharper pictures (benchmarks/RECIPES.md, part 14).
 AS_THEY_ARE = 0.3
+
+
+class Span(NamedTuple):
+    """A window along one side of a picture, in whole pixels.
+
+    first, last: of the picture, where the window covers it. before, inside, after: of the window, in front of the
+    picture, on it and behind it.
+    """
+
+    first: int
+    last: int
+    before: int
+    inside: int
+    after: int
+
+    @classmethod
+    def of(cls, size: int, length: float, start: float, side: int) -> "Span":
+        """Place a window of `size` pixels over `length` pixels of a picture's `side`, from `start` on."""
+        length, start = max(round(length), 1), int(np.floor(start))
+        first, last = max(start, 0), min(start + length, side)
+        before, end = (round((at - start) * size / length) for at in (first, last))
+        return cls(first, last, before, end - before, size - end)
 
 
 class Window:
@@ -38,7 +62,7 @@ class Window:
         self.height, self.width = size
         self.low, self.high = gsd
         self._seed = seed
-        self._filters = [Image.Resampling[name.upper()] for name in filters]
+        self._filters = list(filters)
 
     def __call__(
         self, picture: Array, mask: Array, valid: NDArray[np.bool_], *, gsd: float, draw: tuple[int, int]
@@ -60,24 +84,17 @@ class Window:
         resampling = self._filters[random.integers(len(self._filters))]
         native = share < AS_THEY_ARE and self._may_stay(picture.shape[:2], gsd)
         scale = 1.0 if native else self._scale(picture.shape[:2], gsd, drawn)
-        # in pixels of the picture: spans of the window, sides, room to move, top, left; each (vertical, horizontal)
-        spans = np.array([self.height, self.width]) * scale
-        sides = np.array(picture.shape[:2])
-        room = np.where(sides > spans, sides - spans, 0.3 * sides)
-        top, left = sides / 2 + (position - 0.5) * room - spans / 2
-        if native:
-            top, left = np.floor([top, left])
-        # padding around the picture, for windows beyond its edge
-        before = np.maximum(np.ceil([-top, -left]), 0).astype(int)
-        after = np.maximum(np.ceil([top + spans[0] - sides[0], left + spans[1] - sides[1]]), 0).astype(int)
-        # the window in pixels of the padded picture
-        box = (left + before[1], top + before[0], left + before[1] + spans[1], top + before[0] + spans[0])
-        border = [(before[0], after[0]), (before[1], after[1])]
-        truth = [self._cut(band * 255, box, border, _TRUTH) > 127 for band in mask]
-        seen = np.ones((self.height, self.width), bool)
-        if not valid.all():
-            seen = self._cut(valid.astype(np.uint8) * 255, box, border, _TRUTH) > 127
-        return self._cut(picture, box, [*border, (0, 0)], resampling), np.stack(truth).astype(np.uint8), seen
+        spans = []
+        for size, side, share in zip((self.height, self.width), picture.shape[:2], position, strict=True):
+            length = size * scale
+            room = side - length if side > length else 0.3 * side
+            spans.append(Span.of(size, length, side / 2 + (share - 0.5) * room - length / 2, side))
+        truth = np.stack([_cut_truth(channel, spans) for channel in mask])
+        if valid.strides == (0, 0) or valid.all():  # one value for all, or each of them
+            seen = np.broadcast_to(valid[:1, :1], (self.height, self.width))
+        else:
+            seen = _cut_truth(valid.view(np.uint8), spans).view(np.bool_)
+        return _fitted(_under(picture, spans), spans, resampling), truth, seen
 
     def _may_stay(self, sides: tuple[int, ...], gsd: float) -> bool:
         """Report whether the picture's own pixels are within the range, and enough for a window."""
@@ -89,9 +106,51 @@ class Window:
         high = max(low, min(self.high / gsd, BEYOND * min(sides) / max(self.height, self.width)))
         return float(np.exp(np.log(low) + draw * (np.log(high) - np.log(low))))
 
-    def _cut(self, pixels: Array, box: Box, border: list[tuple[int, int]], resampling: Image.Resampling) -> Array:
-        """Pad by mirroring, then resample a box of the padded picture to the size of the window, antialiased."""
-        padded = np.pad(pixels, border, mode="symmetric") if any(map(any, border)) else pixels
-        left, top, right, bottom = box
-        box = (max(left, 0.0), max(top, 0.0), min(right, padded.shape[1]), min(bottom, padded.shape[0]))  # rounding
-        return resize(padded, (self.height, self.width), resampling, box)
+
+def _cut_truth(channel: Array, spans: Sequence[Span]) -> Array:
+    """Cut a channel of 0 and 1, uint8 (H, W); values in between take the nearer one."""
+    return (_fitted(_under(channel, spans) * 255, spans, "bilinear") > 127).view(np.uint8)  # 255: room to interpolate
+
+
+def _under(pixels: Array, spans: Sequence[Span]) -> Array:
+    """Return the part of a picture (H, W, ...) under a window."""
+    rows, columns = spans
+    return pixels[rows.first : rows.last, columns.first : columns.last]
+
+
+def _fitted(part: Array, spans: Sequence[Span], resampling: str) -> Array:
+    """Resample the part of a picture under a window, antialiased, and mirror it at the picture's edges."""
+    rows, columns = spans
+    size = rows.inside, columns.inside
+    fitted = part if part.shape[:2] == size else resample(part, size, resampling)
+    return mirror(fitted, (rows.before, rows.after, columns.before, columns.after))
+
+
+def resample(pixels: Array, size: tuple[int, int], resampling: str) -> Array:
+    """Resample uint8 (H, W) or (H, W, C) to (height, width) = `size`.
+
+    PyTorch gives Pillow's pixels, one grey level more or less, in a quarter of the time; OpenCV magnifies in a tenth.
+
+    Args:
+        pixels: grey or of any number of bands.
+        size: in pixels.
+        resampling: box, bilinear, hamming, bicubic or lanczos, antialiased.
+    """
+    if resampling == "bilinear" and size[0] >= pixels.shape[0] and size[1] >= pixels.shape[1]:
+        return magnify(pixels, size)
+    if resampling not in _BY_TORCH:
+        return resize(pixels, size, Image.Resampling[resampling.upper()])
+    bands = torch.from_numpy(np.ascontiguousarray(pixels)).reshape(1, *pixels.shape[:2], -1).permute(0, 3, 1, 2)
+    resampled = F.interpolate(bands, size, mode=resampling, antialias=True)
+    return resampled.permute(0, 2, 3, 1).numpy().reshape(*size, *pixels.shape[2:])
+
+
+def _is_known_to_torch(resampling: str) -> bool:
+    try:
+        F.interpolate(torch.zeros((1, 1, 2, 2), dtype=torch.uint8), (1, 1), mode=resampling, antialias=True)
+    except (NotImplementedError, ValueError):
+        return False
+    return True
+
+
+_BY_TORCH = [name for name in ("bilinear", "bicubic", "lanczos") if _is_known_to_torch(name)]  # depends on its version

@@ -1,0 +1,140 @@
+"""The chain of operations.
+
+Each picture is seeded by (seed, epoch, position in the epoch's order): draws do not depend on workers or ranks. One
+pair of generators serves all operations of a picture; albumentations seeds a pair for each, and unseeded repeats the
+same draw in every epoch for the same worker and batch position (AlbumentationsX issue 266).
+"""
+
+import random
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import albumentations
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rooftop.data.augment.colours import COLOURS, recolour
+from rooftop.data.augment.gable import GableShade
+from rooftop.data.augment.sample import Array, Sample
+from rooftop.data.augment.turns import TURNS, turn
+from rooftop.errors import ConfigError
+
+
+def one_thread(worker: int) -> None:
+    """Limit a loader process to one thread: OpenCV, inside albumentations, would use all cores in each process."""
+    cv2.setNumThreads(0)
+
+
+def check_operations(operations: Mapping[str, Any], channels: int) -> None:
+    """Try each operation on a picture of `channels` bands before any work.
+
+    Args:
+        operations: by name; None is left out.
+        channels: of the pictures.
+
+    Raises:
+        ConfigError: an operation for three colours only.
+    """
+    if channels == 3:
+        return
+    picture = np.random.default_rng(0).integers(0, 256, (64, 96, channels), dtype=np.uint8)
+    for name, operation in operations.items():
+        if operation and not _works(operation, picture):
+            raise ConfigError(
+                f"augmentation.{name}: {type(operation).__name__} works on colours, not on {channels} bands; set it to "
+                "null, or choose augmentation=bands."
+            )
+
+
+def _works(operation: albumentations.BasicTransform, picture: Array) -> bool:
+    probability, operation.p = operation.p, 1.0
+    truth = [np.eye(*picture.shape[:2], dtype=np.uint8)] * 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = albumentations.Compose([operation], seed=0)(image=picture, masks=truth)["image"]
+        except Exception:  # whatever it stumbles over, it does not work
+            return False
+        finally:
+            operation.p = probability
+    return bool(result.dtype == np.uint8 and result.ndim == 3 and result.shape[2] == picture.shape[2])
+
+
+class Augment:
+    """A chain of albumentations operations.
+
+    Args:
+        operations: in this order.
+        seed: of the run.
+        targets: T of the T K channels of the truth; the first K are roofs.
+    """
+
+    def __init__(self, operations: Iterable[Any], *, seed: int, targets: int = 1) -> None:
+        # compositions such as OneOf need one around them, which checks what they are given
+        self._chain = [
+            operation if isinstance(operation, albumentations.BasicTransform) else albumentations.Compose([operation])
+            for operation in operations
+        ]
+        for operation in self._chain:
+            if isinstance(operation, GableShade):
+                operation.target_count = targets
+        self._seed = seed
+
+    def __call__(
+        self, picture: Array, mask: Array, valid: NDArray[np.bool_], *, draw: tuple[int, int]
+    ) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Augment one picture with its truth.
+
+        Args:
+            picture: uint8 (H, W, C).
+            mask: uint8 (K, H, W).
+            valid: bool (H, W); ground uncovered by a shift or rotation becomes False.
+            draw: (epoch, position in its order); fixes the draw, together with the seed.
+
+        Returns:
+            Picture, mask and valid, possibly of another size, possibly views.
+        """
+        drawn, sample = random.Random(repr((self._seed, *draw))), Sample(picture, mask, valid)
+        chosen = [operation for operation in self._chain if drawn.random() < operation.p]
+        is_simple = all(type(operation) in TURNS for operation in chosen)  # these need no generator of NumPy: 20 us
+        generator = None if is_simple else np.random.default_rng([self._seed, *draw])
+        for operation in chosen:
+            operation.set_random_state(generator, drawn)
+        for kind, run in groupby(chosen, lambda operation: _kind(operation, picture.shape[2])):
+            sample = kind(list(run), sample)
+        return sample
+
+
+Kind = Callable[[Sequence[Any], Sample], Sample]
+"""What a run of operations does to a sample."""
+
+
+def _kind(operation: Any, bands: int) -> Kind:
+    if type(operation) in TURNS:
+        return turn
+    return recolour if type(operation) in COLOURS and bands == 3 else _one_by_one
+
+
+def _one_by_one(operations: Sequence[Any], sample: Sample) -> Sample:
+    for operation in operations:
+        sample = _as_it_is(operation, sample)
+    return sample
+
+
+def _as_it_is(operation: Any, sample: Sample) -> Sample:
+    """Apply an operation of albumentations."""
+    picture = np.ascontiguousarray(sample.picture)
+    if isinstance(operation, albumentations.ImageOnlyTransform) and "masks" not in operation.targets_as_params:
+        return sample._replace(picture=_with_bands(operation(image=picture, force_apply=True)["image"]))
+    masks = [np.ascontiguousarray(channel) for channel in (*sample.mask, sample.valid.astype(np.uint8))]
+    result = operation(image=picture, masks=masks, force_apply=True)
+    *mask, valid = result["masks"]
+    return Sample(_with_bands(result["image"]), np.stack(mask), valid.astype(bool))
+
+
+def _with_bands(picture: Array) -> Array:
+    """Return (H, W, C): OpenCV drops the axis of a single band."""
+    return picture.reshape(*picture.shape[:2], -1)

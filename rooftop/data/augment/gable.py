@@ -1,0 +1,63 @@
+"""Gable roofs in a low sun: one side lit, the other in the shade."""
+
+from typing import Any
+
+import albumentations
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Array = NDArray[np.uint8]
+
+
+def sides_of_ridges(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mark the sides of each roof's long axis, +1 above and -1 below: uint8 (H, W) -> float32 (H, W), 0 elsewhere."""
+    labels, count = ndimage.label(mask)
+    if count == 0:
+        return np.zeros(mask.shape, np.float32)
+    rows, columns = np.nonzero(labels)
+    roof = labels[rows, columns]
+    pixels = np.bincount(roof, minlength=count + 1).clip(1)
+
+    def mean(values: NDArray[Any]) -> NDArray[np.float64]:
+        means: NDArray[np.float64] = (np.bincount(roof, values, count + 1) / pixels)[roof]
+        return means
+
+    down, right = rows - mean(rows), columns - mean(columns)
+    axis = np.arctan2(2 * mean(down * right), mean(right**2) - mean(down**2)) / 2  # of the longest extent, from east
+    across = right * np.sin(axis) - down * np.cos(axis)  # distance from it; positive above, since |axis| <= 90 degrees
+    sides = np.zeros(mask.shape, np.float32)
+    sides[rows, columns] = np.sign(across)
+    return sides
+
+
+class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
+    """Lights one side of each roof and shades the other, like a low sun on gable roofs.
+
+    The ridge is the long axis of a roof's outline; the light comes from the same side in the whole picture. Without
+    it, networks learn to leave out the dark half of a gable roof.
+
+    Args:
+        strength: (lowest, highest) share of the brightness gained by one side and lost by the other.
+        p: probability.
+    """
+
+    def __init__(self, strength: tuple[float, float], p: float) -> None:
+        super().__init__(p=p)
+        self.strength, self.target_count = strength, 1
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """Names of the targets for `get_params_dependent_on_data`."""
+        return ["masks"]
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the light: the gain of each pixel, float32 (H, W)."""
+        amount = self.py_random.uniform(*self.strength) * self.py_random.choice((-1, 1))
+        *masks, _ = data["masks"]
+        roofs = masks[: len(masks) // self.target_count]  # edges would join neighbours
+        return {"gain": 1 + amount * sides_of_ridges(np.max(roofs, axis=0))}
+
+    def apply(self, img: Array, gain: NDArray[np.float32], **params: Any) -> Array:
+        """uint8 (H, W, C) -> uint8 (H, W, C)."""
+        return np.asarray(np.clip(img * gain[..., None], 0, 255), np.uint8)
