@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rooftop.data.augment.colours import COLOURS, recolour
+from rooftop.data.augment.faster import way_of
 from rooftop.data.augment.gable import GableShade
 from rooftop.data.augment.sample import Array, Sample
 from rooftop.data.augment.turns import TURNS, turn
@@ -120,21 +121,5 @@ def _kind(operation: Any, bands: int) -> Kind:
 
 def _one_by_one(operations: Sequence[Any], sample: Sample) -> Sample:
     for operation in operations:
-        sample = _as_it_is(operation, sample)
+        sample = way_of(operation)(operation, sample)
     return sample
-
-
-def _as_it_is(operation: Any, sample: Sample) -> Sample:
-    """Apply an operation of albumentations."""
-    picture = np.ascontiguousarray(sample.picture)
-    if isinstance(operation, albumentations.ImageOnlyTransform) and "masks" not in operation.targets_as_params:
-        return sample._replace(picture=_with_bands(operation(image=picture, force_apply=True)["image"]))
-    masks = [np.ascontiguousarray(channel) for channel in (*sample.mask, sample.valid.astype(np.uint8))]
-    result = operation(image=picture, masks=masks, force_apply=True)
-    *mask, valid = result["masks"]
-    return Sample(_with_bands(result["image"]), np.stack(mask), valid.astype(bool))
-
-
-def _with_bands(picture: Array) -> Array:
-    """Return (H, W, C): OpenCV drops the axis of a single band."""
-    return picture.reshape(*picture.shape[:2], -1)

@@ -32,8 +32,8 @@ def turn(operations: Sequence[Any], sample: Sample) -> Sample:
     if way == (False, 0):
         return sample
     mask = np.stack([_turned(channel, way) for channel in sample.mask])
-    if sample.valid.strides == (0, 0):  # one value for all
-        return Sample(_turned(sample.picture, way), mask, np.broadcast_to(sample.valid[:1, :1], mask.shape[1:]))
+    if sample.is_all_valid:
+        return Sample(_turned(sample.picture, way), mask, np.broadcast_to(np.True_, mask.shape[1:]))
     valid = _turned(sample.valid.view(np.uint8), way).view(np.bool_)
     return Sample(_turned(sample.picture, way), mask, valid)
 
