@@ -22,14 +22,14 @@ COLOURS = (
     albumentations.RGBShift,
     albumentations.ToGray,
 )
-_CLOSE = 1.5  # grey levels, root of the mean square; the operations round to about 0.5 themselves
+_CLOSE = 2.0  # grey levels, root of the mean square; the operations round by about 0.7 themselves
 _FEW = (32, 32)  # pixels that are tried, spread evenly
 
 
 def recolour(operations: Sequence[albumentations.ImageOnlyTransform], sample: Sample) -> Sample:
     """Apply colour operations, all of `COLOURS`, to a picture of three bands; each draws from its own generators.
 
-    Colours come within 1.5 grey levels (root mean square) of what the operations give one by one.
+    Colours come within 2 grey levels (root mean square) of what the operations give one by one.
     """
     picture = sample.picture
     few = cv2.resize(picture, _FEW, interpolation=cv2.INTER_NEAREST)

@@ -53,10 +53,9 @@ def _add_noise(operation: albumentations.GaussNoise, sample: Sample) -> Sample:
     )
     start = operation.random_generator.integers(len(normals) - picture.size)
     noise = normals[start : start + picture.size] * np.float32(deviation)
-    noise += np.float32(mean - 0.5)  # albumentations cuts fractions off; OpenCV rounds
-    return sample._replace(
-        picture=cv2.add(picture, noise.reshape(picture.shape), dtype=cv2.CV_8U).reshape(picture.shape)
-    )
+    noise += np.float32(mean)
+    noisy = cv2.add(picture, noise.astype(np.int16).reshape(picture.shape), dtype=cv2.CV_8U)  # without fractions
+    return sample._replace(picture=noisy.reshape(picture.shape))
 
 
 @cache

@@ -1,5 +1,6 @@
 """Gable roofs in a low sun: one side lit, the other in the shade."""
 
+from functools import reduce
 from typing import Any
 
 import albumentations
@@ -56,7 +57,7 @@ class GableShade(albumentations.ImageOnlyTransform):  # type: ignore[misc]
         amount = self.py_random.uniform(*self.strength) * self.py_random.choice((-1, 1))
         *masks, _ = data["masks"]
         roofs = masks[: len(masks) // self.target_count]  # edges would join neighbours
-        return {"gain": 1 + np.float32(amount) * sides_of_ridges(np.max(roofs, axis=0))}
+        return {"gain": 1 + np.float32(amount) * sides_of_ridges(reduce(np.maximum, roofs))}
 
     def apply(self, img: Array, gain: NDArray[np.float32], **params: Any) -> Array:
         """uint8 (H, W, C) -> uint8 (H, W, C)."""
