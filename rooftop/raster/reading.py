@@ -45,6 +45,8 @@ class PlainReading:
     """8-bit RGB."""
 
     channels = 3
+    # of the last file, since picture and valid are asked for one after the other: path, picture until taken, valid
+    _left: tuple[Path, NDArray[np.uint8] | None, NDArray[np.bool_] | None] | None = None
 
     def __repr__(self) -> str:
         return "8-bit RGB"
@@ -55,17 +57,21 @@ class PlainReading:
 
     def picture(self, path: Path) -> NDArray[np.uint8]:
         """Read the picture, uint8 (H, W, 3), black without data."""
-        picture: NDArray[np.uint8] = self._latest(path)[0].copy()  # one's own, to be changed at will
-        return picture
+        picture, valid = self._taken(path)
+        self._left = path, None, valid  # the picture is the caller's, to be changed at will
+        return picture if picture.flags.writeable else picture.copy()
 
     def valid(self, path: Path) -> NDArray[np.bool_] | None:
         """Return the pixels with data; None: all."""
-        return self._latest(path)[1]
+        if self._left is None or self._left[0] != path:
+            self._left = path, *read_with_valid(path)
+        return self._left[2]
 
-    @cached_property
-    def _latest(self) -> Callable[[Path], tuple[NDArray[np.uint8], NDArray[np.bool_] | None]]:
-        """Keep the last file read: picture and valid are asked for one after the other."""
-        return lru_cache(1)(read_with_valid)
+    def _taken(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Take what is left of the last file, if it is this one and its picture has not been taken; else read it."""
+        if self._left is None or self._left[0] != path or self._left[1] is None:
+            return read_with_valid(path)
+        return self._left[1], self._left[2]
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle for a loader process, without the latest picture."""

@@ -1,7 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from rooftop.data.window import Window
+from rooftop.data.window import Window, resample
+from rooftop.raster.picture import list_pictures, read_picture, resize
+
+TILES = list_pictures(Path(__file__).parents[2] / "data" / "banepa" / "images" / "train")
 
 
 def scene(height=60, width=100):
@@ -102,3 +108,27 @@ def test_each_band_is_cut_like_a_colour(bands):
         colours, _, _ = window(picture, mask, valid, gsd=0.5, draw=(draw, 0))
         cut, _, _ = window(many, mask, valid, gsd=0.5, draw=(draw, 0))
         np.testing.assert_array_equal(cut, colours[..., np.arange(bands) % 3])
+
+
+@pytest.mark.parametrize("name", ["box", "bilinear", "hamming", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(90, 70), (210, 230), (150, 100), (40, 300)])
+def test_resampled_pixels_are_those_of_pillow(name, size):
+    picture = read_picture(TILES[0])[:150, :180]
+    for pixels in (picture, picture[..., 1], picture[..., :2]):
+        expected = resize(pixels, size, Image.Resampling[name.upper()]).astype(int)
+        found = resample(pixels, size, name)
+        assert found.shape == expected.shape
+        assert np.abs(found - expected).max() <= 3
+        assert np.abs(found - expected).mean() < 0.4
+
+
+def test_ground_beyond_the_picture_is_its_mirror_image():
+    picture = np.add.outer(np.arange(60), np.arange(100)).astype(np.uint8)[..., None].repeat(3, axis=2)
+    mask, valid = np.zeros((1, 60, 100), np.uint8), np.ones((60, 100), bool)
+    for draw in range(30):
+        cut = Window((90, 90), (0.5, 0.5), seed=1)(picture, mask, valid, gsd=0.5, draw=(0, draw))[0][..., 0].astype(int)
+        edges = [line for line in range(1, 90) if (cut[line] == cut[line - 1]).all()]
+        assert edges  # the window is higher than the picture
+        for edge in edges:
+            reach = min(edge, 90 - edge)
+            np.testing.assert_array_equal(cut[edge : edge + reach], cut[edge - reach : edge][::-1])

@@ -136,3 +136,15 @@ def test_a_constant_band_is_stretched_without_a_warning(kind):
     values = np.array([[[6, 7, 8, 65535]]], kind)
     picture, _ = Stretch.of([(7, 7)])(values)
     assert picture.tolist() == [[[0, 0, 255, 255]]]
+
+
+def test_a_picture_is_the_callers_and_valid_is_known_before_and_after(geotiff, values):
+    eight, reading = (values[:3] % 255 + 1).astype(np.uint8), PlainReading()
+    eight[:, 4, 6] = 0
+    path = Path(geotiff(eight, nodata=0))
+    valid = reading.valid(path)
+    first, second = reading.picture(path), reading.picture(path)
+    first[:] = 0
+    assert not valid[4, 6]
+    assert (reading.valid(path) == valid).all()
+    np.testing.assert_array_equal(second, eight.transpose(1, 2, 0))

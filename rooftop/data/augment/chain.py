@@ -1,14 +1,14 @@
 """The chain of operations.
 
-Each picture is seeded by (seed, epoch, position in the epoch's order): draws do not depend on workers or ranks. One
-pair of generators serves all operations of a picture; albumentations seeds a pair for each, and unseeded repeats the
-same draw in every epoch for the same worker and batch position (AlbumentationsX issue 266).
+Each picture is seeded by (seed, epoch, position in the epoch's order): draws do not depend on workers or ranks.
+Unseeded, albumentations repeats the same draw in every epoch for the same worker and batch position (AlbumentationsX
+issue 266).
 """
 
 import random
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping
+from itertools import groupby, takewhile
 from typing import Any
 
 import albumentations
@@ -75,13 +75,15 @@ class Augment:
 
     def __init__(self, operations: Iterable[Any], *, seed: int, targets: int = 1) -> None:
         # compositions such as OneOf need one around them, which checks what they are given
-        self._chain = [
+        chain = [
             operation if isinstance(operation, albumentations.BasicTransform) else albumentations.Compose([operation])
             for operation in operations
         ]
-        for operation in self._chain:
+        for operation in chain:
             if isinstance(operation, GableShade):
                 operation.target_count = targets
+        self._turns = list(takewhile(lambda operation: type(operation) in TURNS, chain))
+        self._chain = chain[len(self._turns) :]
         self._seed = seed
 
     def __call__(
@@ -98,28 +100,29 @@ class Augment:
         Returns:
             Picture, mask and valid, possibly of another size, possibly views.
         """
-        drawn, sample = random.Random(repr((self._seed, *draw))), Sample(picture, mask, valid)
-        chosen = [operation for operation in self._chain if drawn.random() < operation.p]
-        is_simple = all(type(operation) in TURNS for operation in chosen)  # these need no generator of NumPy: 20 us
-        generator = None if is_simple else np.random.default_rng([self._seed, *draw])
-        for operation in chosen:
-            operation.set_random_state(generator, drawn)
-        for kind, run in groupby(chosen, lambda operation: _kind(operation, picture.shape[2])):
-            sample = kind(list(run), sample)
+        drawn = random.Random(repr((self._seed, *draw)))
+        turns = (operation for operation in self._turns if drawn.random() < operation.p)
+        sample = turn(turns, Sample(picture, mask, valid), drawn)
+        for are_colours, run in groupby(self._chosen(draw), lambda operation: type(operation) in COLOURS):
+            if are_colours and sample.picture.shape[2] == 3:
+                sample = recolour(list(run), sample)
+            else:
+                for operation in run:
+                    sample = way_of(operation)(operation, sample)
         return sample
 
+    def _chosen(self, draw: tuple[int, int]) -> list[Any]:
+        """Return the operations of a draw behind the turns, seeded as `albumentations.Compose` seeds them: all alike.
 
-Kind = Callable[[Sequence[Any], Sample], Sample]
-"""What a run of operations does to a sample."""
-
-
-def _kind(operation: Any, bands: int) -> Kind:
-    if type(operation) in TURNS:
-        return turn
-    return recolour if type(operation) in COLOURS and bands == 3 else _one_by_one
-
-
-def _one_by_one(operations: Sequence[Any], sample: Sample) -> Sample:
-    for operation in operations:
-        sample = way_of(operation)(operation, sample)
-    return sample
+        So one number chooses all of them: where an operation is applied, those of a higher probability are applied too.
+        """
+        if not self._chain:
+            return []
+        seed = int(np.random.SeedSequence([self._seed, *draw]).generate_state(1)[0])
+        share = random.Random(seed).random()
+        chosen = [operation for operation in self._chain if share < operation.p]
+        for operation in chosen:
+            operation.set_random_seed(seed)
+            if operation.p < 1:
+                operation.py_random.random()  # the draw that chose it
+        return chosen
