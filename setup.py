@@ -5,11 +5,12 @@ wheel contains them in `rooftop/included/`.
 """
 
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
+made_here = ignore_patterns("int8.onnx")  # predict.py engine=int8 stores it beside the weights
 INCLUDED = ("conf", "pretrained/rooftop-unet", "data/banepa")
 
 
@@ -21,7 +22,9 @@ class BuildWithFolders(build_py):
         super().run()
         if not self.editable_mode:
             for folder in INCLUDED:
-                copytree(folder, Path(self.build_lib, "rooftop", "included", folder), dirs_exist_ok=True)
+                copytree(
+                    folder, Path(self.build_lib, "rooftop", "included", folder), dirs_exist_ok=True, ignore=made_here
+                )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which engine answers fastest on a CPU, torch or ONNX Runtime (or OpenVINO, where installed)?
+"""Which engine answers fastest on a CPU, torch or ONNX Runtime in float32 or eight bits (or OpenVINO, if installed)?
 
     python benchmarks/engines.py                          # the default U-Net, random weights, windows of 256 px
     python benchmarks/engines.py --run pretrained/rooftop-unet --window 1024 --batch 1
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from rooftop.export import onnx_logits, write_onnx
-from rooftop.inference import Predictor
+from rooftop.inference import Predictor, open_predictor
 from rooftop.inference.sliding_window import Forward
 from rooftop.models import UNet
 from rooftop.run import Card, Run, load
@@ -39,6 +39,8 @@ def ways(run: Run) -> dict[str, Forward]:
         "torch": Predictor(run, device="cpu").forward,
         "onnxruntime": Predictor(run, logits=onnx_logits(run)).forward,
     }
+    if run.folder.is_dir():  # random weights lose too much in eight bits
+        found["int8"] = open_predictor(run, device="cpu", engine="int8").forward
     try:
         found["openvino"] = openvino(run)
     except ImportError:

@@ -37,7 +37,7 @@ from rasterio.windows import Window as GdalWindow
 
 from rooftop.data.prepare import Preparation
 from rooftop.export import onnx_logits
-from rooftop.inference import Predictor, predictor, sliding_window
+from rooftop.inference import Predictor, open_predictor, predictor, sliding_window
 from rooftop.inference.sliding_window import Forward, Tiling, predict_windows
 from rooftop.inference.unfinished import Canvas
 from rooftop.memory import peak_memory
@@ -132,6 +132,8 @@ def speed(side: int, tiling: Tiling, device: str, rounds: int, run: Run) -> None
     forwards = {"torch": Predictor(run, device=device).forward}
     if device == "cpu":
         forwards["onnxruntime"] = Predictor(run, logits=onnx_logits(run)).forward
+        if run.folder.is_dir():  # random weights lose too much in eight bits
+            forwards["int8"] = open_predictor(run, device=device, engine="int8").forward
     results, times = {}, {}
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "scene.tif"

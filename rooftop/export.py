@@ -95,8 +95,8 @@ def write_onnx(run: Run, path: Path) -> float:
             Runtime disagrees with torch.
     """
     run.require_outputs()
-    content = _with_metadata(_onnx(run, nn.Sequential(Raw(run), nn.Sigmoid())), metadata(run.card))
-    off = _difference(run, _session(content))
+    content = with_metadata(onnx_of(run, nn.Sequential(Raw(run), nn.Sigmoid())), metadata(run.card))
+    off = _difference(run, session(content))
     with atomic_write(path) as part:
         part.write_bytes(content)
     return off
@@ -120,10 +120,10 @@ def write_deepness(run: Run, path: Path, *, tile: int) -> float:
     network = Deepness(run).eval()
     channels = len(network.mean)
     example = torch.rand(1, channels, tile, tile, generator=torch.Generator().manual_seed(0))
-    content = _with_metadata(_traced(run, network, example, {}), deepness_metadata(run.card, tile))
+    content = with_metadata(_traced(run, network, example, {}), deepness_metadata(run.card, tile))
     exact = copy.deepcopy(network).double()
     with torch.inference_mode():
-        off = _checked(run, _session(content)(example.numpy()), exact(example.double()).numpy())
+        off = _checked(run, session(content)(example.numpy()), exact(example.double()).numpy())
     with atomic_write(path) as part:
         part.write_bytes(content)
     return off
@@ -139,10 +139,10 @@ def onnx_logits(run: Run) -> Callable[[Tensor], Tensor]:
         ConfigError: the packages are not installed.
         RunError: the network cannot be written as ONNX, or ONNX Runtime answers otherwise than torch.
     """
-    session = _session(_onnx(run, Raw(run)))
+    answer = session(onnx_of(run, Raw(run)))
 
     def logits(pictures: Tensor) -> Tensor:
-        return torch.from_numpy(session(pictures.numpy()))
+        return torch.from_numpy(answer(pictures.numpy()))
 
     _difference(run, lambda pictures: logits(torch.from_numpy(pictures)).sigmoid().numpy())
     return logits
@@ -177,7 +177,12 @@ def deepness_metadata(card: Card, tile: int) -> dict[str, str]:
     return {**metadata(card), **{name: json.dumps(value) for name, value in told.items()}}
 
 
-def _packages() -> tuple[Any, Any]:
+def packages() -> tuple[Any, Any]:
+    """Import onnx and onnxruntime.
+
+    Raises:
+        ConfigError: one of them is not installed.
+    """
     try:
         import onnx
         import onnxruntime
@@ -188,7 +193,7 @@ def _packages() -> tuple[Any, Any]:
     return onnx, onnxruntime
 
 
-def _onnx(run: Run, network: nn.Module) -> bytes:
+def onnx_of(run: Run, network: nn.Module) -> bytes:
     """Trace at a size with padding: the padding is then part of the graph, with width 0 for sizes without need."""
     axes = {INPUT: {0: "batch", 1: "height", 2: "width"}, OUTPUT: {0: "batch", 2: "height", 3: "width"}}
     return _traced(run, network, _pictures(run, SIZES[0]), axes)
@@ -196,7 +201,7 @@ def _onnx(run: Run, network: nn.Module) -> bytes:
 
 def _traced(run: Run, network: nn.Module, example: Tensor, axes: dict[str, dict[int, str]]) -> bytes:
     """Trace a network of a run; `axes` names the dimensions of input and output that are free."""
-    _packages()
+    packages()
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that sizes were looked at, and that there is a newer exporter
@@ -217,26 +222,28 @@ def _traced(run: Run, network: nn.Module, example: Tensor, axes: dict[str, dict[
     return file.getvalue()
 
 
-def _with_metadata(content: bytes, told: dict[str, str]) -> bytes:
-    onnx, _ = _packages()
+def with_metadata(content: bytes, told: dict[str, str]) -> bytes:
+    """Add metadata to an ONNX file, and check the file."""
+    onnx, _ = packages()
     model = onnx.load_from_string(content)
     onnx.helper.set_model_props(model, told)
     onnx.checker.check_model(model)
-    with_metadata: bytes = model.SerializeToString()
-    return with_metadata
+    told_of: bytes = model.SerializeToString()
+    return told_of
 
 
-def _session(content: bytes) -> Session:
-    _, runtime = _packages()
+def session(content: bytes) -> Session:
+    """Open an ONNX file in ONNX Runtime on the CPU, with as many threads as torch has."""
+    _, runtime = packages()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
-    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda pictures: session.run(None, {INPUT: pictures})[0]
+    opened = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda pictures: opened.run(None, {INPUT: pictures})[0]
 
 
-def _difference(run: Run, session: Session) -> float:
-    """Return the largest difference in probability between session and network, on odd sizes.
+def _difference(run: Run, answer: Session) -> float:
+    """Return the largest difference in probability between answer and network, on odd sizes.
 
     Raises an error above the tolerance. The network runs in double precision: with group norm and many levels,
     torch's rounding in single precision reaches 1e-3, ten times that of ONNX Runtime (measured with random
@@ -247,7 +254,7 @@ def _difference(run: Run, session: Session) -> float:
         pictures = _pictures(run, size)
         with torch.inference_mode():
             expected = network(preparation.normalise_batch(pictures).double()).sigmoid().numpy()
-        off = max(off, _checked(run, session(pictures.numpy()), expected))
+        off = max(off, _checked(run, answer(pictures.numpy()), expected))
     return off
 
 

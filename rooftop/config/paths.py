@@ -19,7 +19,7 @@ CONF = PROJECT / "conf"
 TYPED_AS = "ROOFTOP_TYPED_AS"  # in the environment: the command `rooftop`, of this process and those it starts
 KEYS = (  # settings with a path; those of the splits start from data.root instead of the working directory
     *("run", "compare", "predictions", "annotations", "images", "source", "footprints", "fix", "unfinished", "resume"),
-    *("data.root", "data.masks", "data.cache", "callbacks.start.run", "aoi", "corrected", "area"),
+    *("data.root", "data.masks", "data.cache", "callbacks.start.run", "aoi", "corrected", "area", "calibrate"),
 )
 _SHIPPED = ("run", "data.root", "callbacks.start.run")  # may be paths inside the project
 _ADDRESS = re.compile(r"\w[\w+.-]+:")  # https://..., s3://..., or DRIVER:FILE:PART

@@ -267,6 +267,9 @@ class TrainConfig:
     )
 
 
+Engine = Enum("Engine", ["torch", "onnxruntime", "int8"])
+
+
 @dataclass
 class EvaluateConfig:
     """Keys of `conf/evaluate.yaml`."""
@@ -288,11 +291,9 @@ class EvaluateConfig:
     as_published: Annotated[str | None, stated("hisup or ffl"), "add the variants of scores in these papers"]
     examples: Annotated[int, at_least(0), "pictures of each kind (best, median, worst) in the report"]
     device: Annotated[str, stated("auto, cpu, cuda, cuda:1, mps"), "device of the network"]
+    engine: Annotated[Engine, "how the network runs; onnxruntime and int8 (eight bits) work on a CPU"]
     tta: Annotated[str | None, stated("flips, d4, scales, large"), "test-time augmentation; null: one view"]
     rescale: Annotated[bool, "rescale pictures to the metres per pixel of the training, if data.gsd is known"]
-
-
-Engine = Enum("Engine", ["torch", "onnxruntime"])
 
 
 @dataclass
@@ -311,7 +312,8 @@ class PredictConfig:
     run: Annotated[str, "run folder"]
     threshold: Annotated[float | None, INSIDE_0_1, "probability from which a pixel counts as roof; null: the card's"]
     trainer: Annotated[MachinesConfig, "devices"]
-    engine: Annotated[Engine, "library that runs the network; onnxruntime works on a CPU"]
+    engine: Annotated[Engine, "how the network runs; onnxruntime and int8 (eight bits) work on a CPU"]
+    calibrate: Annotated[str | None, "folder of pictures for engine=int8; null: as stored, else the embedded tiles"]
     polygons: Annotated[PolygonsConfig, choice("polygons"), "from probabilities to outlines"]
     window: Annotated[
         int | None, stated("1 or more"), "px: side of the windows of a scene; null: 768 on a CPU, else 1024"
@@ -411,6 +413,8 @@ class ExportConfig:
 
     run: Annotated[str, "run folder"]
     form: Annotated[Form, "raw: pictures of any size, uint8; deepness: tiles for the plugin Deepness of QGIS"]
+    int8: Annotated[bool, "eight-bit weights and activations, for CPUs; only with form=raw"]
+    calibrate: Annotated[str | None, "folder of pictures for int8=true; null: the embedded tiles"]
     tile: Annotated[int, between(64, 4096), "px: side of the tiles of form=deepness"]
 
 

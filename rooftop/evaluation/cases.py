@@ -18,7 +18,7 @@ from rooftop.data.prepare import Preparation
 from rooftop.data.sources import Source
 from rooftop.errors import ConfigError, DataError
 from rooftop.evaluation.instances import Instances, annotated, detected, patches, shaped
-from rooftop.inference import Predictor
+from rooftop.inference import Predictor, open_predictor
 from rooftop.inference.outputs import scaled_by
 from rooftop.inference.sliding_window import Forward
 from rooftop.inference.views import CHOICES, scale_factor, windowed, with_views
@@ -270,6 +270,7 @@ class Choice:
         device: auto, cpu, cuda, cuda:1, mps.
         views: test-time augmentation, one of `CHOICES`, or None.
         rescale: scale pictures to the metres per pixel of the training.
+        engine: torch, onnxruntime or int8.
     """
 
     split: str
@@ -278,6 +279,7 @@ class Choice:
     device: str
     views: str | None
     rescale: bool
+    engine: str = "torch"
 
 
 def of_runs(folders: Sequence[str], data: dict[str, Any], choice: Choice) -> list[Subject]:
@@ -380,8 +382,13 @@ def _of_run(name: str, folder: Path, data: dict[str, Any], choice: Choice) -> Su
     factor = scale_factor(data["gsd"], run.card) if choice.rescale else None
     decision = Decision(threshold, choice.shaping.with_likeness(run.card.likeness), data["gsd"])
     record = {"run": str(folder), "data": data["name"], "split": choice.split, "threshold": threshold}
-    record |= {"tta": choice.views, "scaled_by": scaled_by(factor), "polygons": asdict(choice.shaping)}
-    predictor = Predictor(run, device=choice.device)
+    record |= {
+        "engine": choice.engine,
+        "tta": choice.views,
+        "scaled_by": scaled_by(factor),
+        "polygons": asdict(choice.shaping),
+    }
+    predictor = open_predictor(run, device=choice.device, engine=choice.engine)
     forward = with_views(windowed(predictor.forward), factor=factor, views=choice.views)
     return Subject(name, RunCases(predictor, source, picks, decision, forward=forward), record)
 

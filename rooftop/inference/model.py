@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from rooftop.config import settings_of
 from rooftop.errors import ConfigError, DataError, SourceError
 from rooftop.inference.distributed import Processes
+from rooftop.inference.engines import open_predictor
 from rooftop.inference.job import Job
 from rooftop.inference.outputs import Outputs
 from rooftop.inference.pictures import Predicted, log_places, predict_pixels, probability_of, read_and_predict
-from rooftop.inference.predictor import Predictor
 from rooftop.inference.scenes import FilledScene, filled_scene
 from rooftop.inference.sources import find_sources
 from rooftop.inference.unfinished import Unfinished, require_writable
@@ -84,19 +84,20 @@ class Model:
     Args:
         run: run folder; None: the included weights.
         device: auto, cpu, cuda, cuda:1, mps ...
+        engine: torch, or on a CPU onnxruntime or int8 (eight bits).
 
     Attributes:
         card: what the run knows of itself: threshold, categories, metres per pixel, scores.
 
     Raises:
         RunError: no such run, or a damaged one.
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or the engine is unknown, not installed or not for the device.
     """
 
-    def __init__(self, run: str | Path | None = None, *, device: str = "auto") -> None:
+    def __init__(self, run: str | Path | None = None, *, device: str = "auto", engine: str = "torch") -> None:
         named = {} if run is None else {"run": run}
         folder = settings_of("predict", {"source": _ARRAY, **named})["run"]
-        self._predictor = Predictor(load(folder), device=device)
+        self._predictor = open_predictor(load(folder), device=device, engine=engine)
 
     def __repr__(self) -> str:
         return f"<rooftop.Model {self._predictor.run.folder} on {self._predictor.device}>"

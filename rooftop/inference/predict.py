@@ -186,6 +186,7 @@ def _summary(
 ) -> dict[str, Any]:
     return {
         "run": str(predictor.run.folder),
+        "engine": predictor.engine,
         "threshold": outputs.threshold,
         "categories": {str(i): name for i, name in enumerate(outputs.categories, 1)},
         "roofs": sum(row["roofs"] for row in rows),

@@ -29,11 +29,13 @@ class Predictor:
         device: auto, cpu, cuda, cuda:1, mps ...
         logits: the run's network in another engine, on the CPU: uint8 (B, H, W, C) to float32 (B, K, H, W);
             None: torch.
+        engine: name of that engine.
 
     Attributes:
         run: as given.
         preparation: from raw pictures to the network's input.
         own: torch is the engine.
+        engine: its name.
         device: of the network.
 
     Raises:
@@ -41,16 +43,21 @@ class Predictor:
         ConfigError: there is no such device, or the engine cannot use it.
     """
 
-    def __init__(self, run: Run, *, device: str = "auto", logits: Callable[[Tensor], Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        *,
+        device: str = "auto",
+        logits: Callable[[Tensor], Tensor] | None = None,
+        engine: str = "torch",
+    ) -> None:
         run.require_outputs()
         self.run = run
         self.preparation = Preparation.of(run.card.preparation)
-        self.own, self.logits = logits is None, logits or self._logits
+        self.own, self.logits, self.engine = logits is None, logits or self._logits, engine
+        if not self.own:
+            self.check_device(device, engine)
         name = ("cuda" if self.own and torch.cuda.is_available() else "cpu") if device == "auto" else device
-        if not self.own and name != "cpu":
-            raise ConfigError(
-                f"device={device}: this engine works on the CPU only; choose trainer.accelerator=cpu or engine=torch."
-            )
         try:
             self.device = torch.device(name)
             folded = fold_batch_norm(run.network).to(self.device)
@@ -58,6 +65,19 @@ class Predictor:
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device={device}: {str(error).splitlines()[0]}; choose cpu or auto.") from error
         self._warm = False
+
+    @staticmethod
+    def check_device(device: str, engine: str) -> None:
+        """Check that a device is one for the engines other than torch.
+
+        Raises:
+            ConfigError: it is no CPU.
+        """
+        if device not in ("auto", "cpu"):
+            raise ConfigError(
+                f"device={device}: engine={engine} works on the CPU only; choose the CPU (trainer.accelerator=cpu of "
+                "predict.py) or engine=torch."
+            )
 
     @property
     def out_channels(self) -> int:

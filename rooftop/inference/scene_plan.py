@@ -194,7 +194,7 @@ def _cache_key(
         "size": [scene.height, scene.width],
         "georeference": georeference and [*georeference.affine[:6], georeference.crs],
         "weights": predictor.weights_hash,
-        "engine": [predictor.own, predictor.device.type],
+        "engine": [predictor.engine, predictor.device.type],
         "preparation": predictor.preparation.plain(),
         "tiling": asdict(tiling),
         "views": views,

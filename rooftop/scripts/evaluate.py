@@ -49,7 +49,10 @@ def _subjects(cfg: DictConfig) -> "list[Subject]":
         raise ConfigError("gsd= is for predictions=; the metres per pixel of a run's pictures are data.gsd=.")
     runs = evaluation.find_runs([*_listed(cfg.run), *_listed(cfg.compare)])
     data = data_of_run(cfg, runs[0]) if runs else {}
-    choice = evaluation.Choice(cfg.split, cfg.threshold, Shaping(**cfg.polygons), cfg.device, cfg.tta, cfg.rescale)
+    shaping = Shaping(**cfg.polygons)
+    choice = evaluation.Choice(
+        cfg.split, cfg.threshold, shaping, cfg.device, cfg.tta, cfg.rescale, engine=cfg.engine.name
+    )
     return evaluation.of_runs(runs, data, choice)
 
 

@@ -9,16 +9,18 @@ from rooftop.config import plain, run_folder, script
 def main(cfg: DictConfig) -> None:
     """Find the sources, load the run, predict, write."""
     # late: torch takes seconds, and a mistyped key is reported before
-    from rooftop.export import onnx_logits
-    from rooftop.inference import Job, Machines, Predictor, find_sources, launch, predict
+    from rooftop.inference import Job, Machines, find_sources, launch, open_predictor, predict
     from rooftop.run import load
 
     sources = find_sources(cfg.source)
     run = load(cfg.run)
     job = Job.of(plain(cfg), run_folder())
     with launch(Machines(**cfg.trainer), job.folder) as processes:
-        logits = onnx_logits(run) if cfg.engine.name == "onnxruntime" else None
-        predict(Predictor(run, device=processes.device, logits=logits), sources, job, processes)
+        engine = {"device": processes.device, "engine": cfg.engine.name, "calibrate": cfg.calibrate}
+        # the first process makes and stores the eight-bit model, the others wait and read it
+        predictor = open_predictor(run, **engine) if processes.first else None
+        processes.wait()
+        predict(predictor or open_predictor(run, **engine), sources, job, processes)
 
 
 if __name__ == "__main__":

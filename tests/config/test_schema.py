@@ -116,5 +116,5 @@ def test_a_row_of_the_reference_holds_type_range_default_and_meaning(rows):
     assert found["predict", "source"].default == "required"
     assert found["predict", "gsd"][2:5] == ("number or null", "above 0", "null")
     assert found["predict", "bands"].type == "list of integers or null"
-    assert found["predict", "engine"].type == "torch or onnxruntime"
+    assert found["predict", "engine"].type == "torch or onnxruntime or int8"
     assert found["train", "scheduler.rise"].range == "a share from 0 to 1"

@@ -62,5 +62,5 @@ def test_another_engine_gives_the_logits(trained):
     assert (probability == 0.5).all()
     assert seen[0].dtype == torch.uint8
     assert np.array_equal(seen[0][0].numpy(), picture)
-    with pytest.raises(ConfigError, match="device=cuda: this engine works on the CPU only"):
-        Predictor(load(trained), device="cuda", logits=logits)
+    with pytest.raises(ConfigError, match="device=cuda: engine=int8 works on the CPU only"):
+        Predictor(load(trained), device="cuda", logits=logits, engine="int8")
