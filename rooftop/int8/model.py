@@ -82,7 +82,7 @@ def int8_logits(run: Run, *, calibrate: Path | None) -> Callable[[Tensor], Tenso
 
 def _make_stored(run: Run, paths: Sequence[Path], calibrate: Path | None) -> bytes:
     start = time.monotonic()
-    log.info("int8: the run has no eight-bit model yet; making it takes a minute or two, once")
+    log.info("int8: the run has no eight-bit model yet; making it takes a minute, once")
     made, agreement = _make(run, calibration_pictures(run, calibrate))
     model = with_metadata(made, {_KEY: json.dumps(_made_of(run, calibrate))})
     for path in paths:
@@ -92,7 +92,10 @@ def _make_stored(run: Run, paths: Sequence[Path], calibrate: Path | None) -> byt
                 part.write_bytes(model)
         except OSError:
             continue
-        log.info("int8: written: %s (%.0f s; %.1f%% as float32)", path, time.monotonic() - start, 100 * agreement)
+        seconds = time.monotonic() - start
+        log.info(
+            "int8: written: %s (%.0f s; masks agree with those of float32 to %.1f%%)", path, seconds, 100 * agreement
+        )
         break
     return model
 
@@ -109,18 +112,16 @@ def _made_of(run: Run, calibrate: Path | None) -> dict[str, Any]:
 def _stored(path: Path, run: Run, calibrate: Path | None) -> bytes | None:
     """Read a stored model; None: there is none, it is damaged, or it was made of something else."""
     onnx, _ = packages()
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # comes with onnx
+
     wanted = _made_of(run, calibrate)
     try:
         content = path.read_bytes()
         told = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
         made_of = json.loads(told[_KEY])
-    except (OSError, KeyError, ValueError, onnx.onnx_cpp2py_export.checker.ValidationError):
+    except (OSError, KeyError, ValueError, DecodeError):
         return None
-    except Exception as error:  # protobuf's own, which has no public name
-        if type(error).__name__ != "DecodeError":
-            raise
-        return None
-    if calibrate is None:
+    if calibrate is None and isinstance(made_of, dict):
         wanted["pictures"] = made_of.get("pictures")
     return content if made_of == wanted else None
 

@@ -27,7 +27,9 @@ def main(cfg: DictConfig) -> None:
     path, run = run_folder() / "model.onnx", load(cfg.run)
     if cfg.int8:
         same = write_int8(run, path, calibrate=Path(cfg.calibrate) if cfg.calibrate else None)
-        log.info("written: %s (%.1f MB; masks are %.1f%% those of float32)", path, _megabytes(path), 100 * same)
+        log.info(
+            "written: %s (%.1f MB; its masks agree with those of float32 to %.1f%%)", path, _megabytes(path), 100 * same
+        )
         return
     off = write_onnx(run, path) if raw else write_deepness(run, path, tile=cfg.tile)
     log.info("written: %s (%.1f MB; answers as torch does, within %.0e)", path, _megabytes(path), off)

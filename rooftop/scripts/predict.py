@@ -17,8 +17,9 @@ def main(cfg: DictConfig) -> None:
     job = Job.of(plain(cfg), run_folder())
     with launch(Machines(**cfg.trainer), job.folder) as processes:
         engine = {"device": processes.device, "engine": cfg.engine.name, "calibrate": cfg.calibrate}
-        # the first process makes and stores the eight-bit model, the others wait and read it
-        predictor = open_predictor(run, **engine) if processes.first else None
+        # the first process makes and stores an eight-bit model, the others wait and read it
+        waits = cfg.engine.name == "int8" and not processes.first
+        predictor = None if waits else open_predictor(run, **engine)
         processes.wait()
         predict(predictor or open_predictor(run, **engine), sources, job, processes)
 
