@@ -21,11 +21,11 @@ TILING = Tiling(64, 16, 1)
 TYPED = {"window": 64, "overlap": 16, "batch": 1}
 
 
-def predictor(gsd=0.3, size=None, gsd_range=None):
+def predictor(gsd=0.3, size=None, gsd_range=None, engine="torch"):
     """Stands for a predictor trained at `gsd` metres per pixel."""
     preparation = {"mean": [0.0] * 3, "std": [1.0] * 3, "size": size}
     card = Card({}, preparation, ["roof"], threshold=0.5, gsd=gsd, gsd_range=gsd_range)
-    about = {"own": True, "device": torch.device("cpu"), "weights_hash": "0"}
+    about = {"engine": engine, "device": torch.device("cpu"), "weights_hash": "0"}
     return SimpleNamespace(run=SimpleNamespace(card=card), preparation=Preparation.of(preparation), **about)
 
 
@@ -140,6 +140,11 @@ def test_pixels_too_large_for_the_run_are_one_sentence(plan):
 @pytest.mark.parametrize("change", [{"gsd": 0.6}, {"views": "flips"}, {"overlap": 8}, {"bands": (3, 2, 1)}])
 def test_the_cache_key_follows_what_the_probabilities_depend_on(plan, change):
     assert plan().key != plan(**change).key
+
+
+def test_engines_do_not_resume_each_others_scenes(plan):
+    keys = [plan(predictor(engine=engine)).key for engine in ("torch", "onnxruntime", "int8")]
+    assert keys[0] != keys[1] != keys[2] != keys[0]
 
 
 def test_the_cache_key_ignores_what_they_do_not_depend_on(plan):
