@@ -1,9 +1,7 @@
 """Fine-tune a run on checked squares, mixed with other ground so that what it knows is not forgotten."""
 
 import copy
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from rooftop.config import build, data_of
 from rooftop.data import RoofDataModule
 from rooftop.errors import ConfigError
 from rooftop.inference import Predictor
+from rooftop.logs import without_warnings
 from rooftop.metrics.pixel_metric import PixelScores
 from rooftop.run import Run
 from rooftop.task import RooftopTask
@@ -92,7 +91,7 @@ def fine_tune(start: Run, folder: Path, squares: Sequence[Tile], recipe: Recipe,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    with _quiet():
+    with without_warnings():  # about data sets: squares have ground that is not judged, and some have no roof
         trainer.fit(task, data)
     return {name: tensor.detach().cpu() for name, tensor in task.network.state_dict().items()}
 
@@ -133,16 +132,6 @@ def make_task(start: Run, recipe: Recipe) -> RooftopTask:
         threshold=start.card.threshold,
         seed=recipe.seed,
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence warnings about data sets: squares have ground that is not judged, and some have no roof."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def data_config(start: Run, folder: Path, squares: Sequence[Tile], recipe: Recipe) -> dict[str, Any]:

@@ -5,6 +5,7 @@ every source the same range: one network serves all.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -138,19 +139,18 @@ def resample(pixels: Array, size: tuple[int, int], resampling: str) -> Array:
     """
     if resampling == "bilinear" and size[0] >= pixels.shape[0] and size[1] >= pixels.shape[1]:
         return magnify(pixels, size)
-    if resampling not in _BY_TORCH:
+    if not _is_known_to_torch(resampling):
         return resize(pixels, size, Image.Resampling[resampling.upper()])
     bands = torch.from_numpy(np.ascontiguousarray(pixels)).reshape(1, *pixels.shape[:2], -1).permute(0, 3, 1, 2)
     resampled = F.interpolate(bands, size, mode=resampling, antialias=True)
     return resampled.permute(0, 2, 3, 1).numpy().reshape(*size, *pixels.shape[2:])
 
 
+@cache
 def _is_known_to_torch(resampling: str) -> bool:
+    """Ask this version of PyTorch; box and hamming are known to none."""
     try:
         F.interpolate(torch.zeros((1, 1, 2, 2), dtype=torch.uint8), (1, 1), mode=resampling, antialias=True)
     except (NotImplementedError, ValueError):
         return False
     return True
-
-
-_BY_TORCH = [name for name in ("bilinear", "bicubic", "lanczos") if _is_known_to_torch(name)]  # depends on its version

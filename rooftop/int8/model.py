@@ -5,8 +5,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from rooftop.export import INPUT, OUTPUT, Raw, Session, metadata, onnx_of, packa
 from rooftop.files import atomic_write
 from rooftop.int8.calibrate import Picture, calibration_pictures
 from rooftop.int8.equalise import Ranges, equalise
+from rooftop.logs import without_warnings
 from rooftop.run import Run
 
 log = logging.getLogger(__name__)
@@ -189,7 +189,7 @@ def _quantised(model: Any, count: int, ranges: Ranges) -> bytes:
     given = {name: (low.min(), high.max()) for name, (low, high) in ranges.items()}
     given |= dict.fromkeys(_last(nodes), (-_LARGEST, _LARGEST))
     overrides = {name: [{"rmin": np.float32(low), "rmax": np.float32(high)}] for name, (low, high) in given.items()}
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, without_warnings():  # of ONNX Runtime: its advice on preparing models
         source, path = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(model.SerializeToString())
         quantization.quantize_static(
@@ -230,16 +230,6 @@ def _reader(channels: int) -> Any:
             return None if picture is None else {INPUT: picture}
 
     return Reader()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep ONNX Runtime's advice on preparing a model, written to the root logger, from the screen."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _masks(run: Run, answer: Session, pictures: Sequence[Picture]) -> list[NDArray[np.bool_]]:
